@@ -1,0 +1,47 @@
+"""The clients whose requests are open: each has a bounded transcript that it reads at its pace."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from mesh.core.types import Failure, RequestKey
+from mesh.v1 import inference_pb2 as inference
+
+# Messages a client may lag behind. At 40 a second (tokens are batched for 25 ms) that is more
+# than a minute of not reading, at about 200 bytes each.
+TRANSCRIPT_MAX = 4096
+
+
+@dataclass(slots=True)
+class ClientStream:
+    """One open request: what was asked, and what is still to be written to the client."""
+
+    key: RequestKey
+    request: inference.GenerateRequest
+    failure: Failure | None = None
+    ended: bool = False
+    too_slow: bool = False
+    _transcript: deque[inference.GenerateEvent] = field(default_factory=deque)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def send(self, event: inference.GenerateEvent) -> None:
+        if len(self._transcript) >= TRANSCRIPT_MAX:
+            self.too_slow = True
+        else:
+            self._transcript.append(event)
+        self._changed.set()
+
+    def finish(self, event: inference.GenerateEvent, failure: Failure | None = None) -> None:
+        """Put the last event; with a failure, its status follows."""
+        self._transcript.append(event)
+        self.ended, self.failure = True, failure
+        self._changed.set()
+
+    async def next(self) -> inference.GenerateEvent | None:
+        """Return the next event to write, or None once all is written or the client lags."""
+        while not self._transcript:
+            if self.ended:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        return None if self.too_slow else self._transcript.popleft()

@@ -1,0 +1,198 @@
+"""One coordinator, from its first port to its drained stop."""
+
+import asyncio
+import logging
+import random
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc
+
+from coordinator.access import LocalAccess, MeshAccess
+from coordinator.effects import Relay
+from coordinator.household import Household
+from coordinator.listeners import (
+    ENROLMENT,
+    FLEET,
+    INFERENCE,
+    OPERATIONS,
+    Ports,
+    listen_loopback,
+    listen_tls,
+    new_server,
+)
+from coordinator.loop import FleetLoop
+from coordinator.services.enrolment import EnrolmentService
+from coordinator.services.fleet import FleetService
+from coordinator.services.inference import InferenceService
+from coordinator.services.operations import OperationsService, Self
+from mesh.core.fleet import Fleet
+from mesh.core.limits import FleetLimits
+from mesh.discovery.advert import Advert, Role
+from mesh.discovery.advertiser import Advertiser
+from mesh.discovery.responder import Responder
+from mesh.home import Home
+from mesh.identity.address import join_address
+from mesh.identity.invitations import Invitations
+from mesh.identity.tls import server_credentials
+from mesh.settings import Settings
+from mesh.v1.fleet_pb2_grpc import add_EnrolmentServicer_to_server, add_FleetServicer_to_server
+from mesh.v1.inference_pb2_grpc import add_InferenceServicer_to_server
+from mesh.v1.operations_pb2_grpc import add_OperationsServicer_to_server
+from mesh.version import VERSION
+
+log = logging.getLogger("coordinator")
+
+PING_EVERY_S = 5.0  # two small packets; five of them settle the moving average
+STOP_GRACE_S = 2.0  # running answers may finish for so long
+
+
+class Coordinator:
+    """Wires the fleet to its services. ``running()`` owns every task and socket of it."""
+
+    def __init__(self, home: Home, settings: Settings) -> None:
+        """Raises MeshError if this machine cannot coordinate."""
+        self._settings = settings
+        self.household = Household(home)
+        fleet = Fleet(_limits(settings), random.Random())  # noqa: S311 - ties, not secrets
+        self._relay = Relay(
+            coordinator_id=self.household.coordinator_id,
+            beat_every_ms=int(settings.fleet.beat_every_s * 1000),
+            directory=fleet.directory,
+        )
+        self.loop = FleetLoop(fleet, self._relay, time.monotonic)
+        self._access = MeshAccess(self.household.mesh_id)
+        self._fleet_service = FleetService(self.loop, self._relay, self._access)
+        self._invitations = Invitations()
+        self._responder = Responder(
+            settings.discovery.interfaces, enabled=settings.discovery.multicast
+        )
+        self.ports = Ports(0, 0, 0)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve while the context is open. A failing part ends all of it, and is raised."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._responder)
+            servers = self._listen()
+            for server in servers:
+                await server.start()
+                stack.push_async_callback(server.stop, STOP_GRACE_S)
+            self.household.enrol_this_host(self.ports.mesh, self.ports.join)
+            self._say_hello()
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            advertiser = Advertiser(
+                self._responder, self._advert(), self._settings.discovery.advertise
+            )
+            await stack.enter_async_context(advertiser)
+            owned = [
+                tasks.create_task(self.loop.run(), name="fleet loop"),
+                tasks.create_task(self._ping(), name="ping"),
+                tasks.create_task(self._relay.calm.watch(), name="calm"),
+                tasks.create_task(self.household.keep_valid(), name="certificates"),
+            ]
+            try:
+                yield
+            finally:
+                for task in owned:
+                    task.cancel()
+
+    def _listen(self) -> list[grpc.aio.Server]:
+        ports = self._settings.ports
+        identity = self.household.identity
+        mesh = new_server((INFERENCE, FLEET, ENROLMENT, OPERATIONS))
+        join = new_server((ENROLMENT,))
+        local = new_server((INFERENCE,))
+        self.ports = Ports(
+            mesh=listen_tls(mesh, ports.mesh, server_credentials(identity), setting="MESH"),
+            join=listen_tls(
+                join, ports.join, server_credentials(identity, require_client=False), setting="JOIN"
+            ),
+            local=listen_loopback(local, ports.local, setting="LOCAL"),
+        )
+        self._add_services(mesh, join, local)
+        return [mesh, join, local]
+
+    def _add_services(
+        self, mesh: grpc.aio.Server, join: grpc.aio.Server, local: grpc.aio.Server
+    ) -> None:
+        authority, invitations = self.household.authority, self._invitations
+        mesh_id = self.household.mesh_id
+        add_FleetServicer_to_server(self._fleet_service, mesh)
+        for server, access in ((mesh, self._access), (local, LocalAccess())):
+            inference = InferenceService(self.loop, self._relay, access, mesh_id)
+            add_InferenceServicer_to_server(inference, server)
+        for server, member in ((mesh, self._access), (join, None)):
+            enrolment = EnrolmentService(authority, invitations, self.addresses, member)
+            add_EnrolmentServicer_to_server(enrolment, server)
+        operations = OperationsService(
+            loop=self.loop,
+            access=self._access,
+            who=self._myself(),
+            authority=authority,
+            invitations=invitations,
+            addresses=self.addresses,
+        )
+        add_OperationsServicer_to_server(operations, mesh)
+
+    def addresses(self) -> tuple[list[str], list[str]]:
+        """Where others reach this host: host:port of the mesh port, and of the join port."""
+        hosts = self._responder.addresses or ("127.0.0.1",)
+        return (
+            [join_address(host, self.ports.mesh) for host in hosts],
+            [join_address(host, self.ports.join) for host in hosts],
+        )
+
+    async def _ping(self) -> None:
+        while True:
+            self._fleet_service.ping_all()
+            await asyncio.sleep(PING_EVERY_S)
+
+    def _myself(self) -> Self:
+        return Self(
+            coordinator_id=self.household.coordinator_id,
+            name=self._name,
+            version=VERSION,
+            mesh_id=self.household.mesh_id,
+            started_s=time.monotonic(),
+        )
+
+    def _advert(self) -> Advert:
+        return Advert(
+            machine_id=self.household.coordinator_id,
+            mesh_id=self.household.mesh_id,
+            version=VERSION,
+            role=Role.COORDINATOR,
+            name=self._name,
+            mesh_port=self.ports.mesh,
+            join_port=self.ports.join,
+        )
+
+    @property
+    def _name(self) -> str:
+        return self._settings.node.name or socket.gethostname()
+
+    def _say_hello(self) -> None:
+        log.info(
+            "mesh %s: nodes and operators on port %d, joining on %d, this machine's programs on %d",
+            self.household.mesh_id,
+            self.ports.mesh,
+            self.ports.join,
+            self.ports.local,
+        )
+        if self._responder.trouble is not None:
+            log.warning(
+                "other machines will not find this one by mDNS: %s", self._responder.trouble
+            )
+
+
+def _limits(settings: Settings) -> FleetLimits:
+    fleet = settings.fleet
+    return FleetLimits(
+        suspect_after_s=fleet.suspect_after_s,
+        lost_after_s=fleet.lost_after_s,
+        nodes_max=fleet.nodes_max,
+        waiting_max=fleet.waiting_max,
+    )

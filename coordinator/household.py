@@ -1,0 +1,81 @@
+"""What belongs to the coordinator's own machine: the mesh CA, and the identities of this host.
+
+The first start makes the CA. Each start, and half a certificate's life later again, the CA
+vouches anew for this host's coordinator, its command line (operator) and its node.
+"""
+
+import asyncio
+import time
+
+from mesh.core.types import NodeId
+from mesh.errors import InvalidRequest, NotAuthenticated
+from mesh.home import Home
+from mesh.identity.authority import Authority
+from mesh.identity.machine import MachineIdentity
+from mesh.identity.peer import PeerRole
+from mesh.identity.store import CoordinatorAddress, IdentityStore, Membership
+
+OWN_ROLES = (PeerRole.OPERATOR, PeerRole.NODE)
+
+
+class Household:
+    """The CA and the coordinator's identity, kept valid while ``keep_valid`` runs."""
+
+    def __init__(self, home: Home) -> None:
+        """Load what is there, or make a mesh.
+
+        Raises:
+            InvalidRequest: this machine has joined another mesh.
+            NotAuthenticated, ServiceError: a file is damaged, or the disk refuses.
+        """
+        self._store = IdentityStore(home)
+        self._refuse_a_second_mesh(home)
+        self.authority = Authority.create_or_load(home, now_s=time.time())
+        self._key = self._store.key(PeerRole.COORDINATOR)
+        self._identity = self._enrol()
+
+    @property
+    def mesh_id(self) -> str:
+        return self.authority.mesh_id
+
+    @property
+    def coordinator_id(self) -> NodeId:
+        return NodeId(self._identity.peer.fingerprint)
+
+    def identity(self) -> MachineIdentity:
+        """The coordinator's identity of this moment; called by TLS at each handshake."""
+        return self._identity
+
+    def enrol_this_host(self, mesh_port: int, join_port: int) -> None:
+        """Give this host's command line and node their certificates, and where to dial."""
+        self._certify_own_roles()
+        here = CoordinatorAddress(address=f"127.0.0.1:{mesh_port}", join_port=join_port)
+        self._store.save_membership(Membership(mesh_id=self.mesh_id, coordinators=(here,)))
+
+    async def keep_valid(self) -> None:
+        """Renew what this host holds at half of its life. Ends only by cancellation."""
+        while True:
+            await asyncio.sleep(max(1.0, self._identity.renew_at_s - time.time()))
+            self._identity = self._enrol()
+            await asyncio.to_thread(self._certify_own_roles)
+
+    def _enrol(self) -> MachineIdentity:
+        identity = self.authority.enrol(self._key, PeerRole.COORDINATOR, now_s=time.time())
+        self._store.save(identity)
+        return identity
+
+    def _certify_own_roles(self) -> None:
+        for role in OWN_ROLES:
+            key = self._store.key(role)
+            self._store.save(self.authority.enrol(key, role, now_s=time.time()))
+
+    def _refuse_a_second_mesh(self, home: Home) -> None:
+        try:
+            joined = self._store.membership().mesh_id
+        except NotAuthenticated:
+            return  # no mesh yet, or nothing readable: the CA below is what counts
+        if not home.authority.exists():
+            raise InvalidRequest(
+                f"this machine has joined mesh {joined}, which another machine coordinates",
+                hint="use `deskmesh node` here, or another DESKMESH_HOME for a mesh of its own",
+            )

@@ -1,0 +1,258 @@
+"""``Fleet``: nodes attach and deliver, by streams that they open."""
+
+import asyncio
+import logging
+import time
+
+from coordinator.access import Caller, Context, MeshAccess, host_of
+from coordinator.connections import NodeConnection
+from coordinator.deliveries import Delivery
+from coordinator.effects import PROTOCOL, Relay
+from coordinator.loop import FleetLoop
+from mesh.core import events
+from mesh.core.types import AttemptId, Failure, FailureCode, NodeId, Offer
+from mesh.errors import (
+    DeadlineExceeded,
+    Forbidden,
+    InvalidRequest,
+    MeshError,
+    Superseded,
+    Unsupported,
+)
+from mesh.rpc import abort
+from mesh.v1 import fleet_pb2 as fleet
+from mesh.v1 import fleet_pb2_grpc as fleet_grpc
+from mesh.wire import enums
+from mesh.wire.answers import error_of, read_attempt_failed, read_usage
+from mesh.wire.commands import body_follows
+from mesh.wire.models import read_offers
+from mesh.wire.nodes import read_load, read_machine, read_statuses
+
+log = logging.getLogger(__name__)
+
+HELLO_WITHIN_S = 10.0  # a stream that says nothing holds nothing
+PINGS_MAX = 8  # unanswered ones that we remember
+
+
+class FleetService(fleet_grpc.FleetServicer):
+    """Serves nodes on the mTLS port."""
+
+    def __init__(self, loop: FleetLoop, relay: Relay, access: MeshAccess) -> None:
+        self._loop = loop
+        self._relay = relay
+        self._access = access
+
+    # -- Attach ------------------------------------------------------------------------------------
+
+    async def Attach(self, _messages: object, context: Context) -> None:
+        """Hold one node's control stream until either side ends it."""
+        try:
+            caller = self._access.admit("Fleet/Attach", context)
+            hello = await self._hello(context, caller)
+            offers = read_offers(hello.offers)
+            attached = self._attached(hello, offers, caller, context)
+        except MeshError as failure:
+            await abort(context, failure)
+        connection = NodeConnection(attached.connection_id, caller.node_id)
+        self._relay.connections[connection.connection_id] = connection
+        ended = "its connection ended"
+        try:
+            self._loop.post(attached)
+            reading = asyncio.create_task(self._read_node(context, connection, offers))
+            try:
+                await self._write_node(context, connection, reading)
+            finally:
+                reading.cancel()
+        except MeshError as failure:
+            ended = failure.message
+            await abort(context, failure)
+        finally:
+            self._relay.forget_connection(connection)
+            lost = events.ConnectionLost(connection.connection_id, connection.node_id, ended)
+            self._loop.post(lost)
+
+    async def _hello(self, context: Context, caller: Caller) -> fleet.Hello:
+        try:
+            async with asyncio.timeout(HELLO_WITHIN_S):
+                message = await context.read()
+        except TimeoutError:
+            raise DeadlineExceeded(f"no hello within {HELLO_WITHIN_S:.0f} s") from None
+        if not isinstance(message, fleet.NodeMessage) or not message.HasField("hello"):
+            raise InvalidRequest("the first message of Attach must be hello")
+        hello = message.hello
+        if hello.node_id != caller.node_id:
+            raise Forbidden(
+                "the node calls itself by another id than its certificate's",
+                hint="join again with a new code",
+            )
+        if not hello.protocol_min <= PROTOCOL <= hello.protocol_max:
+            raise Unsupported(
+                f"this coordinator speaks protocol {PROTOCOL}, the node "
+                f"{hello.protocol_min} to {hello.protocol_max}",
+                hint="update deskmesh on the older of the two",
+            )
+        return hello
+
+    def _attached(
+        self, hello: fleet.Hello, offers: dict[int, Offer], caller: Caller, context: Context
+    ) -> events.NodeAttached:
+        return events.NodeAttached(
+            connection_id=next(self._relay.ids),
+            node_id=caller.node_id,
+            machine=read_machine(hello.machine),
+            offers=tuple(offers.values()),
+            statuses=read_statuses(hello.report.replicas, offers),
+            load=read_load(hello.report),
+            on_coordinator_host=caller.on_this_host,
+            address=host_of(context),
+        )
+
+    async def _write_node(
+        self, context: Context, connection: NodeConnection, reading: "asyncio.Task[None]"
+    ) -> None:
+        """Write commands until the connection is closed by us, or by the reader's end."""
+        reading.add_done_callback(
+            lambda _: connection.close(Failure(FailureCode.CANCELLED, "the node hung up"))
+        )
+        while (message := await connection.next()) is not None:
+            await context.write(message)
+        if reading.done():
+            reading.result()  # raises what the node did wrong
+            return
+        assert connection.closed is not None, "next() ends for this alone"
+        raise error_of(connection.closed)
+
+    async def _read_node(
+        self, context: Context, connection: NodeConnection, offers: dict[int, Offer]
+    ) -> None:
+        while isinstance(message := await context.read(), fleet.NodeMessage):
+            match message.WhichOneof("message"):
+                case "report":
+                    self._reported(message.report, connection, offers)
+                case "pong":
+                    self._ponged(message.pong.nonce, connection)
+                case "refused":
+                    refusal = enums.read(enums.REFUSAL, message.refused.reason, "refused.reason")
+                    attempt_id = AttemptId(message.refused.attempt_id)
+                    refused = events.AttemptRefused(attempt_id, connection.epoch, refusal)
+                    self._loop.post(refused)
+                case "inventory":
+                    offers.clear()
+                    offers.update(read_offers(message.inventory.offers))
+                    listed = tuple(offers.values())
+                    self._loop.post(
+                        events.InventoryReported(connection.node_id, connection.epoch, listed)
+                    )
+                case "leaving":
+                    asleep = message.leaving.why == fleet.Leaving.WHY_SLEEP
+                    left = events.NodeLeft(connection.node_id, connection.epoch, asleep)
+                    self._loop.post(left)
+                case "drain":
+                    reason = message.drain.reason[:200] or "its owner wants it back"
+                    self._loop.post(events.NodeDrained(connection.node_id, reason))
+                case _:
+                    pass  # of a newer protocol
+
+    def _reported(
+        self, report: fleet.NodeReport, connection: NodeConnection, offers: dict[int, Offer]
+    ) -> None:
+        if report.epoch != connection.epoch:
+            return
+        statuses = read_statuses(report.replicas, offers)
+        self._loop.post(
+            events.NodeReported(
+                connection.node_id, connection.epoch, report.sequence, statuses, read_load(report)
+            )
+        )
+
+    def _ponged(self, nonce: int, connection: NodeConnection) -> None:
+        sent_s = connection.pings.pop(nonce, None)
+        if sent_s is not None:
+            rtt_s = time.monotonic() - sent_s
+            measured = events.RoundTripMeasured(connection.node_id, connection.epoch, rtt_s)
+            self._loop.post(measured)
+
+    def ping_all(self) -> None:
+        """Measure the round trip to every node, from here: a node's word is not taken for it."""
+        for connection in list(self._relay.connections.values()):
+            if len(connection.pings) >= PINGS_MAX:
+                connection.pings.clear()
+            nonce = next(self._relay.ids)
+            connection.pings[nonce] = time.monotonic()
+            connection.send(fleet.CoordinatorMessage(ping=fleet.Ping(nonce=nonce)))
+
+    # -- Deliver -----------------------------------------------------------------------------------
+
+    async def Deliver(self, _messages: object, context: Context) -> None:
+        """Take one attempt's answer. Returning from here tells the node to stop."""
+        try:
+            caller = self._access.admit("Fleet/Deliver", context)
+            delivery = self._open(await context.read(), caller.node_id)
+        except MeshError as failure:
+            await abort(context, failure)
+        await self._send_body(delivery, context)
+        pumping = asyncio.create_task(self._pump(context, delivery))
+        ending = asyncio.create_task(delivery.wait_ended())
+        try:
+            await asyncio.wait((pumping, ending), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pumping.cancel()
+            ending.cancel()
+            self._ended(delivery, "its answer stream broke off")
+
+    def _open(self, message: object, node_id: NodeId) -> Delivery:
+        if not isinstance(message, fleet.DeliverUp) or not message.HasField("opened"):
+            raise InvalidRequest("the first message of Deliver must be opened")
+        opened = message.opened
+        attempt_id = AttemptId(opened.attempt_id)
+        connection = self._relay.by_node.get(node_id)
+        delivery = Delivery(next(self._relay.ids), attempt_id)
+        if connection is not None and connection.epoch == opened.epoch:
+            self._relay.opening[delivery.delivery_id] = delivery
+            self._loop.post(
+                events.DeliveryOpened(attempt_id, connection.epoch, delivery.delivery_id)
+            )
+        if delivery.key is None:
+            raise Superseded(f"attempt {attempt_id} is unknown, ended or superseded")
+        return delivery
+
+    async def _send_body(self, delivery: Delivery, context: Context) -> None:
+        client = self._relay.clients.get(delivery.key) if delivery.key else None
+        if client is not None and body_follows(client.request):
+            await context.write(fleet.DeliverDown(body=client.request))
+
+    async def _pump(self, context: Context, delivery: Delivery) -> None:
+        """Always drain the node; a slow client costs its own transcript only."""
+        attempt_id = delivery.attempt_id
+        while not delivery.finished and isinstance(up := await context.read(), fleet.DeliverUp):
+            match up.WhichOneof("message"):
+                case "delta":
+                    delta = up.delta
+                    self._loop.post(
+                        events.AttemptProgressed(
+                            attempt_id, delta.token_offset, len(delta.ids), delta
+                        )
+                    )
+                case "started":
+                    started = up.started
+                    self._loop.post(
+                        events.AttemptStarted(
+                            attempt_id, started.prompt_tokens, started.numerics[:64], started
+                        )
+                    )
+                case "finished":
+                    delivery.finished = True
+                    usage = read_usage(up.finished.usage)
+                    self._loop.post(events.AttemptFinished(attempt_id, usage, up.finished))
+                case "failed":
+                    delivery.finished = True
+                    failure = read_attempt_failed(up.failed)
+                    self._loop.post(events.AttemptFailed(attempt_id, failure))
+                case _:
+                    pass  # of a newer protocol
+
+    def _ended(self, delivery: Delivery, reason: str) -> None:
+        self._relay.deliveries.pop(delivery.attempt_id, None)
+        if not delivery.finished:
+            failure = Failure(FailureCode.NODE_LOST, reason)
+            self._loop.post(events.AttemptFailed(delivery.attempt_id, failure))

@@ -1,0 +1,119 @@
+"""``Operations``: what operators and the command line ask."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coordinator.access import Context, MeshAccess
+from coordinator.loop import FleetLoop
+from mesh.core.events import NodeDrained
+from mesh.core.types import NodeId
+from mesh.errors import InvalidRequest, MeshError, Unsupported
+from mesh.identity.authority import Authority
+from mesh.identity.invitations import INVITATION_LIFE_S, Invitations
+from mesh.identity.joincode import JoinCode
+from mesh.identity.peer import PeerRole
+from mesh.rpc import abort
+from mesh.v1 import inference_pb2 as inference
+from mesh.v1 import operations_pb2 as operations
+from mesh.v1 import operations_pb2_grpc as operations_grpc
+from mesh.wire.nodes import write_node
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """What this coordinator says of itself."""
+
+    coordinator_id: str
+    name: str
+    version: str
+    mesh_id: str
+    started_s: float  # on the monotonic clock
+
+
+class OperationsService(operations_grpc.OperationsServicer):
+    """Serves operators on the mTLS port."""
+
+    def __init__(  # noqa: PLR0913 - each is one thing it speaks for
+        self,
+        *,
+        loop: FleetLoop,
+        access: MeshAccess,
+        who: Self,
+        authority: Authority,
+        invitations: Invitations,
+        addresses: Callable[[], tuple[list[str], list[str]]],
+    ) -> None:
+        self._loop = loop
+        self._access = access
+        self._who = who
+        self._authority = authority
+        self._invitations = invitations
+        self._addresses = addresses
+
+    async def GetMesh(
+        self, request: operations.GetMeshRequest, context: Context
+    ) -> operations.MeshView:
+        """The mesh at a glance."""
+        await self._admit("GetMesh", context)
+        fleet, now_s = self._loop.fleet, self._loop.now_s
+        nodes = sorted(fleet.directory.nodes.values(), key=lambda node: (node.name, node.node_id))
+        return operations.MeshView(
+            mesh_id=self._who.mesh_id,
+            coordinator=operations.CoordinatorView(
+                coordinator_id=self._who.coordinator_id,
+                name=self._who.name,
+                version=self._who.version,
+                uptime_s=time.monotonic() - self._who.started_s,
+                addresses=self._addresses()[0],
+            ),
+            nodes=[write_node(node, now_s) for node in nodes],
+            requests_running=fleet.requests.running,
+            requests_waiting=fleet.requests.waiting,
+            requests_total=fleet.requests.total,
+        )
+
+    async def Invite(
+        self, request: operations.InviteRequest, context: Context
+    ) -> operations.InviteResponse:
+        """Open an invitation and return its code, once."""
+        await self._admit("Invite", context)
+        try:
+            role = _role(request.role)
+            secret = self._invitations.invite(role, time.monotonic(), name=request.name[:64])
+        except MeshError as failure:
+            await abort(context, failure)
+        code = JoinCode(self._authority.sha256, secret, tuple(self._addresses()[1][:4]))
+        return operations.InviteResponse(code=code.encode(), expires_in_s=int(INVITATION_LIFE_S))
+
+    async def DrainNode(
+        self, request: operations.DrainNodeRequest, context: Context
+    ) -> inference.Acknowledgement:
+        """Nothing new for a node; or an end to that."""
+        await self._admit("DrainNode", context)
+        node_id = NodeId(request.node_id)
+        if node_id not in self._loop.fleet.directory.nodes:
+            unknown = InvalidRequest("no such node", hint="see `deskmesh status`")
+            await abort(context, unknown)
+        reason = request.reason[:200] or "an operator asked"
+        self._loop.post(NodeDrained(node_id, reason, resumed=request.resume))
+        return inference.Acknowledgement()
+
+    async def Revoke(
+        self, request: operations.RevokeRequest, context: Context
+    ) -> inference.Acknowledgement:
+        await self._admit("Revoke", context)
+        await abort(context, Unsupported("Revoke is not served by this version"))
+
+    async def _admit(self, name: str, context: Context) -> None:
+        try:
+            self._access.admit(f"Operations/{name}", context)
+        except MeshError as failure:
+            await abort(context, failure)
+
+
+def _role(name: str) -> PeerRole:
+    try:
+        return PeerRole(name or PeerRole.NODE)
+    except ValueError:
+        raise InvalidRequest(f"role {name[:40]!r} is unknown", hint="use node") from None

@@ -1,0 +1,51 @@
+"""``deskmesh invite`` and ``deskmesh join``: how machines become one mesh."""
+
+import asyncio
+import os
+import socket
+from typing import Annotated
+
+import typer
+
+from mesh.cli.operations import new_invitation
+from mesh.cli.output import console, errors, print_json
+from mesh.home import HOME_VARIABLE, Home
+from mesh.joining import join as join_mesh
+from mesh.settings import load_settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command("invite")(invite)
+    app.command("join")(join)
+
+
+def invite(
+    name: Annotated[str, typer.Option(help="Whom it is for, for your own memory.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print a join code: good for one machine, for 10 minutes. Keep it as you keep a password."""
+    code, expires_in_s = asyncio.run(new_invitation("node", name))
+    if as_json:
+        print_json({"code": code, "expires_in_s": expires_in_s})
+        return
+    errors.print(f"On the other machine, within {expires_in_s // 60} minutes:", style="dim")
+    console.print(f"deskmesh join {code}", soft_wrap=True)
+
+
+def join(
+    code: Annotated[str, typer.Argument(help="What `deskmesh invite` printed.")],
+    address: Annotated[
+        str, typer.Option(help="host:port of the coordinator's join port, if not found.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make this machine a member of a mesh. Then run `deskmesh node` to lend it."""
+    name = load_settings().node.name or socket.gethostname()
+    peer = asyncio.run(join_mesh(Home.find(), code, machine_name=name, address=address))
+    if as_json:
+        print_json({"mesh_id": peer.mesh_id, "node_id": peer.fingerprint, "role": peer.role})
+        return
+    console.print(f"joined mesh {peer.mesh_id} as {name} ({peer.fingerprint})")
+    home = os.environ.get(HOME_VARIABLE)
+    command = f"{HOME_VARIABLE}={home} deskmesh node" if home else "deskmesh node"
+    console.print(f"lend this machine's models with: {command}", soft_wrap=True)

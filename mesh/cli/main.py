@@ -1,0 +1,75 @@
+"""``deskmesh``: the commands, and what their failures look like."""
+
+import sys
+from importlib import import_module
+
+import typer
+
+from mesh.cli.output import errors, plain_error, print_json, say_error
+from mesh.errors import MeshError
+from mesh.process import FAILED
+
+INTERRUPTED = 130  # what typer exits with after Ctrl-C; our contract knows 0, 1 and 2
+
+# command -> the file of mesh/cli that has it, in the order in which help shows them
+_FILES = {
+    "ask": "ask",
+    "status": "status",
+    "models": "models",
+    "up": "up",
+    "coordinator": "run",
+    "node": "run",
+    "invite": "join",
+    "join": "join",
+    "demo": "demo",
+    "version": "version",
+}
+
+app = typer.Typer(
+    name="deskmesh",
+    help="One inference service made of the machines on the desks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def deskmesh() -> None:
+    """One inference service made of the machines on the desks."""
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+    _register()
+    as_json = "--json" in sys.argv
+    try:
+        app(prog_name="deskmesh")
+    except SystemExit as leaving:  # typer's own: done, wrong usage, or a command's exit code
+        if leaving.code == INTERRUPTED:
+            errors.print("interrupted", style="dim")
+            sys.exit(FAILED)
+        raise
+    except MeshError as failure:
+        if as_json:
+            print_json({"error": plain_error(failure)})
+        else:
+            say_error(failure)
+        sys.exit(FAILED)
+
+
+def _register() -> None:
+    """Add the command that was named, from its own file; all of them for help or a mistake.
+
+    A command starts twice as fast without the imports of the others.
+    """
+    named = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    files = {_FILES[named]} if named in _FILES else set(_FILES.values())
+    for name in dict.fromkeys(_FILES.values()):
+        if name in files:
+            import_module(f"mesh.cli.{name}").register(app)
+
+
+if __name__ == "__main__":
+    main()

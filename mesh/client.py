@@ -1,0 +1,239 @@
+"""The SDK: ask the mesh from a program.
+
+::
+
+    import asyncio
+    from mesh.client import connect
+
+    async def main() -> None:
+        async with connect() as mesh, mesh.generate("Reverse the word: mesh") as answer:
+            async for text in answer:
+                print(text, end="", flush=True)
+        print(answer.receipt.why)
+
+    asyncio.run(main())
+
+Every failure is a ``mesh.errors.MeshError``. One event loop a process: gRPC allows no more.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from mesh.core.types import AUTO
+from mesh.dial import plain_channel
+from mesh.errors import InvalidRequest, MeshError
+from mesh.rpc import ERROR_BY_CODE, from_rpc
+from mesh.v1 import inference_pb2 as inference
+from mesh.v1 import inference_pb2_grpc as inference_grpc
+
+TIMEOUT_S = 600.0  # a long answer from a slow desk
+
+Messages = str | Sequence[Mapping[str, str]]
+
+_ROLES = {
+    "system": inference.ROLE_SYSTEM,
+    "user": inference.ROLE_USER,
+    "assistant": inference.ROLE_ASSISTANT,
+}
+_TIERS = {
+    "": inference.TIER_UNSPECIFIED,
+    "device": inference.TIER_DEVICE,
+    "mesh": inference.TIER_MESH,
+    "cloud": inference.TIER_CLOUD,
+}
+
+
+@asynccontextmanager
+async def connect(address: str | None = None) -> AsyncIterator["MeshClient"]:
+    """Connect to the mesh of this machine.
+
+    Args:
+        address: ``host:port`` of a loopback gRPC port. None: the coordinator of the mesh that this
+            machine has joined; if it has joined none, the coordinator on this very machine.
+
+    Raises:
+        NodeLost: no coordinator answers.
+        NotAuthenticated: this machine's certificate has expired.
+    """
+    channel = plain_channel(address) if address else await _own_channel()
+    async with channel:
+        yield MeshClient(channel)
+
+
+async def _own_channel() -> grpc.aio.Channel:
+    # Late: an import of the SDK stays below 0.3 s without certificates, settings and mDNS.
+    from mesh.home import Home
+    from mesh.identity.store import IdentityStore
+    from mesh.member import reach_coordinator
+    from mesh.settings import load_settings
+
+    home = Home.find()
+    if IdentityStore(home).roles():
+        return await reach_coordinator(home)
+    return plain_channel(f"127.0.0.1:{load_settings().ports.local}")
+
+
+class MeshClient:
+    """Calls on one open channel; made by ``connect``."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = inference_grpc.InferenceStub(channel)
+
+    def generate(  # noqa: PLR0913 - what a caller may decide, all by name
+        self,
+        prompt: Messages,
+        *,
+        model: str = AUTO,
+        max_tokens: int = 0,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+        tier: str = "",
+        policy: str = "",
+        session: str = "",
+        explain: bool = False,
+        request_id: str = "",
+        timeout_s: float = TIMEOUT_S,
+    ) -> "AnswerStream":
+        """Ask; use the result as ``async with ... as answer`` and iterate over its text.
+
+        Args:
+            prompt: a string, or messages as ``{"role": "user", "content": "..."}``.
+            model: a name, an identity, or "auto".
+            max_tokens: 0 leaves the end to the model.
+            tier: how far the prompt may travel: "device", "mesh" or "cloud"; "" is the mesh's own.
+            explain: let the receipt say for every node why it could not.
+
+        Raises:
+            InvalidRequest: a role or tier is unknown, or a number does not fit its field.
+        """
+        try:
+            request = inference.GenerateRequest(
+                request_id=request_id or uuid.uuid4().hex,
+                model=model,
+                messages=_messages(prompt),
+                sampling=inference.Sampling(
+                    temperature=temperature, top_p=top_p, top_k=top_k, seed=seed
+                ),
+                max_tokens=max_tokens,
+                stop=stop,
+                tier=_known(_TIERS, tier, "tier"),
+                policy=policy,
+                session=session,
+                explain=explain,
+                deadline_ms=int(timeout_s * 1000),
+            )
+        except (ValueError, TypeError) as failure:
+            raise InvalidRequest(f"a parameter is out of range: {failure}") from None
+        return AnswerStream(self._stub.Generate(request, timeout=timeout_s + 5.0))
+
+    async def ask(self, prompt: Messages, **parameters: Any) -> "Answer":
+        """Ask, and wait for the whole answer. Takes what ``generate`` takes."""
+        async with self.generate(prompt, **parameters) as stream:
+            text = "".join([piece async for piece in stream])
+        return Answer(text, stream.finish_reason, stream.usage, stream.receipt)
+
+    async def models(self) -> Sequence[inference.ModelView]:
+        """Return the models of the mesh, test models last."""
+        try:
+            response = await self._stub.ListModels(inference.ListModelsRequest(), timeout=10.0)
+        except grpc.aio.AioRpcError as failure:
+            raise from_rpc(failure) from None
+        return tuple(response.models)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, and its account."""
+
+    text: str
+    finish_reason: str  # "stop" or "length"
+    usage: inference.Usage
+    receipt: inference.Receipt
+
+
+@dataclass(slots=True)
+class AnswerStream:
+    """The text of an answer as it comes; leaving the ``async with`` block cancels the rest.
+
+    ``receipt``, ``usage`` and ``finish_reason`` are there once the iteration has ended.
+    """
+
+    _call: "grpc.aio.UnaryStreamCall[Any, inference.GenerateEvent]"
+    started: inference.GenerationStarted = field(default_factory=inference.GenerationStarted)
+    usage: inference.Usage = field(default_factory=inference.Usage)
+    receipt: inference.Receipt = field(default_factory=inference.Receipt)
+    finish_reason: str = ""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._call.cancel()  # a call that is dropped without it is never collected
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        """Yield pieces of text.
+
+        Raises:
+            MeshError: why there is no answer, or no more of it. ``receipt`` tells what was tried.
+        """
+        failed: MeshError | None = None
+        try:
+            async for event in self._call:
+                match event.WhichOneof("event"):
+                    case "delta" if event.delta.text:
+                        yield event.delta.text
+                    case "started":
+                        self.started = event.started
+                    case "finished":
+                        self._finish(event.finished)
+                    case "failed":
+                        failed = self._fail(event.failed)
+                    case _:
+                        pass  # of a newer protocol
+        except grpc.aio.AioRpcError as failure:
+            raise failed or from_rpc(failure) from None
+        finally:
+            self._call.cancel()
+
+    def _finish(self, finished: inference.GenerationFinished) -> None:
+        name = inference.FinishReason.Name(finished.reason)
+        self.finish_reason = name.removeprefix("FINISH_REASON_").lower()
+        self.usage, self.receipt = finished.usage, finished.receipt
+
+    def _fail(self, failed: inference.GenerationFailed) -> MeshError:
+        self.receipt = failed.receipt
+        error = ERROR_BY_CODE.get(failed.code, MeshError)
+        return error(failed.message, hint=failed.hint)
+
+
+def _messages(prompt: Messages) -> list[inference.Message]:
+    if isinstance(prompt, str):
+        prompt = [{"role": "user", "content": prompt}]
+    return [
+        inference.Message(
+            role=_known(_ROLES, message.get("role", ""), "role"),
+            parts=[inference.Part(text=message.get("content", ""))],
+        )
+        for message in prompt
+    ]
+
+
+def _known(table: Mapping[str, Any], name: str, what: str) -> Any:
+    if name not in table:
+        known = ", ".join(filter(None, table))
+        raise InvalidRequest(f"{what} {name[:40]!r} is unknown", hint=f"use {known}")
+    return table[name]

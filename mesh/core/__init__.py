@@ -1,0 +1,1 @@
+"""The pure heart: what is decided, without clock, socket, log or thread."""

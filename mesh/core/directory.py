@@ -1,0 +1,131 @@
+"""Who holds what: an index from names to models, and from models to nodes.
+
+A routing decision looks at the holders of a model only, and first at those with a free slot for
+it, however large the mesh is.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mesh.core.node import Node, Replica
+from mesh.core.pool import Pool
+from mesh.core.types import Model, ModelId, NodeId
+
+
+@dataclass(slots=True)
+class Holders:
+    """The replicas of a model."""
+
+    model: Model
+    every: Pool = field(default_factory=Pool)
+    able: Pool = field(default_factory=Pool)  # those that may serve, now or once a slot is free
+    free: Pool = field(default_factory=Pool)  # those that can begin one more attempt now
+
+    def refresh(self, replica: Replica) -> None:
+        self.able.keep(replica, replica.able)
+        self.free.keep(replica, replica.can_begin)
+
+
+@dataclass(slots=True)
+class Directory:
+    """Kept in step with the nodes by ``index``, ``refresh`` and ``forget``."""
+
+    nodes: dict[NodeId, Node] = field(default_factory=dict)
+    _holders: dict[ModelId, Holders] = field(default_factory=dict)
+    # name -> model -> how many nodes call it so
+    _by_name: dict[str, dict[ModelId, int]] = field(default_factory=dict)
+    _held: dict[NodeId, tuple[Model, ...]] = field(default_factory=dict)
+    # Worked out when asked for; None: again.
+    _automatic: dict[ModelId, None] | None = field(default=None, repr=False)
+
+    def index(self, node: Node) -> None:
+        """Make ``node`` findable by what it holds now."""
+        held = tuple(replica.model for replica in node.replicas.values())
+        for replica in node.replicas.values():  # before the old ones go: a kept model stays
+            self._add(replica)
+        self._release(self._held.get(node.node_id, ()), node.node_id, kept=node.replicas)
+        self.nodes[node.node_id] = node
+        self._held[node.node_id] = held
+        self.refresh(node)
+
+    def refresh(self, node: Node, model_ids: Iterable[ModelId] | None = None) -> None:
+        """Take note that ``node`` can, or cannot, begin on ``model_ids``; None: on any of its."""
+        for model_id in node.replicas if model_ids is None else model_ids:
+            if (replica := node.replicas.get(model_id)) is not None:
+                self._holders[model_id].refresh(replica)
+
+    def forget(self, node_id: NodeId) -> None:
+        """Drop a node, and each model that nobody holds any more."""
+        if self.nodes.pop(node_id, None) is not None:
+            self._release(self._held.pop(node_id), node_id, kept={})
+
+    def resolve(self, name: str) -> tuple[ModelId, ...]:
+        """Return the identities that ``name`` stands for: an identity itself, or an alias."""
+        if name in self._holders:
+            return (ModelId(name),)
+        return tuple(self._by_name.get(name.lower(), ()))
+
+    def model(self, model_id: ModelId) -> Model | None:
+        """Return what a model is, or None if no node holds it."""
+        holders = self._holders.get(model_id)
+        return holders.model if holders else None
+
+    def holders(self, model_id: ModelId) -> Holders:
+        """Return the replicas of a model which ``resolve`` or ``automatic`` named."""
+        return self._holders[model_id]
+
+    def automatic(self) -> dict[ModelId, None]:
+        """What `auto` may choose from, the smallest first: test models only if all are."""
+        if self._automatic is None:
+            models = [holders.model for holders in self._holders.values()]
+            models = [model for model in models if not model.test] or models
+            models.sort(key=lambda model: (model.parameters, model.model_id))
+            self._automatic = dict.fromkeys(model.model_id for model in models)
+        return self._automatic
+
+    def names(self) -> list[str]:
+        """The name to show of each model, sorted."""
+        return sorted({holders.model.name for holders in self._holders.values()})
+
+    def _add(self, replica: Replica) -> None:
+        model = replica.model
+        model_id = model.model_id
+        holders = self._holders.get(model_id)
+        if holders is None:
+            holders = self._holders[model_id] = Holders(model)
+            self._automatic = None
+        holders.every.keep(replica, True)
+        for name in _spellings(model):
+            called = self._by_name.setdefault(name, {})
+            called[model_id] = called.get(model_id, 0) + 1
+
+    def _release(
+        self, models: Iterable[Model], node_id: NodeId, *, kept: Iterable[ModelId]
+    ) -> None:
+        """Undo ``_add``, apart from the node's place among the holders of ``kept`` models."""
+        kept = set(kept)
+        for model in models:
+            model_id = model.model_id
+            for name in _spellings(model):
+                self._uncall(name, model_id)
+            if model_id in kept:
+                continue
+            holders = self._holders[model_id]
+            for pool in (holders.every, holders.able, holders.free):
+                pool.discard(node_id)
+            if not len(holders.every):
+                del self._holders[model_id]
+                self._automatic = None
+
+    def _uncall(self, name: str, model_id: ModelId) -> None:
+        called = self._by_name[name]
+        called[model_id] -= 1
+        if not called[model_id]:
+            del called[model_id]
+        if not called:
+            del self._by_name[name]
+
+
+def _spellings(model: Model) -> set[str]:
+    """Names are found in any case."""
+    return {name.lower() for name in model.names}

@@ -1,0 +1,252 @@
+"""The steps of a request: placed, begun on a node, made to wait, moved elsewhere, ended.
+
+``Requests`` decides which step an event calls for.
+"""
+
+from math import inf
+from random import Random
+
+from mesh.core.actions import Action, CancelAttempt, FailRequest, StartAttempt
+from mesh.core.directory import Directory
+from mesh.core.filter import (
+    EXPLAINED_MAX,
+    REFUSED_MAX,
+    can_begin_on,
+    capable,
+    hopeful,
+    ruled_out,
+)
+from mesh.core.ladder import is_automatic
+from mesh.core.limits import FleetLimits
+from mesh.core.line import Line
+from mesh.core.node import Node
+from mesh.core.progress import Attempt, Progress
+from mesh.core.receipt import RuledOut
+from mesh.core.refusals import (
+    all_busy,
+    no_attempts_left,
+    no_nodes,
+    node_failed,
+    nowhere,
+    queue_full,
+    time_is_up,
+    unknown_model,
+)
+from mesh.core.retry import RetryBudget
+from mesh.core.routing import AllBusy, Placed, Unplaceable, place, place_now
+from mesh.core.timers import Due, Timers
+from mesh.core.types import AttemptId, Failure, ModelId, NodeId, Refusal, Request, RequestKey
+
+Running = tuple[Progress, Attempt]
+
+
+class Dispatch:
+    """Keeps requests, nodes' books, directory, line and timers in step with each other."""
+
+    def __init__(
+        self, limits: FleetLimits, directory: Directory, timers: Timers, rng: Random
+    ) -> None:
+        self._limits = limits
+        self._directory = directory
+        self._timers = timers
+        self._rng = rng
+        self._budget = RetryBudget()
+        self._attempts_made = 0
+        self.open: dict[RequestKey, Progress] = {}  # every request that has not ended
+        self.line = Line()  # those of them that wait
+        self.running: dict[AttemptId, Running] = {}  # the attempts of the others
+
+    # -- steps: each returns what must be done -----------------------------------------------------
+
+    def admit(self, progress: Progress, now_s: float) -> list[Action]:
+        """Take in a request and give it its first place."""
+        key, deadline_s = progress.request.key, progress.request.deadline_s
+        self._budget.earn()
+        self.open[key] = progress
+        if now_s < deadline_s < inf:
+            self._timers.set(deadline_s, Due.DEADLINE, key)
+        return self.place(progress, now_s)
+
+    def place(self, progress: Progress, now_s: float, last: Failure | None = None) -> list[Action]:
+        """Start an attempt, or wait for a slot, or fail: with ``last`` if nowhere is left."""
+        request = progress.request
+        if not now_s < request.deadline_s:
+            return self.fail(progress, time_is_up(progress), now_s)
+        if len(progress.past) >= self._limits.attempts_max:
+            return self.fail(progress, no_attempts_left(progress), now_s)
+        match place(request, self._directory, progress.avoid, self._rng):
+            case Placed() as placed:
+                return [self._start(progress, placed, now_s)]
+            case AllBusy() as busy:
+                return self._wait(progress, busy, now_s)
+            case Unplaceable() as unplaceable if last is None:
+                return self._refuse(progress, unplaceable, now_s)
+            case Unplaceable():
+                return self.fail(progress, last, now_s)
+
+    def move(
+        self, progress: Progress, attempt: Attempt, failure: Failure, now_s: float
+    ) -> list[Action]:
+        """Close an attempt that failed, and begin the next one if there may be one."""
+        self.release(attempt)
+        progress.close(failure.code, failure.message, now_s)
+        if failure.code.elsewhere:
+            failure = node_failed(attempt.candidate.node_name, failure, seen=attempt.seen)
+        if failure.code.elsewhere and self._budget.spend():
+            actions = self.place(progress, now_s, failure)
+        else:
+            actions = self.fail(progress, failure, now_s)
+        return actions + self.slots_freed(attempt.node_id, now_s)
+
+    def stop(self, progress: Progress, reason: str) -> list[Action]:
+        """Tell the node of the attempt under way, if any, to stop."""
+        attempt = progress.attempt
+        if attempt is None:
+            return []
+        return [CancelAttempt(attempt.attempt_id, attempt.connection_id, attempt.epoch, reason)]
+
+    def fail(
+        self,
+        progress: Progress,
+        failure: Failure,
+        now_s: float,
+        explained: tuple[RuledOut, ...] = (),
+    ) -> list[Action]:
+        """End the request badly."""
+        attempt = progress.attempt
+        if attempt is not None:
+            self.release(attempt)
+            progress.close(failure.code, failure.message, now_s)
+        self.forget(progress)
+        receipt = progress.receipt(now_s, explained or self.explained(progress))
+        failed = FailRequest(progress.request.key, receipt, failure)
+        return [failed, *(self.slots_freed(attempt.node_id, now_s) if attempt else ())]
+
+    def slots_freed(self, node_id: NodeId, now_s: float) -> list[Action]:
+        """Give the free slots of a node to those that wait, in order of arrival."""
+        actions: list[Action] = []
+        node = self._directory.nodes.get(node_id)
+        if node is None or not len(self.line):
+            return actions
+        for key in self.line.waiting_for(self._servable(node)):
+            progress = self.open[key]
+            request, avoid = progress.request, progress.avoid
+            if not now_s < request.deadline_s:
+                continue  # the time that passed ends it
+            if not can_begin_on(node, request, self._directory, avoid):
+                continue
+            placed = place_now(request, self._directory, avoid, self._rng)
+            if placed is not None:
+                actions.append(self._start(progress, placed, now_s))
+                if not self._servable(node):
+                    break
+        return actions
+
+    def check_line(self, now_s: float) -> list[Action]:
+        """Tell those who wait for machines that have all gone; look again while any waits."""
+        actions: list[Action] = []
+        for key in self.line.all():
+            progress = self.open[key]
+            if not hopeful(progress.request, self._directory, progress.avoid, self._rng):
+                actions += self.place(progress, now_s)
+        self._watch_line(now_s)
+        return actions
+
+    # -- books -------------------------------------------------------------------------------------
+
+    def release(self, attempt: Attempt) -> Node | None:
+        """Take the attempt off its node's books; the caller closes it next."""
+        del self.running[attempt.attempt_id]
+        self._timers.clear(Due.DELIVERY, attempt.attempt_id)
+        node = self._directory.nodes.get(attempt.node_id)
+        if node is not None:
+            node.end(attempt.attempt_id)
+            self._directory.refresh(node, (attempt.candidate.model_id,))
+        return node
+
+    def believe(self, node: Node, model_id: ModelId, refusal: Refusal) -> None:
+        """Start nothing more of a kind that the node has just refused, until it reports."""
+        node.refuse(model_id, refusal)
+        self._directory.refresh(node)
+
+    def forget(self, progress: Progress) -> None:
+        """Take the request off all books; its last action follows."""
+        key = progress.request.key
+        del self.open[key]
+        self.line.leave(key)
+        self._timers.clear(Due.DEADLINE, key)
+
+    def running_on(self, node: Node) -> list[Running]:
+        return [self.running[attempt_id] for attempt_id in node.attempts]
+
+    def can_move(self, progress: Progress, attempt: Attempt) -> bool:
+        """Is there a node that could take over the attempt, and may it?"""
+        if not self._budget.allows or len(progress.past) + 1 >= self._limits.attempts_max:
+            return False
+        request, avoid = progress.request, {**progress.avoid, attempt.node_id: "silent"}
+        if place_now(request, self._directory, avoid, self._rng) is not None:
+            return True
+        room = len(self.line) < self._limits.waiting_max
+        return room and capable(request, self._directory, avoid)
+
+    def explained(self, progress: Progress) -> tuple[RuledOut, ...]:
+        """Why the other nodes could not serve the request, if it wants to know."""
+        if not progress.request.explain:
+            return ()
+        return ruled_out(progress.request, self._directory, progress.avoid, EXPLAINED_MAX)
+
+    # -- below the steps ---------------------------------------------------------------------------
+
+    def _refuse(self, progress: Progress, found: Unplaceable, now_s: float) -> list[Action]:
+        request, nodes = progress.request, len(self._directory.nodes)
+        explained = self.explained(progress)
+        if not nodes:
+            failure = no_nodes()
+        elif not found.model_known and not is_automatic(request):
+            failure = unknown_model(request.model, self._directory.names())
+        else:
+            explained = explained or ruled_out(
+                request, self._directory, progress.avoid, REFUSED_MAX
+            )
+            failure = nowhere(explained, nodes)
+        return self.fail(progress, failure, now_s, explained)
+
+    def _wait(self, progress: Progress, busy: AllBusy, now_s: float) -> list[Action]:
+        key = progress.request.key
+        if key in self.line:
+            return []
+        if len(self.line) >= self._limits.waiting_max:
+            return self.fail(progress, queue_full(self._limits.waiting_max), now_s)
+        progress.candidates, progress.why = busy.candidates, all_busy(busy)
+        self.line.join(progress.request, progress.number)
+        self._watch_line(now_s)
+        return []
+
+    def _start(self, progress: Progress, placed: Placed, now_s: float) -> Action:
+        request, chosen = progress.request, placed.chosen
+        node = self._directory.nodes[chosen.node_id]
+        self._attempts_made += 1
+        attempt_id = AttemptId(self._attempts_made)
+        test_model = node.replicas[chosen.model_id].model.test
+        attempt = Attempt(attempt_id, chosen, node.epoch, node.connection_id, now_s, test_model)
+        progress.attempt = attempt
+        progress.candidates, progress.why = placed.candidates, placed.why
+        if progress.first_attempt_s is None:
+            progress.first_attempt_s = now_s
+        node.begin(attempt_id, chosen.model_id)
+        self._directory.refresh(node, (chosen.model_id,))
+        self.running[attempt_id] = (progress, attempt)
+        self.line.leave(request.key)
+        self._timers.set(now_s + self._limits.delivery_within_s, Due.DELIVERY, attempt_id)
+        remaining_s = request.deadline_s - now_s
+        return StartAttempt(
+            attempt_id, node.connection_id, node.epoch, request.key, chosen.model_id, remaining_s
+        )
+
+    def _watch_line(self, now_s: float) -> None:
+        if len(self.line) and not self._timers.is_set(Due.LINE):
+            self._timers.set(now_s + self._limits.line_checked_every_s, Due.LINE)
+
+    def _servable(self, node: Node) -> list[Request]:
+        """Which kinds of those that wait could ``node`` begin now?"""
+        return [kind for kind in self.line.kinds() if can_begin_on(node, kind, self._directory, {})]

@@ -1,0 +1,189 @@
+"""What happened: the only input of ``Fleet.handle``. Past tense, frozen.
+
+A ``payload`` is whatever the edge wants to see again in the action that follows; the core never
+looks into it.
+"""
+
+from dataclasses import dataclass
+
+from mesh.core.types import (
+    AttemptId,
+    Epoch,
+    Failure,
+    Load,
+    Machine,
+    ModelId,
+    NodeId,
+    Offer,
+    Refusal,
+    ReplicaStatus,
+    Request,
+    RequestKey,
+    Usage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAttached:
+    """A node opened its control stream and said hello."""
+
+    connection_id: int  # made by the edge, never used twice
+    node_id: NodeId
+    machine: Machine
+    offers: tuple[Offer, ...]
+    statuses: tuple[tuple[ModelId, ReplicaStatus], ...]
+    load: Load
+    on_coordinator_host: bool = False
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReported:
+    """A beat: what changed since the last one."""
+
+    node_id: NodeId
+    epoch: Epoch
+    sequence: int
+    statuses: tuple[tuple[ModelId, ReplicaStatus], ...]
+    load: Load
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryReported:
+    """The node's model list changed; this is the whole new one."""
+
+    node_id: NodeId
+    epoch: Epoch
+    offers: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTripMeasured:
+    """A ping came back."""
+
+    node_id: NodeId
+    epoch: Epoch
+    rtt_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLeft:
+    """The node said goodbye."""
+
+    node_id: NodeId
+    epoch: Epoch
+    asleep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDrained:
+    """An operator, or the owner, wants nothing new on the node; or wants that to end."""
+
+    node_id: NodeId
+    reason: str
+    resumed: bool = False
+    by_operator: bool = False  # then it holds until resumed, even if the node attaches again
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost:
+    """The control stream ended without a goodbye."""
+
+    connection_id: int
+    node_id: NodeId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArrived:
+    """A client asks."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCancelled:
+    """The client left, or an operator ended the request."""
+
+    key: RequestKey
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOpened:
+    """A node opened the answer stream of an attempt."""
+
+    attempt_id: AttemptId
+    epoch: Epoch
+    delivery_id: int  # of that stream, made by the edge
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRefused:
+    """The node did not begin; not a failure."""
+
+    attempt_id: AttemptId
+    epoch: Epoch
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """The node accepted and tokenised the prompt."""
+
+    attempt_id: AttemptId
+    prompt_tokens: int
+    numerics: str
+    payload: object
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptProgressed:
+    """Tokens came."""
+
+    attempt_id: AttemptId
+    token_offset: int
+    token_count: int
+    payload: object
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFinished:
+    """The answer is whole."""
+
+    attempt_id: AttemptId
+    usage: Usage
+    payload: object
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """The node, its engine, or the answer stream failed."""
+
+    attempt_id: AttemptId
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Something may be due."""
+
+
+Event = (
+    NodeAttached
+    | NodeReported
+    | InventoryReported
+    | RoundTripMeasured
+    | NodeLeft
+    | NodeDrained
+    | ConnectionLost
+    | RequestArrived
+    | RequestCancelled
+    | DeliveryOpened
+    | AttemptRefused
+    | AttemptStarted
+    | AttemptProgressed
+    | AttemptFinished
+    | AttemptFailed
+    | TimePassed
+)

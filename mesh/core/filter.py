@@ -1,0 +1,159 @@
+"""Which replicas may serve a request at all, and why the others may not. Facts only."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from random import Random
+
+from mesh.core.cost import BYTES_PER_TOKEN
+from mesh.core.directory import Directory
+from mesh.core.ladder import is_automatic, ladder
+from mesh.core.node import Node, Replica
+from mesh.core.receipt import RuledOut
+from mesh.core.types import (
+    Capability,
+    NodeId,
+    NodeState,
+    Refusal,
+    ReplicaState,
+    Request,
+    Tier,
+)
+
+BYTES_PER_TOKEN_MAX = 2 * BYTES_PER_TOKEN  # beyond it a prompt certainly does not fit
+EXPLAINED_MAX = 256  # nodes a receipt explains: more than anyone reads, and a bound on its bytes
+REFUSED_MAX = 64  # nodes a refusal explains unasked: refusals come in herds, at 2 us a reason
+SUSPECTS_MAX = 256  # holders looked at for one that may speak again
+
+
+def why_not(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> str | None:
+    """Return the fact that rules this replica out, or None. A taken slot is not one."""
+    return _why_not_now(replica) or unfit(request, replica, avoid)
+
+
+def unfit(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> str | None:
+    """``why_not`` for an ``able`` replica: what of this request it cannot serve."""
+    if avoid and replica.node.node_id in avoid:
+        return avoid[replica.node.node_id]
+    if request.tier is Tier.DEVICE and not (
+        request.from_coordinator_host and replica.node.on_coordinator_host
+    ):
+        return "tier device: the prompt may not leave the machine it was typed on"
+    offer = replica.offer
+    if request.needs and (missing := request.needs - offer.capabilities):
+        return f"{replica.model.name} cannot do {_listed(missing)} there"
+    # The coordinator has no tokenizer: only what cannot fit at twice the usual bytes a token is
+    # ruled out here, and the node, which counts, has the last word.
+    if request.prompt_bytes > BYTES_PER_TOKEN_MAX * offer.context_tokens:
+        return f"the prompt is far longer than its context of {offer.context_tokens}"
+    return None
+
+
+def can_begin_on(
+    node: Node, request: Request, directory: Directory, avoid: Mapping[NodeId, str]
+) -> bool:
+    """Has ``node`` a free slot for ``request`` now?"""
+    return any(
+        replica.can_begin and unfit(request, replica, avoid) is None
+        for replica in _asked_of(node, request, directory)
+    )
+
+
+def capable(request: Request, directory: Directory, avoid: Mapping[NodeId, str]) -> bool:
+    """Can any node serve ``request``, once it has a free slot?"""
+    return any(
+        unfit(request, replica, avoid) is None
+        for rung in ladder(request, directory)
+        for model_id in rung.model_ids
+        for replica in directory.holders(model_id).able.walk()
+    )
+
+
+def hopeful(
+    request: Request, directory: Directory, avoid: Mapping[NodeId, str], rng: Random
+) -> bool:
+    """Is a node there that can serve ``request``, or may in a moment, if it speaks again?"""
+    if capable(request, directory, avoid):
+        return True
+    return any(
+        replica.node.state is NodeState.SUSPECT and unfit(request, replica, avoid) is None
+        for rung in ladder(request, directory)
+        for model_id in rung.model_ids
+        for replica in islice(directory.holders(model_id).every.walk(rng), SUSPECTS_MAX)
+    )
+
+
+def ruled_out(
+    request: Request, directory: Directory, avoid: Mapping[NodeId, str], at_most: int
+) -> tuple[RuledOut, ...]:
+    """Say for nodes that cannot serve ``request`` why; those that hold its model first.
+
+    For refusals, and for those who asked to have it explained: it may look at every node.
+    """
+    reasons = (
+        RuledOut(node.node_id, node.name, reason)
+        for node in _holders_first(request, directory)
+        if (reason := _reason(node, request, directory, avoid)) is not None
+    )
+    return tuple(islice(reasons, at_most))
+
+
+def _holders_first(request: Request, directory: Directory) -> Iterator[Node]:
+    seen: set[NodeId] = set()
+    for rung in ladder(request, directory):
+        for model_id in rung.model_ids:
+            for replica in directory.holders(model_id).every.walk():
+                if replica.node.node_id not in seen:
+                    seen.add(replica.node.node_id)
+                    yield replica.node
+    yield from (node for node_id, node in directory.nodes.items() if node_id not in seen)
+
+
+def _asked_of(node: Node, request: Request, directory: Directory) -> Iterator[Replica]:
+    """Yield the replicas of ``node`` that are what ``request`` asks for."""
+    if is_automatic(request):
+        automatic = directory.automatic()
+        yield from (each for model_id, each in node.replicas.items() if model_id in automatic)
+        return
+    for model_id in directory.resolve(request.model):
+        if model_id in node.replicas:
+            yield node.replicas[model_id]
+
+
+def _reason(
+    node: Node, request: Request, directory: Directory, avoid: Mapping[NodeId, str]
+) -> str | None:
+    if reason := _why_not_node(node):
+        return reason
+    reasons = [why_not(request, each, avoid) for each in _asked_of(node, request, directory)]
+    if not reasons:
+        return avoid.get(node.node_id) or _holds(node)
+    return "; ".join(dict.fromkeys(filter(None, reasons))) if all(reasons) else None
+
+
+def _why_not_now(replica: Replica) -> str | None:
+    """The reason if the replica is not ``able``."""
+    if reason := _why_not_node(replica.node):
+        return reason
+    status = replica.status
+    if status.state is ReplicaState.FAILED:
+        return f"could not load {replica.model.name}: {status.reason or 'it did not say why'}"
+    if status.slots < 1:
+        return f"has no slots for {replica.model.name}"
+    if replica.refused is Refusal.NO_MEMORY:
+        return f"has not enough free memory for {replica.model.name}"
+    return None
+
+
+def _why_not_node(node: Node) -> str | None:
+    if node.state is not NodeState.ALIVE:
+        return f"{node.state}: {node.state_reason}" if node.state_reason else str(node.state)
+    return "its owner is using it" if node.load.owner_busy else None
+
+
+def _holds(node: Node) -> str:
+    held = sorted(replica.model.name for replica in node.replicas.values())
+    return f"has {', '.join(held[:8])} only" if held else "has no models"
+
+
+def _listed(capabilities: frozenset[Capability]) -> str:
+    return ", ".join(sorted(capabilities))

@@ -1,0 +1,50 @@
+"""Which models may answer a request, in the order in which they are tried.
+
+A request that names a model gets that model. ``auto`` without a trusted scorer has no measure of
+"good enough", so the policy decides: ``frugal`` begins with the smallest model, ``fast`` puts all
+on one rung and lets the prediction choose, the others begin with the largest. A test model is a
+rung only while no real model is there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mesh.core.directory import Directory
+from mesh.core.types import AUTO, ModelId, Policy, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Models of equal standing."""
+
+    model_ids: tuple[ModelId, ...]
+    why: str  # for the receipt
+
+
+def is_automatic(request: Request) -> bool:
+    """Does the mesh choose the model?"""
+    return request.model in ("", AUTO)
+
+
+def ladder(request: Request, directory: Directory) -> Iterator[Rung]:
+    """Yield the rungs for ``request``, the first to try first; none if the name is unknown.
+
+    Lazily: most requests look at the first rung only, and a large mesh has hundreds of models.
+    """
+    if not is_automatic(request):
+        if model_ids := directory.resolve(request.model):
+            yield Rung(model_ids, f"{request.model} was asked for")
+        return
+    smallest_first = directory.automatic()
+    if not smallest_first:
+        return
+    if request.policy is Policy.FAST:
+        yield Rung(tuple(smallest_first), "any model, the fastest answer")
+        return
+    why = "the largest model"
+    ordered: Iterator[ModelId] = reversed(smallest_first)
+    if request.policy is Policy.FRUGAL:
+        why, ordered = "the smallest model", iter(smallest_first)
+    yield Rung((next(ordered),), f"{why} (policy {request.policy})")
+    for model_id in ordered:
+        yield Rung((model_id,), "next rung")

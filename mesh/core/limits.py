@@ -1,0 +1,19 @@
+"""How patient a fleet is, and how much it holds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FleetLimits:
+    """Durations in seconds."""
+
+    suspect_after_s: float = 3.0  # three beats of 1 s
+    lost_after_s: float = 10.0
+    forget_after_s: float = 3600.0  # a lost node stays visible to operators for so long
+    # A told node that has not opened its answer stream is wedged. A burst of 200 on two busy cores
+    # took 5 s to open; a node that is gone is noticed sooner by its connection or its silence.
+    delivery_within_s: float = 15.0
+    line_checked_every_s: float = 3.0  # who waits for machines that are gone is told within this
+    nodes_max: int = 4096
+    waiting_max: int = 1000
+    attempts_max: int = 8  # of one request, refusals included: bounds the work of one caller

@@ -1,0 +1,104 @@
+"""How far a request has come: its attempts, and the receipt they add up to."""
+
+from dataclasses import dataclass, field
+
+from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut
+from mesh.core.types import AttemptId, Epoch, NodeId, Request, Usage
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try. Mutable; only ``Fleet.handle`` changes it."""
+
+    attempt_id: AttemptId
+    candidate: Candidate
+    epoch: Epoch
+    connection_id: int
+    began_s: float
+    test_model: bool
+    delivered: bool = False  # its answer stream is open
+    started: bool = False  # the prompt was accepted
+    first_token_s: float | None = None  # on the fleet's clock
+    tokens: int = 0
+    prompt_tokens: int = 0
+    numerics: str = ""
+
+    @property
+    def node_id(self) -> NodeId:
+        return self.candidate.node_id
+
+    @property
+    def seen(self) -> bool:
+        """Has the client got a part of its answer?"""
+        return self.first_token_s is not None
+
+    def account(self, outcome: str, reason: str, now_s: float, usage: Usage) -> AttemptAccount:
+        first_token_s = self.first_token_s if self.first_token_s is not None else self.began_s
+        return AttemptAccount(
+            attempt_id=self.attempt_id,
+            node_id=self.candidate.node_id,
+            node_name=self.candidate.node_name,
+            model_id=self.candidate.model_id,
+            model_name=self.candidate.model_name,
+            outcome=outcome,
+            reason=reason,
+            predicted_first_token_s=self.candidate.first_token_s,
+            first_token_s=first_token_s - self.began_s,
+            duration_s=now_s - self.began_s,
+            usage=usage,
+            numerics=self.numerics,
+        )
+
+    def usage(self) -> Usage:
+        """What is known of an attempt that did not finish."""
+        return Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.tokens)
+
+
+@dataclass(slots=True)
+class Progress:
+    """A request that has not ended: it waits while ``attempt`` is None. Mutable, as Attempt is."""
+
+    request: Request
+    number: int  # of its arrival
+    arrived_s: float
+    attempt: Attempt | None = None
+    last: Attempt | None = None  # the one that ended last
+    past: list[AttemptAccount] = field(default_factory=list)
+    avoid: dict[NodeId, str] = field(default_factory=dict)  # node -> why not again
+    candidates: tuple[Candidate, ...] = ()
+    why: str = ""
+    first_attempt_s: float | None = None
+
+    def close(self, outcome: str, reason: str, now_s: float, usage: Usage | None = None) -> None:
+        """End the attempt under way, if any, and put it on the account."""
+        if self.attempt is None:
+            return
+        self.last, self.attempt = self.attempt, None
+        known = usage if usage is not None else self.last.usage()
+        self.past.append(self.last.account(outcome, reason, now_s, known))
+
+    def receipt(self, now_s: float, ruled_out: tuple[RuledOut, ...] = ()) -> Receipt:
+        """Add up what happened; call after ``close``."""
+        first_token_s, tokens_per_s = 0.0, 0.0
+        last = self.last
+        if last is not None and last.first_token_s is not None:  # so it ended just now
+            first_token_s = last.first_token_s - self.arrived_s
+            decoding_s, completion = now_s - last.first_token_s, self.past[-1].usage
+            if decoding_s > 0 and completion.completion_tokens > 1:
+                tokens_per_s = (completion.completion_tokens - 1) / decoding_s
+        queued_until_s = self.first_attempt_s if self.first_attempt_s is not None else now_s
+        return Receipt(
+            key=self.request.key,
+            asked_model=self.request.model,
+            tier=self.request.tier,
+            policy=self.request.policy,
+            attempts=tuple(self.past),
+            candidates=self.candidates,
+            ruled_out=ruled_out,
+            why=self.why,
+            queued_s=queued_until_s - self.arrived_s,
+            first_token_s=first_token_s,
+            total_s=now_s - self.arrived_s,
+            tokens_per_s=tokens_per_s,
+            test_model=last is not None and last.test_model,
+        )

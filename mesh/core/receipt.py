@@ -1,0 +1,66 @@
+"""The account of a request: what could have served it, what was tried, and how long it took."""
+
+from dataclasses import dataclass
+
+from mesh.core.types import AttemptId, ModelId, NodeId, Policy, RequestKey, Tier, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One replica that could serve a request, with what was predicted for it. Seconds."""
+
+    node_id: NodeId
+    node_name: str
+    model_id: ModelId
+    model_name: str
+    first_token_s: float
+    completion_s: float
+    cost: float  # what the pick minimised
+    free: bool  # a slot is free right now
+
+
+@dataclass(frozen=True, slots=True)
+class RuledOut:
+    """A node that could not serve a request, and why, for people."""
+
+    node_id: NodeId
+    node_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptAccount:
+    """One try of one model on one node."""
+
+    attempt_id: AttemptId
+    node_id: NodeId
+    node_name: str
+    model_id: ModelId
+    model_name: str
+    outcome: str  # "answered", "busy", "node_lost", ...
+    reason: str
+    predicted_first_token_s: float
+    first_token_s: float  # from the attempt's start; 0: none came
+    duration_s: float
+    usage: Usage
+    numerics: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Everything the coordinator can tell of one request. Seconds from its arrival."""
+
+    key: RequestKey
+    asked_model: str
+    tier: Tier
+    policy: Policy
+    attempts: tuple[AttemptAccount, ...]
+    candidates: tuple[Candidate, ...]
+    ruled_out: tuple[RuledOut, ...]
+    why: str
+    queued_s: float
+    first_token_s: float  # 0: none came
+    total_s: float
+    tokens_per_s: float
+    test_model: bool
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,117 @@
+"""The words for requests that end without an answer: what, why, what to do."""
+
+from difflib import get_close_matches
+from heapq import nsmallest
+
+from mesh.core.progress import Progress
+from mesh.core.receipt import RuledOut
+from mesh.core.routing import AllBusy
+from mesh.core.types import Failure, FailureCode, RequestKey
+
+_NAMES_COMPARED_MAX = 64  # with a mistyped one: about 10 us each, while all others wait
+_NAME_SHOWN_MAX = 80
+
+# A node knows these of itself, of the request and of its clock. That the client left, that nobody
+# can serve this or that its id was used before are not for a node to say: there, it has a bug.
+_FOR_NODES_TO_SAY = frozenset(
+    {
+        FailureCode.INVALID_REQUEST,
+        FailureCode.CONTEXT_OVERFLOW,
+        FailureCode.UNSUPPORTED,
+        FailureCode.NODE_LOST,
+        FailureCode.OVERLOADED,
+        FailureCode.DEADLINE_EXCEEDED,
+        FailureCode.INTERNAL_ERROR,
+    }
+)
+
+
+def in_use(key: RequestKey) -> Failure:
+    return Failure(
+        FailureCode.REQUEST_EXISTS,
+        f"request id {key.request_id} is in use",
+        "make a new id for each request",
+    )
+
+
+def no_nodes() -> Failure:
+    return Failure(
+        FailureCode.NO_CAPABLE_NODE,
+        "no machine has joined this mesh yet",
+        "start one with `deskmesh node`, or `deskmesh up` for this machine",
+    )
+
+
+def unknown_model(name: str, names: list[str]) -> Failure:
+    shown = name[:_NAME_SHOWN_MAX]
+    alike = nsmallest(_NAMES_COMPARED_MAX, names, key=lambda each: abs(len(each) - len(shown)))
+    near = get_close_matches(shown, alike, n=1)
+    if near:
+        hint = f"did you mean {near[0]}?"
+    elif names:
+        hint = f"there is {', '.join(names[:5])}; see `deskmesh models list`"
+    else:
+        hint = "put a GGUF file into a model folder; see `deskmesh models list`"
+    return Failure(FailureCode.MODEL_NOT_FOUND, f"no machine has a model named {shown!r}", hint)
+
+
+def nowhere(ruled_out: tuple[RuledOut, ...], nodes: int) -> Failure:
+    """None of the mesh's ``nodes`` can serve the request, now or soon."""
+    reasons = [f"{each.node_name}: {each.reason}" for each in ruled_out[:3]]
+    more = f" and {nodes - 3} more" if nodes > 3 else ""
+    return Failure(
+        FailureCode.NO_CAPABLE_NODE,
+        f"no machine can serve this request ({'; '.join(reasons)}{more})",
+        "see `deskmesh status`, or ask with --explain",
+    )
+
+
+def queue_full(waiting_max: int) -> Failure:
+    return Failure(
+        FailureCode.OVERLOADED,
+        f"every capable machine is busy and {waiting_max} requests wait already",
+        "try again in a moment",
+    )
+
+
+def time_is_up(progress: Progress) -> Failure:
+    given_s = max(0.0, progress.request.deadline_s - progress.arrived_s)
+    if progress.attempt is None:
+        doing = "waiting for a free machine"
+    else:
+        doing = f"{progress.attempt.candidate.node_name} was answering"
+    return Failure(
+        FailureCode.DEADLINE_EXCEEDED,
+        f"the request's {given_s:.1f} s ran out while {doing}",
+        "allow more time, or ask for fewer tokens",
+    )
+
+
+def no_attempts_left(progress: Progress) -> Failure:
+    tried = "; ".join(f"{past.node_name}: {past.reason}" for past in progress.past[-3:])
+    return Failure(
+        FailureCode.OVERLOADED,
+        f"{len(progress.past)} attempts did not begin ({tried})",
+        "try again in a moment",
+    )
+
+
+def told_by_node(failure: Failure) -> Failure:
+    """Take a node's failure, as far as a node can know."""
+    if failure.code in _FOR_NODES_TO_SAY:
+        return failure
+    return Failure(FailureCode.INTERNAL_ERROR, f"{failure.code}: {failure.message}", failure.hint)
+
+
+def node_failed(node_name: str, failure: Failure, *, seen: bool) -> Failure:
+    """The words for a client whose last hope a node was, or that has ``seen`` a part already."""
+    if seen:
+        message = f"{node_name} failed mid-answer: {failure.message}"
+        return Failure(FailureCode.ANSWER_LOST, message, "ask again")
+    hint = failure.hint or "ask again in a moment; see `deskmesh status`"
+    return Failure(failure.code, f"{node_name} failed: {failure.message}", hint)
+
+
+def all_busy(busy: AllBusy) -> str:
+    """Why a request waits, for its receipt."""
+    return f"waited: every slot of {busy.replicas} capable replicas was taken"

@@ -1,0 +1,223 @@
+"""What is asked: requests arrive, their attempts live, and each request ends exactly once."""
+
+from random import Random
+
+from mesh.core.actions import (
+    AcceptDelivery,
+    Action,
+    EndDelivery,
+    FailRequest,
+    FinishRequest,
+    RejectDelivery,
+    SendDelta,
+    SendStarted,
+)
+from mesh.core.directory import Directory
+from mesh.core.dispatch import Dispatch
+from mesh.core.events import (
+    AttemptFinished,
+    AttemptProgressed,
+    AttemptRefused,
+    AttemptStarted,
+    DeliveryOpened,
+    RequestCancelled,
+)
+from mesh.core.limits import FleetLimits
+from mesh.core.node import Node
+from mesh.core.progress import Attempt, Progress
+from mesh.core.refusals import in_use, time_is_up, told_by_node
+from mesh.core.timers import Due, Timers
+from mesh.core.types import (
+    AttemptId,
+    Failure,
+    FailureCode,
+    NodeId,
+    Refusal,
+    Request,
+    RequestKey,
+)
+
+
+class Requests:
+    """Decides what an event means for the requests that have not ended."""
+
+    def __init__(
+        self, limits: FleetLimits, directory: Directory, timers: Timers, rng: Random
+    ) -> None:
+        self._timers = timers
+        self._dispatch = Dispatch(limits, directory, timers, rng)
+        self.total = 0  # requests since the start
+
+    def __repr__(self) -> str:
+        return f"{self.running} running, {self.waiting} waiting, {self.total} in all"
+
+    @property
+    def running(self) -> int:
+        return len(self._dispatch.running)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._dispatch.line)
+
+    # -- a request's beginning and end -------------------------------------------------------------
+
+    def arrived(self, request: Request, now_s: float) -> list[Action]:
+        self.total += 1
+        progress = Progress(request, self.total, arrived_s=now_s)
+        if request.key in self._dispatch.open:
+            return [FailRequest(request.key, progress.receipt(now_s), in_use(request.key))]
+        return self._dispatch.admit(progress, now_s)
+
+    def cancelled(self, event: RequestCancelled, now_s: float) -> list[Action]:
+        progress = self._dispatch.open.get(event.key)
+        if progress is None:
+            return []
+        failure = Failure(FailureCode.CANCELLED, event.reason)
+        return [
+            *self._dispatch.stop(progress, event.reason),
+            *self._dispatch.fail(progress, failure, now_s),
+        ]
+
+    def deadline_passed(self, key: RequestKey, now_s: float) -> list[Action]:
+        progress = self._dispatch.open.get(key)
+        if progress is None:
+            return []
+        failure = time_is_up(progress)
+        return [
+            *self._dispatch.stop(progress, "deadline"),
+            *self._dispatch.fail(progress, failure, now_s),
+        ]
+
+    # -- an attempt's life -------------------------------------------------------------------------
+
+    def delivery_opened(self, event: DeliveryOpened) -> list[Action]:
+        running = self._dispatch.running.get(event.attempt_id)
+        if running is None or running[1].epoch != event.epoch or running[1].delivered:
+            return [RejectDelivery(event.delivery_id, event.attempt_id)]
+        progress, attempt = running
+        attempt.delivered = True
+        self._timers.clear(Due.DELIVERY, event.attempt_id)
+        return [AcceptDelivery(event.delivery_id, event.attempt_id, progress.request.key)]
+
+    def started(self, event: AttemptStarted, now_s: float) -> list[Action]:
+        running = self._dispatch.running.get(event.attempt_id)
+        if running is None:
+            return [EndDelivery(event.attempt_id)]
+        progress, attempt = running
+        if attempt.started:
+            return self._broke_protocol(attempt, "it began its answer twice", now_s)
+        attempt.started = True
+        attempt.prompt_tokens, attempt.numerics = event.prompt_tokens, event.numerics
+        model_id = attempt.candidate.model_id
+        return [SendStarted(progress.request.key, event.attempt_id, model_id, event.payload)]
+
+    def progressed(self, event: AttemptProgressed, now_s: float) -> list[Action]:
+        running = self._dispatch.running.get(event.attempt_id)
+        if running is None:
+            return [EndDelivery(event.attempt_id)]
+        progress, attempt = running
+        if not attempt.started:
+            return self._broke_protocol(attempt, "it answered before it began", now_s)
+        if event.token_offset != attempt.tokens or event.token_count < 0:
+            jumped = f"its answer jumped from token {attempt.tokens} to {event.token_offset}"
+            return self._broke_protocol(attempt, jumped, now_s)
+        attempt.tokens += event.token_count
+        if attempt.first_token_s is None:
+            attempt.first_token_s = now_s
+        return [SendDelta(progress.request.key, event.payload)]
+
+    def finished(self, event: AttemptFinished, now_s: float) -> list[Action]:
+        running = self._dispatch.running.get(event.attempt_id)
+        if running is None:
+            return [EndDelivery(event.attempt_id)]
+        progress, attempt = running
+        if not attempt.started:
+            return self._broke_protocol(attempt, "it finished before it began", now_s)
+        self._dispatch.release(attempt)
+        progress.close("answered", "", now_s, event.usage)
+        self._dispatch.forget(progress)
+        receipt = progress.receipt(now_s, self._dispatch.explained(progress))
+        done = FinishRequest(progress.request.key, receipt, event.payload)
+        return [done, *self._dispatch.slots_freed(attempt.node_id, now_s)]
+
+    def failed(self, attempt_id: AttemptId, failure: Failure, now_s: float) -> list[Action]:
+        """The attempt is over: try elsewhere if the client has seen nothing of it yet."""
+        running = self._dispatch.running.get(attempt_id)
+        if running is None:
+            return []
+        progress, attempt = running
+        failure = told_by_node(failure)
+        progress.avoid[attempt.node_id] = f"failed this request: {failure.message}"
+        return self._dispatch.move(progress, attempt, failure, now_s)
+
+    def refused(self, event: AttemptRefused, now_s: float) -> list[Action]:
+        """The node did not begin. It is not a failure, and costs no retry budget."""
+        running = self._dispatch.running.get(event.attempt_id)
+        if running is None or running[1].epoch != event.epoch or running[1].started:
+            return []
+        progress, attempt = running
+        node = self._dispatch.release(attempt)
+        if node is not None:
+            self._dispatch.believe(node, attempt.candidate.model_id, event.refusal)
+        progress.close(event.refusal, f"the node said {event.refusal}", now_s)
+        if event.refusal is Refusal.NO_MEMORY:
+            progress.avoid[attempt.node_id] = "has not enough free memory for the model"
+        ended: list[Action] = [EndDelivery(event.attempt_id)] if attempt.delivered else []
+        return ended + self._dispatch.place(progress, now_s)
+
+    def delivery_overdue(self, attempt_id: AttemptId, now_s: float) -> list[Action]:
+        running = self._dispatch.running.get(attempt_id)
+        if running is None:
+            return []
+        progress, attempt = running
+        waited_s = now_s - attempt.began_s
+        failure = Failure(FailureCode.NODE_LOST, f"did not begin within {waited_s:.1f} s")
+        stopped = self._dispatch.stop(progress, "overdue")
+        return stopped + self.failed(attempt_id, failure, now_s)
+
+    # -- what membership and time tell -------------------------------------------------------------
+
+    def node_suspected(self, node: Node, now_s: float) -> list[Action]:
+        """The node went silent: what has no token yet moves, if there is anywhere to go.
+
+        Answers under way may still come, and so may the others: until the node is lost, staying
+        is better than failing.
+        """
+        actions: list[Action] = []
+        failure = Failure(FailureCode.NODE_LOST, "the node went silent")
+        for progress, attempt in self._dispatch.running_on(node):
+            if not attempt.seen and self._dispatch.can_move(progress, attempt):
+                actions += self._dispatch.stop(progress, failure.message)
+                actions += self.failed(attempt.attempt_id, failure, now_s)
+        return actions
+
+    def node_lost(self, node: Node, reason: str, now_s: float) -> list[Action]:
+        """The node is gone, and so are its attempts."""
+        actions: list[Action] = []
+        failure = Failure(FailureCode.NODE_LOST, reason)
+        for progress, attempt in self._dispatch.running_on(node):
+            actions += self._dispatch.stop(progress, reason)
+            actions += self.failed(attempt.attempt_id, failure, now_s)
+        return actions
+
+    def node_replaced(self, old: Node, reason: str, now_s: float) -> list[Action]:
+        """The node attached anew: its old attempts are lost, and it may have them again itself."""
+        actions: list[Action] = []
+        failure = Failure(FailureCode.NODE_LOST, reason)
+        for progress, attempt in self._dispatch.running_on(old):
+            actions += self._dispatch.stop(progress, reason)
+            actions += self._dispatch.move(progress, attempt, failure, now_s)
+        return actions
+
+    def slots_freed(self, node_id: NodeId, now_s: float) -> list[Action]:
+        """Give the free slots of a node to those that wait, in order of arrival."""
+        return self._dispatch.slots_freed(node_id, now_s)
+
+    def line_checked(self, now_s: float) -> list[Action]:
+        """Tell those who wait for machines that have all gone."""
+        return self._dispatch.check_line(now_s)
+
+    def _broke_protocol(self, attempt: Attempt, message: str, now_s: float) -> list[Action]:
+        failure = Failure(FailureCode.NODE_LOST, message)
+        end = EndDelivery(attempt.attempt_id)
+        return [end, *self.failed(attempt.attempt_id, failure, now_s)]

@@ -1,0 +1,230 @@
+"""The words of the mesh, each defined once. Pure data: frozen, slotted, standard library only."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import NewType
+
+NodeId = NewType("NodeId", str)  # fingerprint of the node's public key
+ModelId = NewType("ModelId", str)  # identity of weights, see ModelIdentity.model_id
+AttemptId = NewType("AttemptId", int)  # issued by the coordinator, never used twice
+Epoch = NewType("Epoch", int)  # issued by the coordinator at each attach; later is larger
+
+AUTO = "auto"  # the model name that lets the mesh choose
+
+
+class Tier(IntEnum):
+    """How far a prompt may travel, or did travel. Ordered: a larger tier reaches further."""
+
+    DEVICE = 1  # never leaves the machine it was typed on
+    MESH = 2
+    CLOUD = 3
+
+
+class Policy(StrEnum):
+    """What to prefer where several answers would do."""
+
+    FRUGAL = "frugal"
+    BALANCED = "balanced"
+    BEST = "best"
+    FAST = "fast"
+    PRIVATE = "private"
+
+
+class ReplicaState(StrEnum):
+    """How near a model on a node is to its first token."""
+
+    AVAILABLE = "available"  # on disk
+    LOADING = "loading"
+    WARM = "warm"
+    FAILED = "failed"  # this machine's engine could not load it
+
+
+class Capability(StrEnum):
+    """What a replica can do beyond plain text generation."""
+
+    RESUME = "resume"
+    LOGPROBS = "logprobs"
+    GRAMMAR = "grammar"
+    TOOLS = "tools"
+    VISION = "vision"
+    EMBED = "embed"
+
+
+class Refusal(StrEnum):
+    """Why a node that was asked did not begin. Not a failure: it may serve the next one."""
+
+    BUSY = "busy"  # the slot was taken in the meantime
+    OWNER_BUSY = "owner_busy"
+    DRAINING = "draining"
+    LOADING = "loading"
+    NO_MEMORY = "no_memory"
+
+
+class NodeState(StrEnum):
+    """How far a node can be relied on."""
+
+    ALIVE = "alive"
+    SUSPECT = "suspect"  # silent for three beats: nothing new goes there
+    LOST = "lost"
+    ASLEEP = "asleep"  # it said so; its return is expected
+    DRAINING = "draining"  # nothing new; what runs may finish
+
+
+class FinishReason(StrEnum):
+    """Why an answer ended."""
+
+    STOP = "stop"  # the model ended its turn, or a stop string matched
+    LENGTH = "length"  # max_tokens or the context was reached
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which weights these are. Names are aliases; this is not."""
+
+    sha256: str  # of the GGUF file, 64 hex digits
+    template_sha256: str  # of the chat template, 64 hex digits, "" without one
+    quantisation: str  # as GGUF names it, such as "Q8_0"
+
+    @property
+    def model_id(self) -> ModelId:
+        """A short, stable key: 16 hex digits of the weights, 8 of the template."""
+        return ModelId(f"{self.sha256[:16]}-{self.template_sha256[:8] or 'none'}")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as its files describe it."""
+
+    identity: ModelIdentity
+    names: tuple[str, ...]  # aliases, the first one is shown
+    architecture: str
+    parameters: int
+    size_bytes: int
+    context_tokens: int  # that the weights were trained for
+    test: bool = False  # a test bench, never chosen while a real model is there
+    tasks: tuple[str, ...] = ()  # what a test model knows
+    examples: tuple[str, ...] = ()  # one prompt for each of the tasks
+
+    @property
+    def model_id(self) -> ModelId:
+        return self.identity.model_id
+
+    @property
+    def name(self) -> str:
+        return self.names[0] if self.names else self.model_id
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model that a node has on disk, and how it would serve it."""
+
+    model: Model
+    context_tokens: int  # that one slot will serve
+    capabilities: frozenset[Capability] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """What changes about a replica, as the node last reported it."""
+
+    state: ReplicaState = ReplicaState.AVAILABLE
+    slots: int = 1
+    slots_taken: int = 0
+    prefill_tokens_per_s: float = 0.0  # measured by the node; 0: not yet
+    decode_tokens_per_s: float = 0.0
+    load_s: float = 0.0  # seconds the last load took; 0: never loaded
+    reason: str = ""  # why it failed, for people
+    numerics: str = ""  # fingerprint of whatever decides rounding; "" until loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much of a machine is in use, shares in [0, 1]."""
+
+    cpu: float = 0.0
+    memory: float = 0.0
+    memory_free_bytes: int = 0
+    on_battery: bool = False
+    owner_busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a node's machine is, fixed while it is attached."""
+
+    name: str
+    platform: str  # such as "Linux x86_64"
+    cores: int
+    memory_bytes: int
+    version: str  # of deskmesh
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A request id, scoped to the principal that made it."""
+
+    principal: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The features of a request that routing sees. Never the prompt itself."""
+
+    key: RequestKey
+    model: str  # a name, a model id, or AUTO
+    tier: Tier
+    policy: Policy
+    prompt_bytes: int
+    max_tokens: int
+    deadline_s: float  # absolute, on the coordinator's monotonic clock
+    needs: frozenset[Capability] = frozenset()
+    session: str = ""
+    from_coordinator_host: bool = False
+    explain: bool = False  # the receipt says for every node why it could not
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one attempt. ``cached_tokens`` is a part of ``prompt_tokens``."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class FailureCode(StrEnum):
+    """Why a request failed. ``mesh.errors`` has one exception for each, of the same name."""
+
+    INVALID_REQUEST = "invalid_request"
+    MODEL_NOT_FOUND = "model_not_found"
+    CONTEXT_OVERFLOW = "context_overflow"
+    UNSUPPORTED = "unsupported"
+    REQUEST_EXISTS = "request_exists"
+    NODE_LOST = "node_lost"
+    ANSWER_LOST = "answer_lost"
+    NO_CAPABLE_NODE = "no_capable_node"
+    OVERLOADED = "overloaded"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    INTERNAL_ERROR = "internal_error"
+
+    @property
+    def elsewhere(self) -> bool:
+        """May another node succeed where this one failed?"""
+        return self in _WORTH_ANOTHER_NODE
+
+
+_WORTH_ANOTHER_NODE = frozenset(
+    {FailureCode.NODE_LOST, FailureCode.INTERNAL_ERROR, FailureCode.OVERLOADED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong, why, and what to do, for the client."""
+
+    code: FailureCode
+    message: str
+    hint: str = ""

@@ -1,0 +1,144 @@
+"""Settings of one machine: ``deskmesh.toml`` in its home, overridden by ``DESKMESH_*`` variables.
+
+``DESKMESH_PORTS__MESH=8443`` sets ``ports.mesh``. Few knobs: each says its unit and its trade-off.
+"""
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from mesh.errors import InvalidRequest
+from mesh.home import Home
+
+
+class Advertise(StrEnum):
+    """How much a machine tells its network about itself by mDNS."""
+
+    FULL = "full"
+    MINIMAL = "minimal"  # no names of models, no load: they are nobody's business on office Wi-Fi
+    OFF = "off"
+
+
+class Section(BaseModel):
+    """One table of the settings file: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PortSettings(Section):
+    """Where this machine listens. 0 takes any free port."""
+
+    mesh: int = Field(
+        default=7443, ge=0, le=65535, description="Coordinator, mTLS, all interfaces."
+    )
+    join: int = Field(default=7444, ge=0, le=65535, description="Coordinator, TLS, all interfaces.")
+    local: int = Field(default=7481, ge=0, le=65535, description="Loopback gRPC for own programs.")
+
+
+class DiscoverySettings(Section):
+    """How machines find each other."""
+
+    multicast: bool = Field(default=True, description="Browse and advertise by mDNS.")
+    advertise: Advertise = Field(default=Advertise.FULL)
+    interfaces: tuple[str, ...] = Field(
+        default=(), max_length=16, description="Addresses to use for mDNS; empty: every one."
+    )
+    seeds: tuple[str, ...] = Field(
+        default=(), max_length=32, description="Coordinators to dial, as host:port."
+    )
+
+
+class NodeSettings(Section):
+    """What this machine lends."""
+
+    name: str = Field(default="", max_length=64, description="Shown to people; empty: hostname.")
+    model_folders: tuple[Path, ...] = Field(
+        default=(), max_length=64, description="Folders of GGUF files, instead of the usual ones."
+    )
+    test_models: bool = Field(default=True, description="Serve the bundled test model as well.")
+    context_tokens_max: int = Field(
+        default=8192, ge=256, le=1_048_576, description="Longer contexts cost memory per slot."
+    )
+    threads: int = Field(default=0, ge=0, le=512, description="Engine threads; 0: physical cores.")
+    idle_unload_s: float = Field(
+        default=600.0, ge=0, description="A model unused for this long leaves memory; 0: never."
+    )
+
+
+class FleetSettings(Section):
+    """How quickly the coordinator notices a lost node, and what it holds. Durations in seconds."""
+
+    beat_every_s: float = Field(default=1.0, gt=0, le=60)
+    suspect_after_s: float = Field(default=3.0, gt=0, description="No report: no new attempts.")
+    lost_after_s: float = Field(default=10.0, gt=0, description="No report: its attempts are lost.")
+    nodes_max: int = Field(default=4096, ge=1, description="Further nodes are refused.")
+    waiting_max: int = Field(
+        default=1000, ge=0, description="Requests that wait for a slot; further ones are refused."
+    )
+
+    @model_validator(mode="after")
+    def _durations_are_ordered(self) -> Self:
+        if not 2 * self.beat_every_s <= self.suspect_after_s < self.lost_after_s:
+            raise ValueError("need 2 * beat_every_s <= suspect_after_s < lost_after_s")
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything a machine's owner may decide."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="DESKMESH_", env_nested_delimiter="__"
+    )
+
+    ports: PortSettings = PortSettings()
+    discovery: DiscoverySettings = DiscoverySettings()
+    node: NodeSettings = NodeSettings()
+    fleet: FleetSettings = FleetSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, the file over the defaults."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=Home.find().settings_file)
+        return (init_settings, env_settings, file)
+
+
+def load_settings() -> Settings:
+    """Read the settings of the current home.
+
+    Raises:
+        InvalidRequest: the file is not TOML, or a value is unknown or out of range; says which.
+    """
+    file = Home.find().settings_file
+    try:
+        return Settings()
+    except tomllib.TOMLDecodeError as failure:
+        raise InvalidRequest(f"{file} is not valid TOML: {failure}", hint="mend the file") from None
+    except SettingsError as failure:
+        raise InvalidRequest(
+            f"a DESKMESH_ variable cannot be read ({failure.__cause__ or failure})",
+            hint="lists are JSON, such as DESKMESH_DISCOVERY__SEEDS='[\"host:7443\"]'",
+        ) from None
+    except ValidationError as failure:
+        first = failure.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequest(
+            f"setting {key}: {first['msg']}",
+            hint=f"mend it in {file}, or in the variable DESKMESH_{key.upper().replace('.', '__')}",
+        ) from None

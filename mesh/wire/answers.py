@@ -1,0 +1,105 @@
+"""What an engine says, on its way up and on to the client, both ways."""
+
+from mesh.core.generation import Delta, Finished, GenerationEvent, Started
+from mesh.core.types import Failure, FailureCode, Usage
+from mesh.errors import ERROR_MESSAGE_CHARACTERS_MAX, MeshError
+from mesh.rpc import ERROR_BY_CODE
+from mesh.v1 import fleet_pb2 as fleet
+from mesh.v1 import inference_pb2 as inference
+from mesh.wire import enums
+
+
+def write_started(
+    event: Started, *, seed: int, sampler_version: str
+) -> inference.GenerationStarted:
+    """Write what the node knows; the coordinator adds attempt and model."""
+    return inference.GenerationStarted(
+        prompt_ids=event.prompt_ids,
+        prompt_tokens=len(event.prompt_ids),
+        cached_tokens=event.cached_tokens,
+        context_tokens=event.context_tokens,
+        seed=seed,
+        sampler_version=sampler_version,
+        numerics=event.numerics,
+    )
+
+
+def write_delta(event: Delta) -> inference.GenerationDelta:
+    return inference.GenerationDelta(
+        token_offset=event.token_offset, ids=event.ids, text=event.text
+    )
+
+
+def write_finished(event: Finished) -> inference.GenerationFinished:
+    return inference.GenerationFinished(
+        reason=enums.write(enums.FINISH_REASON, event.reason),
+        usage=write_usage(event.usage),
+        prefill_s=event.prefill_s,
+        decode_s=event.decode_s,
+    )
+
+
+def read_event(message: inference.GenerateEvent) -> GenerationEvent | None:
+    """Return the event that a client sees, or None for one of a newer protocol.
+
+    Raises:
+        InvalidRequest: a finish reason is unknown.
+    """
+    match message.WhichOneof("event"):
+        case "started":
+            started = message.started
+            return Started(
+                tuple(started.prompt_ids),
+                started.cached_tokens,
+                started.context_tokens,
+                started.numerics,
+            )
+        case "delta":
+            delta = message.delta
+            return Delta(delta.token_offset, tuple(delta.ids), delta.text)
+        case "finished":
+            return read_finished(message.finished)
+        case _:
+            return None
+
+
+def read_finished(message: inference.GenerationFinished) -> Finished:
+    return Finished(
+        enums.read(enums.FINISH_REASON, message.reason, "finished.reason"),
+        read_usage(message.usage),
+        message.prefill_s,
+        message.decode_s,
+    )
+
+
+def read_usage(usage: inference.Usage) -> Usage:
+    return Usage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
+
+
+def write_usage(usage: Usage) -> inference.Usage:
+    return inference.Usage(
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=usage.cached_tokens,
+        completion_tokens=usage.completion_tokens,
+    )
+
+
+# -- failures ------------------------------------------------------------------------------------
+
+
+def write_attempt_failed(error: MeshError) -> fleet.AttemptFailed:
+    return fleet.AttemptFailed(
+        code=error.code, message=error.message[:ERROR_MESSAGE_CHARACTERS_MAX], hint=error.hint
+    )
+
+
+def read_attempt_failed(message: fleet.AttemptFailed) -> Failure:
+    """Take a node's failure; a code we do not know is the node's own bug."""
+    known = message.code in FailureCode.__members__.values()
+    code = FailureCode(message.code) if known else FailureCode.INTERNAL_ERROR
+    return Failure(code, message.message[:ERROR_MESSAGE_CHARACTERS_MAX], message.hint[:200])
+
+
+def error_of(failure: Failure) -> MeshError:
+    """Return the exception of the same name."""
+    return ERROR_BY_CODE[failure.code](failure.message, hint=failure.hint)

@@ -1,0 +1,115 @@
+"""Models, offers and replicas, both ways."""
+
+import re
+from collections.abc import Iterable
+
+from mesh.core.node import Node, Replica
+from mesh.core.types import Model, ModelId, ModelIdentity, Offer
+from mesh.errors import InvalidRequest
+from mesh.v1 import fleet_pb2 as fleet
+from mesh.v1 import inference_pb2 as inference
+from mesh.wire import enums
+
+MODELS_MAX = 1024  # of one node: a large collection; bounds what one node makes us index
+NAMES_MAX = 16
+NAME_CHARACTERS_MAX = 256
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def read_offers(offers: Iterable[fleet.ModelOffer]) -> dict[int, Offer]:
+    """Return a node's model list by ordinal.
+
+    Raises:
+        InvalidRequest: a field is malformed, or the list is too long.
+    """
+    read = {offer.ordinal: _read_offer(offer) for offer in offers}
+    if len(read) > MODELS_MAX:
+        raise InvalidRequest(f"a node offers {len(read)} models; at most {MODELS_MAX} are allowed")
+    return read
+
+
+def write_offer(ordinal: int, offer: Offer) -> fleet.ModelOffer:
+    return fleet.ModelOffer(
+        ordinal=ordinal,
+        model=write_model(offer.model),
+        context_tokens=offer.context_tokens,
+        capabilities=[enums.write(enums.CAPABILITY, each) for each in sorted(offer.capabilities)],
+    )
+
+
+def write_model(model: Model) -> inference.ModelView:
+    """Write what a model is, without its replicas."""
+    return inference.ModelView(
+        model_id=model.model_id,
+        names=model.names,
+        sha256=model.identity.sha256,
+        template_sha256=model.identity.template_sha256,
+        quantisation=model.identity.quantisation,
+        architecture=model.architecture,
+        parameters=model.parameters,
+        size_bytes=model.size_bytes,
+        context_tokens=model.context_tokens,
+        test=model.test,
+        tasks=model.tasks,
+        examples=model.examples,
+    )
+
+
+def write_replica(node: Node, replica: Replica) -> inference.ReplicaView:
+    return inference.ReplicaView(
+        node_id=node.node_id,
+        node_name=node.name,
+        state=enums.write(enums.REPLICA_STATE, replica.status.state),
+        slots=replica.status.slots,
+        slots_taken=replica.status.slots_taken,
+        reason=replica.status.reason,
+    )
+
+
+def write_models(nodes: Iterable[Node]) -> list[inference.ModelView]:
+    """Write every model that ``nodes`` hold, each once with all its replicas, by name."""
+    views: dict[ModelId, inference.ModelView] = {}
+    for node in nodes:
+        for model_id, replica in node.replicas.items():
+            view = views.setdefault(model_id, write_model(replica.model))
+            view.context_tokens = max(view.context_tokens, replica.offer.context_tokens)
+            view.replicas.append(write_replica(node, replica))
+            for capability in sorted(replica.offer.capabilities):
+                wire = enums.write(enums.CAPABILITY, capability)
+                if wire not in view.capabilities:
+                    view.capabilities.append(wire)
+    return sorted(views.values(), key=lambda view: (view.test, view.names[0]))
+
+
+def _read_offer(offer: fleet.ModelOffer) -> Offer:
+    model = _read_model(offer.model)
+    if not offer.context_tokens > 0:
+        raise InvalidRequest(f"{model.name} is offered with a context of no tokens")
+    known = [enums.CAPABILITY[each] for each in offer.capabilities if each in enums.CAPABILITY]
+    return Offer(model, offer.context_tokens, frozenset(known))  # newer capabilities: not for us
+
+
+def _read_model(view: inference.ModelView) -> Model:
+    names = tuple(view.names)
+    if not 0 < len(names) <= NAMES_MAX or not all(map(_printable, names)):
+        raise InvalidRequest("a model must have 1 to 16 printable names of at most 256 characters")
+    digests = (view.sha256, view.template_sha256)
+    if not _SHA256.fullmatch(view.sha256) or not (
+        view.template_sha256 == "" or _SHA256.fullmatch(view.template_sha256)
+    ):
+        raise InvalidRequest(f"{names[0]} is offered without a valid sha256")
+    return Model(
+        identity=ModelIdentity(*digests, view.quantisation[:32]),
+        names=names,
+        architecture=view.architecture[:64],
+        parameters=view.parameters,
+        size_bytes=view.size_bytes,
+        context_tokens=view.context_tokens,
+        test=view.test,
+        tasks=tuple(view.tasks)[:64],
+        examples=tuple(view.examples)[:64],
+    )
+
+
+def _printable(name: str) -> bool:
+    return 0 < len(name) <= NAME_CHARACTERS_MAX and name.isprintable()

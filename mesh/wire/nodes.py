@@ -1,0 +1,148 @@
+"""What nodes report of themselves, both ways. A node's word is checked: it may be wrong or lie."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from mesh.core.node import Node
+from mesh.core.types import Load, Machine, ModelId, Offer, ReplicaStatus
+from mesh.errors import InvalidRequest
+from mesh.v1 import fleet_pb2 as fleet
+from mesh.v1 import inference_pb2 as inference
+from mesh.v1 import operations_pb2 as operations
+from mesh.wire import enums
+from mesh.wire.models import write_model, write_replica
+
+SLOTS_MAX = 1024  # of one replica; no engine batches more
+RATE_MAX = 1e7  # tokens/s; beyond it the clock was wrong
+NAME_CHARACTERS_MAX = 64
+
+
+def read_machine(info: fleet.MachineInfo) -> Machine:
+    """Raises InvalidRequest if the machine has no printable name."""
+    name = info.name[:NAME_CHARACTERS_MAX]
+    if not name or not name.isprintable():
+        raise InvalidRequest("a node must have a printable name")
+    return Machine(
+        name=name,
+        platform=info.platform[:NAME_CHARACTERS_MAX],
+        cores=min(info.cores, 4096),
+        memory_bytes=info.memory_bytes,
+        version=info.version[:32],
+    )
+
+
+def write_machine(machine: Machine) -> fleet.MachineInfo:
+    return fleet.MachineInfo(
+        name=machine.name,
+        platform=machine.platform,
+        cores=machine.cores,
+        memory_bytes=machine.memory_bytes,
+        version=machine.version,
+    )
+
+
+def read_load(report: fleet.NodeReport) -> Load:
+    return Load(
+        cpu=_share(report.cpu_share),
+        memory=_share(report.memory_share),
+        memory_free_bytes=report.memory_free_bytes,
+        on_battery=report.on_battery,
+        owner_busy=report.owner_busy,
+    )
+
+
+def read_statuses(
+    reports: Iterable[fleet.ReplicaReport], offers: Mapping[int, Offer]
+) -> tuple[tuple[ModelId, ReplicaStatus], ...]:
+    """Return the changes, by model; reports for unknown ordinals are dropped.
+
+    Raises:
+        InvalidRequest: a state is unknown.
+    """
+    return tuple(
+        (offers[report.ordinal].model.model_id, _read_status(report))
+        for report in reports
+        if report.ordinal in offers
+    )
+
+
+def write_status(ordinal: int, status: ReplicaStatus) -> fleet.ReplicaReport:
+    return fleet.ReplicaReport(
+        ordinal=ordinal,
+        state=enums.write(enums.REPLICA_STATE, status.state),
+        slots=status.slots,
+        slots_taken=status.slots_taken,
+        prefill_tokens_per_s=status.prefill_tokens_per_s,
+        decode_tokens_per_s=status.decode_tokens_per_s,
+        load_s=status.load_s,
+        reason=status.reason,
+        numerics=status.numerics,
+    )
+
+
+def write_report(
+    *,
+    epoch: int,
+    sequence: int,
+    load: Load,
+    statuses: Iterable[tuple[int, ReplicaStatus]],
+) -> fleet.NodeReport:
+    return fleet.NodeReport(
+        epoch=epoch,
+        sequence=sequence,
+        replicas=[write_status(ordinal, status) for ordinal, status in statuses],
+        cpu_share=load.cpu,
+        memory_share=load.memory,
+        memory_free_bytes=load.memory_free_bytes,
+        on_battery=load.on_battery,
+        owner_busy=load.owner_busy,
+    )
+
+
+def write_node(node: Node, now_s: float) -> operations.NodeView:
+    """Write a node as operators see it."""
+    models: list[inference.ModelView] = []
+    for replica in node.replicas.values():
+        view = write_model(replica.model)
+        view.context_tokens = replica.offer.context_tokens
+        view.replicas.append(write_replica(node, replica))
+        models.append(view)
+    models.sort(key=lambda view: (view.test, view.names[0]))
+    return operations.NodeView(
+        node_id=node.node_id,
+        machine=write_machine(node.machine),
+        state=enums.write(enums.NODE_STATE, node.state),
+        reason=node.state_reason,
+        state_for_s=now_s - node.state_since_s,
+        reported_ago_s=now_s - node.reported_s,
+        rtt_ms=node.rtt_s * 1000,
+        cpu_share=node.load.cpu,
+        memory_share=node.load.memory,
+        on_battery=node.load.on_battery,
+        owner_busy=node.load.owner_busy,
+        attempts_running=len(node.attempts),
+        models=models,
+        address=node.address,
+    )
+
+
+def _read_status(report: fleet.ReplicaReport) -> ReplicaStatus:
+    return ReplicaStatus(
+        state=enums.read(enums.REPLICA_STATE, report.state, "replica.state"),
+        slots=min(report.slots, SLOTS_MAX),
+        slots_taken=min(report.slots_taken, SLOTS_MAX),
+        prefill_tokens_per_s=_rate(report.prefill_tokens_per_s),
+        decode_tokens_per_s=_rate(report.decode_tokens_per_s),
+        load_s=_rate(report.load_s),
+        reason=report.reason[:200],
+        numerics=report.numerics[:64],
+    )
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, value)) if math.isfinite(value) else 1.0
+
+
+def _rate(value: float) -> float:
+    """An absurd rate counts as not measured."""
+    return value if math.isfinite(value) and 0 <= value <= RATE_MAX else 0.0

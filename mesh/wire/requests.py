@@ -1,0 +1,156 @@
+"""Requests: what a client asks, checked where it enters the mesh."""
+
+import math
+import re
+from collections.abc import Iterable
+
+from mesh.core.generation import Generation, Message, Role, Sampling
+from mesh.core.types import AUTO, Capability, Policy, Request, RequestKey, Tier
+from mesh.errors import InvalidRequest, Unsupported
+from mesh.v1 import inference_pb2 as inference
+from mesh.wire import enums
+
+MESSAGES_MAX = 4096  # a long agent session has hundreds
+STOP_STRINGS_MAX = 16  # each is matched against every token
+STOP_BYTES_MAX = 256
+NAME_CHARACTERS_MAX = 256  # of a model; Hugging Face's longest are about 100
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+DEADLINE_DEFAULT_S = 600.0  # a long answer from a slow desk
+DEADLINE_MAX_S = 24 * 3600.0
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "temperature": (0, 10),
+    "top_k": (0, 2**31 - 1),
+    "top_p": (0, 1),
+    "min_p": (0, 1),
+    "repeat_penalty": (0, 10),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+}
+_MORE_THAN_ZERO = frozenset({"top_p", "repeat_penalty"})
+
+
+def read_request(
+    message: inference.GenerateRequest,
+    *,
+    principal: str,
+    now_s: float,
+    remaining_s: float | None,
+    from_coordinator_host: bool,
+) -> Request:
+    """Check a client's request and return the features that routing sees.
+
+    Args:
+        remaining_s: what the transport allows, if it sets a limit.
+
+    Raises:
+        InvalidRequest: a field is missing, malformed or out of range; names it.
+        Unsupported: a field asks for what no engine here can do yet.
+    """
+    if not REQUEST_ID.fullmatch(message.request_id):
+        raise InvalidRequest(
+            "request_id must be 1 to 64 characters of [A-Za-z0-9._:-]",
+            hint="make one per request, such as a UUID",
+        )
+    if len(message.model) > NAME_CHARACTERS_MAX:
+        raise InvalidRequest(f"model is longer than {NAME_CHARACTERS_MAX} characters")
+    read_generation(message)  # what the node would refuse is refused here, before it travels
+    given_s = message.deadline_ms / 1000 if message.deadline_ms else DEADLINE_DEFAULT_S
+    if remaining_s is not None:
+        given_s = remaining_s if not message.deadline_ms else min(given_s, remaining_s)
+    return Request(
+        key=RequestKey(principal, message.request_id),
+        model=message.model or AUTO,
+        tier=_tier(message.tier),
+        policy=_policy(message.policy),
+        prompt_bytes=sum(len(part.text.encode()) for m in message.messages for part in m.parts),
+        max_tokens=message.max_tokens,
+        deadline_s=now_s + min(given_s, DEADLINE_MAX_S),
+        needs=_needs(message),
+        session=message.session,
+        from_coordinator_host=from_coordinator_host,
+        explain=message.explain,
+    )
+
+
+def read_generation(message: inference.GenerateRequest) -> Generation:
+    """Check and return the work that an engine does for ``message``.
+
+    Raises:
+        InvalidRequest, Unsupported: as ``read_request``.
+    """
+    stop = tuple(message.stop)
+    if len(stop) > STOP_STRINGS_MAX:
+        raise InvalidRequest(
+            f"stop has {len(stop)} strings; at most {STOP_STRINGS_MAX} are allowed"
+        )
+    if any(not 0 < len(string.encode()) <= STOP_BYTES_MAX for string in stop):
+        raise InvalidRequest(f"each stop string must have 1 to {STOP_BYTES_MAX} bytes")
+    return Generation(
+        messages=_messages(message.messages),
+        sampling=_sampling(message.sampling),
+        max_tokens=message.max_tokens or 2**31 - 1,
+        stop=stop,
+    )
+
+
+def _messages(messages: Iterable[inference.Message]) -> tuple[Message, ...]:
+    read = tuple(_message(message, index) for index, message in enumerate(messages))
+    if not read:
+        raise InvalidRequest("messages is empty", hint="send at least one message")
+    if len(read) > MESSAGES_MAX:
+        raise InvalidRequest(f"{len(read)} messages; at most {MESSAGES_MAX} are allowed")
+    if not any(message.text.strip() for message in read if message.role is not Role.SYSTEM):
+        raise InvalidRequest("the prompt is empty", hint="say what you want in a message")
+    return read
+
+
+def _message(message: inference.Message, index: int) -> Message:
+    field = f"messages[{index}]"
+    role = enums.read(enums.ROLE, message.role, f"{field}.role")
+    kinds = {part.WhichOneof("content") for part in message.parts}
+    if "image" in kinds:
+        raise Unsupported(f"{field} holds an image, and no engine here sees images yet")
+    if message.tool_calls or message.tool_call_id:
+        raise Unsupported(f"{field} holds a tool call, and no engine here calls tools yet")
+    # Thoughts of earlier turns are not repeated to a model: its template drops them as well.
+    return Message(role, "".join(part.text for part in message.parts))
+
+
+def _sampling(message: inference.Sampling) -> Sampling:
+    if message.logit_bias:
+        raise Unsupported("sampling.logit_bias is not supported by any engine here yet")
+    given = {name: getattr(message, name) for name in _RANGES if message.HasField(name)}
+    for name, value in given.items():
+        low, high = _RANGES[name]
+        above = value > low if name in _MORE_THAN_ZERO else value >= low
+        if not (math.isfinite(value) and above and value <= high):
+            bracket = "(" if name in _MORE_THAN_ZERO else "["
+            raise InvalidRequest(
+                f"sampling.{name} is {value:g}; it must be in {bracket}{low:g}, {high:g}]"
+            )
+    return Sampling(seed=message.seed, **given)
+
+
+def _tier(value: inference.Tier) -> Tier:
+    if value == inference.TIER_UNSPECIFIED:
+        return Tier.MESH  # the furthest that any mesh allows until a cloud is configured
+    return enums.read(enums.TIER, value, "tier")
+
+
+def _policy(value: str) -> Policy:
+    try:
+        return Policy(value or Policy.BALANCED)
+    except ValueError:
+        known = ", ".join(Policy)
+        raise InvalidRequest(f"policy {value[:40]!r} is unknown", hint=f"use {known}") from None
+
+
+def _needs(message: inference.GenerateRequest) -> frozenset[Capability]:
+    asked = {
+        Capability.TOOLS: bool(message.tools),
+        Capability.LOGPROBS: message.HasField("logprobs"),
+        Capability.GRAMMAR: message.response_format.WhichOneof("format") not in (None, "text"),
+        Capability.RESUME: message.HasField("resume"),
+    }
+    return frozenset(capability for capability, needed in asked.items() if needed)

@@ -1,0 +1,141 @@
+"""The node agent: lends this machine's models to its mesh, and listens nowhere.
+
+It owns everything else of this package, and starts it in the order that makes it useful soonest:
+the models that are known already, then the coordinators that are known, then the network.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from random import Random
+
+from mesh.core.types import Load, NodeId
+from mesh.home import Home
+from mesh.identity.address import split_address
+from mesh.identity.store import IdentityStore
+from mesh.settings import Settings
+from node_agent.addresses import Origin
+from node_agent.attach import Myself
+from node_agent.credentials import Credentials
+from node_agent.engines import engine_processes, missing_engine, process_ids
+from node_agent.library.catalogue import Library
+from node_agent.library.view import LibraryView
+from node_agent.links import Links
+from node_agent.loader import LoadEngine
+from node_agent.presence import Presence
+from node_agent.probe import Probe, read_machine
+from node_agent.shelf import Shelf
+
+DRAIN_S = 5.0  # a short answer ends well; a long one is worth less than an owner's patience
+
+log = logging.getLogger("node")
+
+
+class Agent:
+    """One node. ``run`` is its whole life."""
+
+    def __init__(
+        self, home: Home, settings: Settings, *, load_engine: LoadEngine | None = None
+    ) -> None:
+        """``load_engine`` replaces the engine, for benchmarks and tests.
+
+        Raises:
+            InvalidRequest: a seed is no address.
+            NotAuthenticated: this machine has not joined a mesh, or its certificate has expired.
+            ServiceError: its home cannot be read.
+        """
+        self._home = home
+        self._settings = settings
+        self._membership = IdentityStore(home).membership()
+        self._credentials = Credentials(home)
+        self._node_id = NodeId(self._credentials.current().peer.fingerprint)
+        self.library = Library.of_machine(home, settings.node)
+        self._cannot_load = "" if load_engine else missing_engine()
+        self.shelf = Shelf(
+            load_engine or engine_processes(self.library, settings.node),
+            settings.node,
+            cannot_load=self._cannot_load,
+        )
+        self._seeds = [seed.partition("#")[0] for seed in settings.discovery.seeds]
+        for seed in self._seeds:
+            split_address(seed)
+        self._probe = Probe()
+        self._myself = Myself(self._node_id, read_machine(settings.node.name), self._load)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Serve until ``stopping`` is set; then let running answers finish for ``DRAIN_S``.
+
+        Leaves no process, task or connection, also when it is cancelled.
+        """
+        spread = Random()  # noqa: S311 - of dials over time
+        links = Links(self._credentials.open_channel, self._myself, self.shelf, spread)
+        for address in self._membership.coordinators:
+            links.add(address.address, Origin.JOINED)
+        for seed in self._seeds:
+            links.add(seed, Origin.SEED)
+        async with aclosing(self.library.changes()) as views, self.shelf.running():
+            view = await anext(views)
+            self.shelf.show(view)
+            self._say_hello(view, links)
+            await self._serve(links, views, stopping)
+
+    async def _serve(
+        self, links: Links, views: AsyncGenerator[LibraryView, None], stopping: asyncio.Event
+    ) -> None:
+        presence = Presence(
+            self._settings.discovery,
+            self._membership.mesh_id,
+            self._myself,
+            self.shelf,
+            links,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            owned = [
+                tasks.create_task(links.run(), name="links"),
+                tasks.create_task(presence.run(), name="presence"),
+                tasks.create_task(self._follow(views), name="library"),
+                tasks.create_task(
+                    self._credentials.keep_valid(links.reachable, links.reconnect),
+                    name="certificate",
+                ),
+            ]
+            await stopping.wait()
+            await links.stop(drain_s=DRAIN_S)
+            for task in owned:
+                task.cancel()
+
+    async def _follow(self, views: AsyncGenerator[LibraryView, None]) -> None:
+        """Serve whatever the library learns."""
+        async for view in views:
+            self.shelf.show(view)
+            if not view.waiting:
+                log.info("%s", _models_in_words(view))
+                self._tell_if_empty(view)
+
+    def _tell_if_empty(self, view: LibraryView) -> None:
+        if not view.entries and not view.waiting:
+            log.warning("no model to serve: put a GGUF file into %s", self._home.models)
+
+    def _load(self) -> Load:
+        return self._probe.sample(process_ids(self.shelf.engines()))
+
+    def _say_hello(self, view: LibraryView, links: Links) -> None:
+        """The first line is a promise: a second after it, this node can be routed to."""
+        log.info(
+            "node %s (%s) of mesh %s: %s",
+            self._myself.machine.name,
+            self._node_id,
+            self._membership.mesh_id,
+            _models_in_words(view),
+        )
+        if self._cannot_load:
+            log.warning("no model can run: %s", self._cannot_load)
+        self._tell_if_empty(view)
+        if not links.targets():
+            log.info("no coordinator is known yet: listening for one by mDNS")
+
+
+def _models_in_words(view: LibraryView) -> str:
+    models = f"{len(view.entries)} model{'' if len(view.entries) == 1 else 's'}"
+    return f"{models}, {len(view.waiting)} files to read first" if view.waiting else models

@@ -1,0 +1,179 @@
+"""One attempt: its answer goes up a stream of its own, and it lives exactly as long as that stream.
+
+Whoever ends the stream ends the attempt: the coordinator to cancel, we when the answer is whole or
+has failed. The way to the first token is short on purpose: the stream is opened where the start
+was read, one task does the rest, and the engine begins while the opening is still on its way.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import cast
+
+from mesh.core.generation import Delta, Finished, Generation, GenerationEvent, Started
+from mesh.errors import (
+    DeadlineExceeded,
+    InternalError,
+    InvalidRequest,
+    MeshError,
+    NodeLost,
+    Unsupported,
+)
+from mesh.v1 import fleet_pb2 as fleet
+from mesh.v1 import inference_pb2 as inference
+from mesh.wire.answers import write_attempt_failed, write_finished, write_started
+from mesh.wire.requests import read_generation
+from node_agent.endings import BROKEN_STREAM
+from node_agent.engine.protocol import Engine
+from node_agent.gathering import Gathering
+from node_agent.outgoing import DeliverCall, Outgoing
+from node_agent.slot import Slot
+
+# Names the way in which tokens are drawn: an answer may be continued where the name is the same.
+SAMPLER_VERSION = "deskmesh-1"
+
+# A coordinator ends the stream when it has read the last message, within a round trip; one that
+# does not has lost interest.
+GOODBYE_S = 5.0
+
+log = logging.getLogger("node")
+
+
+class Delivery:
+    """One attempt under way. ``run`` is its whole life."""
+
+    def __init__(
+        self, call: DeliverCall, start: fleet.StartAttempt, slot: Slot | MeshError
+    ) -> None:
+        """``slot`` may be the reason why there is none: then that is all the coordinator gets."""
+        self._call = call
+        self._start = start
+        self._slot = slot
+        loop = asyncio.get_running_loop()
+        self._deadline_s = loop.time() + start.deadline_ms / 1000 if start.deadline_ms else None
+        gathering = Gathering(
+            interval_s=start.batch_interval_ms / 1000, tokens_max=start.batch_tokens_max
+        )
+        self._outgoing = Outgoing(call, gathering)
+        self._task: asyncio.Task[object] | None = None
+        self._over = False  # the last message is on its way
+
+    async def run(self) -> None:
+        """Answer, or say why not; return when the stream has ended. Cancelling it ends both."""
+        self._task = asyncio.current_task()
+        self._call.add_done_callback(self._ended_by_coordinator)
+        opened = fleet.DeliverOpened(epoch=self._start.epoch, attempt_id=self._start.attempt_id)
+        self._outgoing.open(fleet.DeliverUp(opened=opened))
+        try:
+            last = await self._answered_or_failed()
+            self._over = True
+            await self._outgoing.write(last)
+            await self._goodbye()
+        except BROKEN_STREAM:
+            if not self._call.done():  # else we learned by a write that the stream has ended
+                raise
+        finally:
+            self._over = True  # what ends the stream now is us
+            self.close()
+            await self._outgoing.abandon()
+
+    def close(self) -> None:
+        """Free the slot and end the stream, at once. Also for an attempt that never ran."""
+        if isinstance(self._slot, Slot):
+            self._slot.free()
+        self._call.cancel()
+
+    async def _answered_or_failed(self) -> fleet.DeliverUp:
+        """Send the answer but for its last message, and return that. The slot is free by then."""
+        try:
+            finished = await self._answer()
+            return fleet.DeliverUp(finished=write_finished(finished))
+        except MeshError as failure:
+            return fleet.DeliverUp(failed=write_attempt_failed(failure))
+        except BROKEN_STREAM:
+            raise
+        except Exception as bug:  # of ours, or an engine's: this attempt's end, not the agent's
+            log.error("an attempt failed by a bug: %s", where(bug))
+            our_fault = InternalError("the node failed by a bug", hint="its log says where")
+            return fleet.DeliverUp(failed=write_attempt_failed(our_fault))
+        finally:
+            if isinstance(self._slot, Slot):
+                self._slot.free()
+
+    async def _answer(self) -> Finished:
+        if isinstance(self._slot, MeshError):
+            raise self._slot
+        try:
+            async with asyncio.timeout_at(self._deadline_s):
+                work = self._work(await self._request())
+                engine = await self._slot.engine()
+        except TimeoutError:
+            raise _too_late("before the model was loaded") from None
+        try:
+            return await self._generate(engine, work, self._slot)
+        except NodeLost as failure:
+            self._slot.lost(failure.message)
+            raise
+
+    async def _generate(self, engine: Engine, work: Generation, slot: Slot) -> Finished:
+        answering = cast("AsyncGenerator[GenerationEvent, None]", engine.generate(work))
+        async with aclosing(answering) as events:
+            while (event := await self._next(events)) is not None:
+                match event:
+                    case Delta():
+                        slot.answered()
+                        await self._outgoing.delta(event)
+                    case Started():
+                        seed = work.sampling.seed
+                        started = write_started(event, seed=seed, sampler_version=SAMPLER_VERSION)
+                        await self._outgoing.write(fleet.DeliverUp(started=started))
+                    case Finished():
+                        slot.learn(event)
+                        return event
+        raise InternalError("the engine ended an answer without a word")
+
+    async def _next(self, events: AsyncGenerator[GenerationEvent, None]) -> GenerationEvent | None:
+        # Around the engine only: a write that is broken off takes the whole stream with it.
+        try:
+            async with asyncio.timeout_at(self._deadline_s):
+                return await anext(events, None)
+        except TimeoutError:
+            raise _too_late("before the answer was whole") from None
+
+    async def _request(self) -> inference.GenerateRequest:
+        """Return the request; a large one comes down the stream."""
+        if not self._start.body_follows:
+            return self._start.request
+        message = await self._call.read()
+        if not isinstance(message, fleet.DeliverDown) or not message.HasField("body"):
+            raise InvalidRequest("the coordinator announced a body and sent none")
+        return message.body
+
+    def _work(self, request: inference.GenerateRequest) -> Generation:
+        if self._start.HasField("resume") or request.HasField("resume"):
+            raise Unsupported("no engine here can continue an answer yet")
+        return read_generation(request)
+
+    async def _goodbye(self) -> None:
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                await self._call.code()
+        except TimeoutError:
+            return
+
+    def _ended_by_coordinator(self, _call: object) -> None:
+        if not self._over and self._task is not None:
+            self._task.cancel()
+
+
+def _too_late(when: str) -> DeadlineExceeded:
+    return DeadlineExceeded(f"the time was up {when}", hint="allow more time")
+
+
+def where(bug: BaseException) -> str:
+    """Say what kind of failure it is and where; its own words may hold a prompt."""
+    frames = traceback.extract_tb(bug.__traceback__)
+    places = " > ".join(f"{frame.filename}:{frame.lineno}" for frame in frames)
+    return f"{type(bug).__name__} at {places}"

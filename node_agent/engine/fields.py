@@ -1,0 +1,86 @@
+"""Reads the fields of a frame's body, and believes none of them before it has looked."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+from node_agent.engine.frames import FrameError
+
+_COUNT_MAX = 2**31 - 1  # llama.cpp counts tokens, ids and positions in 32 bits
+_LINE_CHARACTERS_MAX = 500  # for people: a reason longer than this explains nothing more
+
+
+class Fields:
+    """One JSON object. Each reader raises FrameError, naming the field but never its value."""
+
+    def __init__(self, body: Mapping[str, object]) -> None:
+        self._body = body
+
+    def text(self, name: str) -> str:
+        """Return a string of any length."""
+        value = self._body.get(name)
+        if type(value) is not str:
+            raise FrameError(f"field {name} is not a string")
+        return value
+
+    def line(self, name: str) -> str:
+        """Return words for people: one line, printable, cut to a bearable length."""
+        words = " ".join(self.text(name)[: 4 * _LINE_CHARACTERS_MAX].split())
+        return "".join(filter(str.isprintable, words))[:_LINE_CHARACTERS_MAX]
+
+    def choice(self, name: str, allowed: Iterable[str]) -> str:
+        """Return a string that is one of ``allowed``."""
+        value = self.text(name)
+        if value not in tuple(allowed):
+            raise FrameError(f"field {name} has no such choice")
+        return value
+
+    def count(self, name: str, *, most: int = _COUNT_MAX) -> int:
+        """Return an integer in [0, most]."""
+        return _count(name, self._body.get(name), most)
+
+    def number(self, name: str, *, negative: bool = False) -> float:
+        """Return a finite number; >= 0 unless ``negative``."""
+        value = self._body.get(name)
+        if type(value) is int and abs(value) <= _COUNT_MAX:
+            value = float(value)
+        if type(value) is not float or not math.isfinite(value) or (value < 0 and not negative):
+            raise FrameError(f"field {name} is not a number in range")
+        return value
+
+    def ids(self, name: str) -> tuple[int, ...]:
+        """Return token ids."""
+        return tuple(_count(name, value, _COUNT_MAX) for value in self._list(name))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of strings."""
+        values = self._list(name)
+        if not all(type(value) is str for value in values):
+            raise FrameError(f"field {name} holds something else than strings")
+        return tuple(map(str, values))
+
+    def inner(self, name: str) -> Self:
+        """Return an object inside this one."""
+        return self._inner(name, self._body.get(name))
+
+    def inners(self, name: str) -> list[Self]:
+        """Return a list of objects."""
+        return [self._inner(name, value) for value in self._list(name)]
+
+    def _list(self, name: str) -> list[object]:
+        value = self._body.get(name)
+        if type(value) is not list:
+            raise FrameError(f"field {name} is not a list")
+        return value
+
+    def _inner(self, name: str, value: object) -> Self:
+        if type(value) is not dict:
+            raise FrameError(f"field {name} is not an object")
+        return type(self)(value)
+
+
+def _count(name: str, value: object, most: int) -> int:
+    # Not isinstance: True is an int as well.
+    if type(value) is not int or not 0 <= value <= most:
+        raise FrameError(f"field {name} is not a count in range")
+    return value

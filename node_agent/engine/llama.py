@@ -1,0 +1,238 @@
+"""One model in llama.cpp, with one sequence in its context. Only the engine process imports it.
+
+The rules of the native side, each learned from its source or by measurement:
+
+- ``Llama.held`` mirrors what the context's memory holds. Whatever decodes or removes keeps both
+  equal, also when it fails half-way: then everything behind the last sure token goes.
+- A decode can be broken off from another thread by ``AbortFlag``; llama.cpp asks it between the
+  nodes of a graph, on CPUs only. Elsewhere a chunk of a prompt is over soon.
+- Flash attention is off on CPUs. With it the logits there depend on the number of threads and on
+  how a prompt is cut; without it they were equal to the last bit for one thread and two, and for
+  cuts of two tokens and more (F32, Q8_0, Q4_0; 500 tokens), at the same speed within 10 %.
+"""
+
+import ctypes
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from node_agent.engine.abort import Aborted, AbortFlag
+from node_agent.engine.bindings import PACKAGE_VERSION, devices, native
+from node_agent.engine.native_log import NativeLog
+from node_agent.engine.sampler import SAMPLER_VERSION
+
+# Tokens of a prompt per decode, cut at multiples of it. Bounds the memory of attention's scores
+# (without flash attention: 4 bytes x heads x context x this; 134 MB for 32 heads and 8192 tokens),
+# and on a GPU the time until a cancellation takes effect. Larger ones were not faster on a CPU.
+PREFILL_CHUNK_TOKENS = 128
+
+_FILE_HINT = "get the file again, or take it out of the model folder"
+_KIND_HINT = "use a model that generates text"
+_MEMORY_HINT = "choose a shorter context, or close other programs"
+
+_SEQUENCE = 0
+_ABORTED = 2  # llama_decode's answer when the abort callback said so
+_NO_VOCABULARY = 0  # LLAMA_VOCAB_TYPE_NONE
+
+
+class LoadError(Exception):
+    """The model can't be loaded; says why in one line, and what to do about it."""
+
+    def __init__(self, reason: str, hint: str = _FILE_HINT) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+class DecodeError(Exception):
+    """llama.cpp failed in the middle of its work; its state can't be trusted any more."""
+
+
+class Llama:
+    """A loaded model. Everything but the abort flag belongs to one thread."""
+
+    def __init__(self, path: Path, *, context_tokens: int, threads: int, abort: AbortFlag) -> None:
+        """Load the weights and make room for ``context_tokens``, or for fewer if trained for fewer.
+
+        Raises:
+            LoadError: not a model, not one that generates text, or no memory for it.
+        """
+        self._log = NativeLog()
+        self._abort = abort  # llama.cpp keeps a pointer to it
+        self._model = self._load(path)
+        self._vocabulary = native.llama_model_get_vocab(self._model)
+        trained_tokens = native.llama_model_n_ctx_train(self._model)
+        self.context_tokens = min(context_tokens, trained_tokens or context_tokens)
+        self._flash = any(device.gpu for device in devices())
+        self.context = self._make_context(threads)
+        self._memory = native.llama_get_memory(self.context)
+        if not self._memory:
+            raise LoadError(
+                "it keeps no memory of a sequence, so it can't generate text", _KIND_HINT
+            )
+        self._batch = native.llama_batch_init(PREFILL_CHUNK_TOKENS, 0, 1)
+        self.vocabulary_size = int(native.llama_vocab_n_tokens(self._vocabulary))
+        self.numerics = self._numerics(threads)
+        self.held: list[int] = []
+        self._pieces: dict[int, bytes] = {}  # at most one for each token of the vocabulary
+
+    def chat_template(self) -> str | None:
+        """Return the model's own chat template, if it has one."""
+        source = native.llama_model_chat_template(self._model, None)
+        return None if source is None else source.decode(errors="replace")
+
+    def bos_text(self) -> str:
+        return self._token_text(native.llama_vocab_bos(self._vocabulary))
+
+    def eos_text(self) -> str:
+        return self._token_text(native.llama_vocab_eos(self._vocabulary))
+
+    def tokenise(self, text: str) -> list[int]:
+        """Return a rendered prompt's ids, with the model's BOS unless the template wrote it."""
+        encoded = text.encode()
+        room = len(encoded) + 8  # no token is shorter than a byte, but for a space put in front
+        ids = (native.llama_token * room)()
+        count = native.llama_tokenize(
+            self._vocabulary, encoded, len(encoded), ids, room, False, True
+        )
+        if count < 0:
+            raise DecodeError("llama.cpp can't tokenise the prompt")
+        prompt = list(ids[:count])
+        bos = native.llama_vocab_bos(self._vocabulary)
+        wanted = native.llama_vocab_get_add_bos(self._vocabulary) and bos != native.LLAMA_TOKEN_NULL
+        if wanted and prompt[:1] != [bos]:
+            prompt.insert(0, bos)
+        return prompt
+
+    def piece(self, token: int) -> bytes:
+        """Return the bytes that ``token`` stands for; none for control tokens."""
+        if token not in self._pieces:
+            self._pieces[token] = self._native_piece(token)
+        return self._pieces[token]
+
+    def ends_turn(self, token: int) -> bool:
+        return bool(native.llama_vocab_is_eog(self._vocabulary, token))
+
+    def reuse(self, prompt: Sequence[int]) -> int:
+        """Keep what the memory holds of ``prompt``, drop the rest; return the tokens kept.
+
+        At least the last token of the prompt is left to decode: its logits are needed.
+        """
+        most = min(len(self.held), len(prompt) - 1)
+        shared = next((at for at in range(most) if self.held[at] != prompt[at]), most)
+        if shared < len(self.held):
+            self._truncate(shared)
+        return len(self.held)
+
+    def decode(self, ids: Sequence[int]) -> int:
+        """Append ``ids`` to the sequence, a prompt in chunks; return the row of the last logits.
+
+        Raises:
+            Aborted: the flag was set; what was decoded stays.
+            DecodeError: llama.cpp failed.
+        """
+        done = 0
+        row = 0
+        while done < len(ids):
+            position = len(self.held)
+            room = PREFILL_CHUNK_TOKENS - position % PREFILL_CHUNK_TOKENS
+            chunk = ids[done : done + room]
+            done += len(chunk)
+            row = self._decode_chunk(chunk, position, last=done == len(ids))
+        return row
+
+    def _decode_chunk(self, chunk: Sequence[int], position: int, *, last: bool) -> int:
+        if self._abort.is_set():
+            raise Aborted
+        batch = self._batch
+        batch.n_tokens = len(chunk)
+        for row, token in enumerate(chunk):
+            batch.token[row] = token
+            batch.pos[row] = position + row
+            batch.n_seq_id[row] = 1
+            batch.seq_id[row][0] = _SEQUENCE
+            batch.logits[row] = 0
+        batch.logits[len(chunk) - 1] = last
+        status = native.llama_decode(self.context, batch)
+        if status != 0:
+            self._truncate(position)
+            if status == _ABORTED:
+                raise Aborted
+            raise DecodeError(f"llama.cpp's decode failed with {status}: {self._log.cause()}")
+        self.held.extend(chunk)
+        return len(chunk) - 1
+
+    def _truncate(self, tokens: int) -> None:
+        """Forget all but the first ``tokens``; all of them where the memory can't forget a part.
+
+        Recurrent models can't go back, and a sliding window may have lost what it would go back to.
+        """
+        removed = native.llama_memory_seq_rm(self._memory, _SEQUENCE, tokens, -1)
+        if tokens and removed and native.llama_memory_seq_pos_min(self._memory, _SEQUENCE) == 0:
+            del self.held[tokens:]
+            return
+        native.llama_memory_clear(self._memory, False)
+        self.held.clear()
+
+    def _load(self, path: Path) -> object:
+        native.llama_backend_init()
+        self._log.forget()
+        settings = native.llama_model_default_params()
+        model = native.llama_model_load_from_file(os.fsencode(path), settings)
+        if not model:
+            raise LoadError(self._log.cause() or "llama.cpp gave no reason")
+        if native.llama_model_has_encoder(model) or not native.llama_model_has_decoder(model):
+            raise LoadError("it is an encoder, so it can't generate text", _KIND_HINT)
+        if native.llama_vocab_type(native.llama_model_get_vocab(model)) == _NO_VOCABULARY:
+            raise LoadError("it has no vocabulary, so it can't generate text", _KIND_HINT)
+        return model
+
+    def _make_context(self, threads: int) -> object:
+        settings = native.llama_context_default_params()
+        settings.n_ctx = self.context_tokens
+        settings.n_seq_max = 1
+        settings.n_batch = settings.n_ubatch = PREFILL_CHUNK_TOKENS
+        settings.n_threads = settings.n_threads_batch = threads
+        settings.kv_unified = False
+        if not self._flash:
+            settings.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        settings.abort_callback = self._abort.callback
+        settings.abort_callback_data = self._abort.data
+        context = native.llama_init_from_model(self._model, settings)
+        if not context:
+            reason = self._log.cause() or "llama.cpp gave no reason"
+            raise LoadError(f"no context of {self.context_tokens} tokens: {reason}", _MEMORY_HINT)
+        return context
+
+    def _numerics(self, threads: int) -> str:
+        """Return a fingerprint of whatever decides rounding: 12 hex digits."""
+        facts = (
+            PACKAGE_VERSION,
+            native.llama_version(),
+            native.llama_print_system_info(),
+            devices(),
+            ("sampler", SAMPLER_VERSION),
+            ("chunk", PREFILL_CHUNK_TOKENS),
+            ("cache", "f16", "f16", "kv_unified", False),
+            # Flash attention shares the keys of one row among the threads.
+            ("flash", self._flash, threads if self._flash else 0),
+        )
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+
+    def _token_text(self, token: int) -> str:
+        if token == native.LLAMA_TOKEN_NULL:
+            return ""
+        text: bytes = native.llama_vocab_get_text(self._vocabulary, token)
+        return text.decode(errors="replace")
+
+    def _native_piece(self, token: int) -> bytes:
+        size_bytes = 64  # the call answers with the size it needs, negated
+        for _ in range(2):
+            buffer = ctypes.create_string_buffer(size_bytes)
+            count = native.llama_token_to_piece(
+                self._vocabulary, token, buffer, size_bytes, 0, False
+            )
+            if count >= 0:
+                return buffer.raw[:count]
+            size_bytes = -count
+        raise DecodeError("llama.cpp can't name a token")

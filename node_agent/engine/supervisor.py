@@ -1,0 +1,251 @@
+"""The ``Engine`` in a process of its own, because a bad model or a failed assertion kills the
+process that holds it. Nothing that such a process does, or stops doing, reaches further than this
+module.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+from mesh.core.generation import Generation, GenerationEvent
+from mesh.errors import ContextOverflow, NodeLost, Overloaded
+from node_agent.engine.answer_stream import AnswerStream
+from node_agent.engine.checks import refuse_invalid
+from node_agent.engine.child import WORKER, Child
+from node_agent.engine.frames import FrameError, FrameTooLarge
+from node_agent.engine.messages import (
+    Cancel,
+    Cancelled,
+    Failed,
+    FromEngine,
+    Generate,
+    Loaded,
+    LoadRefused,
+    Produced,
+)
+from node_agent.engine.prerequisites import check_installed, physical_cores
+from node_agent.engine.protocol import EngineInfo, LoadFailed
+
+log = logging.getLogger(__name__)
+
+_SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an engine process may be silent before it counts as hanging, in seconds."""
+
+    loaded_s: float = 120.0  # a large model on a slow disk takes a minute
+    started_s: float = 30.0  # template and tokeniser; 5 MB of text on a busy machine take seconds
+    cancelled_s: float = 5.0  # one decode step, or one node of its graph
+
+
+class EngineProcess:
+    """One warm model in a child process. Made by ``start``, ended by ``close``."""
+
+    def __init__(self, name: str, patience: Patience) -> None:
+        self._name = name
+        self._patience = patience
+        self._loaded: asyncio.Future[Loaded | LoadRefused] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._child: Child
+        self._info: EngineInfo
+        self._closing = False
+        self._numbers = count(1)
+        self._answers: dict[int, AnswerStream] = {}  # those that take a slot
+        self._watchdogs: dict[int, asyncio.TimerHandle] = {}  # of those being cancelled
+
+    @classmethod
+    async def start(
+        cls,
+        model: Path,
+        *,
+        context_tokens: int,
+        threads: int = 0,
+        patience: Patience = Patience(),
+        worker: Sequence[str] = WORKER,
+    ) -> Self:
+        """Start a process, load ``model`` in it, and return once it is warm.
+
+        Args:
+            model: path of a GGUF file.
+            context_tokens: wanted; fewer where the model was trained for fewer.
+            threads: 0 takes one for each physical core.
+            patience: when the process is taken to hang, and is killed.
+            worker: the program that serves; another one only in tests.
+
+        Raises:
+            LoadFailed: the file is no model that we can run, or there is no memory for it. No
+                process is left.
+        """
+        check_installed()
+        engine = cls(model.name, patience)
+        began_s = time.monotonic()
+        arguments = {
+            "--model": os.fspath(model),
+            "--context-tokens": str(context_tokens),
+            "--threads": str(threads or physical_cores()),
+        }
+        flat = [word for pair in arguments.items() for word in pair]
+        try:
+            engine._child = await Child.spawn(worker, flat, engine._hear)
+        except OSError as failure:
+            raise LoadFailed(f"no engine process could be started: {failure}") from failure
+        engine._child.dead.add_done_callback(engine._child_died)
+        try:
+            loaded = await engine._until_loaded(context_tokens)
+        except BaseException:
+            engine._closing = True
+            engine._child.kill("the load was given up")  # it has nothing to tidy up
+            await engine._child.close("the load was given up")
+            raise
+        load_s = time.monotonic() - began_s
+        engine._info = EngineInfo(
+            loaded.context_tokens, loaded.slots, loaded.capabilities, loaded.numerics, load_s
+        )
+        log.info("engine of %s: warm after %.1f s, pid %d", model.name, load_s, engine.pid)
+        return engine
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    @property
+    def pid(self) -> int:
+        """The engine's process id, 0 once it is gone."""
+        return self._child.pid
+
+    async def generate(self, work: Generation) -> AsyncGenerator[GenerationEvent, None]:
+        """Answer ``work``; see ``Engine``. The slot is free by the time ``Finished`` is yielded."""
+        refuse_invalid(work)
+        if self._child.dead.done():
+            raise self._lost(self._child.dead.result())
+        if len(self._answers) >= self._info.slots:
+            raise Overloaded(f"the engine of {self._name} is busy", hint="ask again in a moment")
+        number = next(self._numbers)
+        # Who asks for "all there is" may send any number: it ends at the context anyway.
+        work = replace(work, max_tokens=min(work.max_tokens, self._info.context_tokens))
+        self._send_work(number, work)
+        answer = self._answers[number] = AnswerStream(
+            work, context_tokens=self._info.context_tokens
+        )
+        try:
+            event = await self._first(answer)
+            while event is not None:
+                yield event
+                event = await answer.next()
+        finally:
+            if number in self._answers:
+                await self._cancel(number, answer)
+
+    async def wait_dead(self) -> str:
+        """Return once the engine can serve no more, with the reason in words for people."""
+        return await asyncio.shield(self._child.dead)
+
+    async def close(self) -> None:
+        """End the process; answers in progress end with NodeLost. May be called twice."""
+        self._closing = True
+        await self._child.close("it was unloaded")
+
+    def _send_work(self, number: int, work: Generation) -> None:
+        try:
+            self._child.send(Generate(number, work))
+        except FrameTooLarge as failure:
+            raise ContextOverflow(
+                f"the prompt is far too long: {failure}", hint="shorten the prompt"
+            ) from None
+
+    async def _first(self, answer: AnswerStream) -> GenerationEvent | None:
+        try:
+            async with asyncio.timeout(self._patience.started_s):
+                return await answer.next()
+        except TimeoutError:
+            limit = f"{self._patience.started_s:g} s"
+            self._child.kill(f"it hung: no prompt was accepted within {limit}")
+            raise self._lost(await self.wait_dead()) from None
+
+    async def _cancel(self, number: int, answer: AnswerStream) -> None:
+        """Break off the work, and return once its slot is free.
+
+        Should the wait itself be cancelled, the slot is freed as soon as the engine answers.
+        """
+        limit = f"{self._patience.cancelled_s:g} s"
+        self._watchdogs[number] = asyncio.get_running_loop().call_later(
+            self._patience.cancelled_s,
+            self._child.kill,
+            f"it hung: a cancelled answer did not stop within {limit}",
+        )
+        self._child.send(Cancel(number))
+        await answer.ended.wait()
+
+    async def _until_loaded(self, context_tokens: int) -> Loaded:
+        dead = self._child.dead
+        timeout_s = self._patience.loaded_s
+        either: tuple[asyncio.Future[Any], ...] = (self._loaded, dead)
+        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if self._loaded.done():
+            return self._accepted(self._loaded.result(), context_tokens)
+        if dead.done():
+            words = self._child.last_line
+            reason = f"{dead.result()}: {words}" if words else dead.result()
+            raise self._load_failed(reason, "try another model file; this one may be bad")
+        raise self._load_failed(f"it did not load within {timeout_s:g} s", "try a smaller model")
+
+    def _accepted(self, answer: Loaded | LoadRefused, context_tokens: int) -> Loaded:
+        if isinstance(answer, LoadRefused):
+            raise self._load_failed(answer.reason, answer.hint)
+        if not 1 <= answer.context_tokens <= context_tokens or not 1 <= answer.slots <= _SLOTS_MAX:
+            reason = "the engine broke the protocol: it claims an absurd size"
+            raise self._load_failed(reason, "try another model file; this one may be bad")
+        return answer
+
+    def _hear(self, message: FromEngine) -> None:
+        """Take a message of the engine's; FrameError where no honest engine would send it."""
+        match message:
+            case Loaded() | LoadRefused():
+                if self._loaded.done():
+                    raise FrameError("it loaded twice")
+                self._loaded.set_result(message)
+            case Produced(number, event):
+                answer = self._answer(number)
+                answer.put(event)
+                if answer.ended.is_set():
+                    self._release(number)
+            case Failed(number, failure):
+                self._answer(number).end(failure)
+                self._release(number)
+            case Cancelled(number):
+                if number not in self._watchdogs:
+                    raise FrameError("it cancelled by itself")
+                self._answer(number).end(None)
+                self._release(number)
+
+    def _answer(self, number: int) -> AnswerStream:
+        if number not in self._answers:
+            raise FrameError("it answered what was not asked")
+        return self._answers[number]
+
+    def _release(self, number: int) -> None:
+        del self._answers[number]
+        if watchdog := self._watchdogs.pop(number, None):
+            watchdog.cancel()
+
+    def _child_died(self, dead: asyncio.Future[str]) -> None:
+        level = logging.INFO if self._closing else logging.WARNING
+        log.log(level, "engine of %s: %s", self._name, dead.result())
+        for number, answer in list(self._answers.items()):
+            answer.end(self._lost(dead.result()))
+            self._release(number)
+
+    def _lost(self, reason: str) -> NodeLost:
+        return NodeLost(f"the engine of {self._name} is gone: {reason}", hint="ask again")
+
+    def _load_failed(self, reason: str, hint: str) -> LoadFailed:
+        return LoadFailed(f"{self._name} can't be loaded: {reason}", hint=hint)

@@ -1,0 +1,155 @@
+"""Renders messages by a model's own chat template, which is a program by whoever made the model.
+
+So it runs sandboxed, in the engine process, within limits on its time and its output; the agent
+kills that process should a limit not hold. The names and filters are those that templates on
+Hugging Face expect of ``transformers``.
+"""
+
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from types import FrameType
+from typing import NoReturn
+
+from jinja2 import TemplateError
+from jinja2.ext import Extension
+from jinja2.nodes import Node
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from mesh.core.generation import Message
+from mesh.errors import InvalidRequest
+
+# For a model without a template, as llama.cpp does it: ChatML, which most models have at least
+# seen.
+CHATML = """\
+{%- for message in messages -%}
+{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}
+{%- endfor -%}
+{{ '<|im_start|>assistant\\n' }}"""
+
+_TIME_LIMIT_S = 2.0  # of CPU; an honest template takes milliseconds, for 5 MB some 100 of them
+_TEXT_CHARACTERS_MAX = 32 * 1024 * 1024  # twice the largest prompt that reaches an engine
+_REASON_CHARACTERS_MAX = 200
+_QUOTE_CHARACTERS_MIN = 4  # a shorter text in a reason is a coincidence rather than a quotation
+
+
+class TemplateOverrun(Exception):
+    """A template took too long or wrote too much."""
+
+
+class ChatTemplate:
+    """A compiled template. ``source`` is Jinja; None takes ChatML."""
+
+    def __init__(
+        self, source: str | None, *, bos: str, eos: str, time_limit_s: float = _TIME_LIMIT_S
+    ) -> None:
+        self._broken = ""
+        self._time_limit_s = time_limit_s
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.loopcontrols", _GenerationBlock],
+        )
+        environment.filters["tojson"] = _to_json
+        environment.globals |= {
+            "raise_exception": _raise_exception,
+            "strftime_now": _strftime_now,
+            "bos_token": bos,
+            "eos_token": eos,
+            # Set, because templates ask `is not none` where transformers passes None.
+            "tools": None,
+            "documents": None,
+        }
+        try:
+            self._template = environment.from_string(CHATML if source is None else source)
+        except Exception as failure:  # the parser meets text from anywhere; RecursionError is usual
+            self._broken = _reason(failure)
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Return the prompt that ends where the assistant begins to speak.
+
+        Call it in the main thread: the time limit is a signal.
+
+        Raises:
+            InvalidRequest: the template is broken, refuses the messages or oversteps its limits.
+        """
+        if self._broken:
+            raise InvalidRequest(
+                f"the model's chat template is broken: {self._broken}",
+                hint="use another model file",
+            )
+        turns = [{"role": str(message.role), "content": message.text} for message in messages]
+        try:
+            with _cpu_time_limit(self._time_limit_s):
+                return _joined(self._template.generate(messages=turns, add_generation_prompt=True))
+        except Exception as failure:  # a template may fail in any way an expression can
+            raise InvalidRequest(
+                f"the model's chat template refuses the messages: {_reason(failure, messages)}",
+                hint="change the roles or their order, or use another model",
+            ) from None
+
+
+def _joined(parts: Iterator[str]) -> str:
+    kept, characters = [], 0
+    for part in parts:
+        characters += len(part)
+        if characters > _TEXT_CHARACTERS_MAX:
+            raise TemplateOverrun("it wrote more than any context holds")
+        kept.append(part)
+    return "".join(kept)
+
+
+@contextmanager
+def _cpu_time_limit(limit_s: float) -> Iterator[None]:
+    """Raise TemplateOverrun in the block once the process has computed for ``limit_s``."""
+
+    def overrun(_: int, __: FrameType | None) -> NoReturn:
+        raise TemplateOverrun(f"it ran longer than {limit_s:g} s")
+
+    previous = signal.signal(signal.SIGPROF, overrun)
+    signal.setitimer(signal.ITIMER_PROF, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, previous)
+
+
+def _reason(failure: Exception, messages: Sequence[Message] = ()) -> str:
+    """Return what a person can use of ``failure``: a template's own words, else its kind.
+
+    A template may quote a message in its words; prompts belong in no log, so that is taken out.
+    """
+    if not isinstance(failure, TemplateError | TemplateOverrun):
+        return type(failure).__name__
+    words = str(failure)
+    for message in messages:
+        quoted = message.text.strip()
+        if len(quoted) >= _QUOTE_CHARACTERS_MIN:
+            words = words.replace(quoted, "...")
+    return " ".join(words.split())[:_REASON_CHARACTERS_MAX]
+
+
+def _raise_exception(reason: str) -> NoReturn:
+    raise TemplateError(reason)
+
+
+def _strftime_now(layout: str) -> str:
+    return datetime.now().strftime(layout)
+
+
+def _to_json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)  # Jinja's own escapes for HTML
+
+
+class _GenerationBlock(Extension):
+    """``{% generation %}`` marks what training learns from; rendering passes through it."""
+
+    tags = {"generation"}  # noqa: RUF012 - Jinja's own declaration
+
+    def parse(self, parser: Parser) -> Node | list[Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)

@@ -1,0 +1,42 @@
+"""Which engine serves a model of this machine: today, always llama.cpp in a process of its own."""
+
+from importlib.util import find_spec
+
+from mesh.settings import NodeSettings
+from node_agent.engine.protocol import Engine, LoadFailed
+from node_agent.engine.supervisor import EngineProcess
+from node_agent.library.catalogue import Library
+from node_agent.library.view import LibraryEntry
+from node_agent.loader import LoadEngine
+
+_NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
+
+
+def missing_engine() -> str:
+    """Return why this machine can run no model at all, "" if it can."""
+    missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
+    if not missing:
+        return ""
+    return f"{' and '.join(missing)} is not installed here: pip install 'deskmesh[node]'"
+
+
+def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
+    """Return what loads a model of ``library``, each in a process of its own."""
+
+    async def load(entry: LibraryEntry) -> Engine:
+        path = library.file_of(entry.model.model_id)
+        if path is None:
+            raise LoadFailed(
+                f"the file of {entry.model.name} has changed or is gone",
+                hint="it is looked at again within half a minute",
+            )
+        return await EngineProcess.start(
+            path, context_tokens=settings.context_tokens_max, threads=settings.threads
+        )
+
+    return load
+
+
+def process_ids(engines: list[Engine]) -> list[int]:
+    """Return the ids of the engines' processes, whose work is not the owner's."""
+    return [engine.pid for engine in engines if isinstance(engine, EngineProcess) and engine.pid]

@@ -1,0 +1,212 @@
+"""``python -m node_agent.library.describe FILE``: what is in a model file, as lines of JSON.
+
+This is the reader child: it alone parses model files, with little memory, at the lowest priority,
+and it ends after one file. It prints progress while it hashes and then one answer; see
+``node_agent.library.description`` for the lines.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
+
+if TYPE_CHECKING:
+    from node_agent.library.header import Header
+
+BLOCK_BYTES = 1 << 20
+PROGRESS_EVERY_BYTES = 256 << 20  # a line every 0.2 to 1 s; a dead parent is noticed by it as well
+RESERVE_BYTES = 16 << 20  # to say that memory ran out takes some, too
+TASKS_MAX = 32
+TASK_LETTERS_MAX = 64
+EXAMPLE_LETTERS_MAX = 400
+
+Answer = dict[str, object]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Describe one file; exit status 0 if it could be described."""
+    parser = argparse.ArgumentParser(
+        prog="python -m node_agent.library.describe", allow_abbrev=False
+    )
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--memory-bytes", type=int, default=0, help="limit; 0: none")
+    options = parser.parse_args(arguments)
+    _lower_priority()
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy takes 30 MB a core for threads we never use
+    if options.memory_bytes:
+        _limit_memory(options.memory_bytes)
+    answer = describe(options.file, lambda done: _say({"progress_bytes": done}))
+    _say(answer)
+    return 0 if "description" in answer else 1
+
+
+def describe(path: Path, on_progress: Callable[[int], None]) -> Answer:
+    """Return a description of the file, or a rejection with one line of reason. Never raises."""
+    try:
+        with path.open("rb") as file:
+            return _describe_open(file, on_progress)
+    except _Rejected as rejected:
+        return _rejection(rejected.fault, rejected.reason)
+    except FileNotFoundError:
+        return _rejection("gone", "it is gone")
+    except OSError as failure:
+        why = (failure.strerror or type(failure).__name__).lower()
+        return _rejection("again", f"cannot be read: {why}; mend it, or remove the file")
+
+
+def _describe_open(file: BinaryIO, on_progress: Callable[[int], None]) -> Answer:
+    status = os.fstat(file.fileno())
+    if status.st_size == 0:
+        _reject("broken", "empty; remove it, or download it again")
+    header = _header_of(file, status.st_size)
+    if why := _why_not_served(header):
+        _reject("ignored", why)
+    if why := _why_unusable(header):
+        _reject("broken", f"{why}; download another, or convert it again")
+    sha256 = _hash(file, status, on_progress)
+    return {
+        "description": {
+            "sha256": sha256,
+            "size_bytes": status.st_size,
+            "mtime_ns": status.st_mtime_ns,
+            "name": header.name,
+            "architecture": header.architecture,
+            "parameters": header.parameters,
+            "quantisation": header.quantisation,
+            "context_tokens": header.context_tokens,
+            "template_sha256": header.template_sha256,
+            "test": header.test,
+            "tasks": [task[:TASK_LETTERS_MAX] for task in header.tasks[:TASKS_MAX]],
+            "examples": [prompt[:EXAMPLE_LETTERS_MAX] for prompt in header.examples[:TASKS_MAX]],
+        }
+    }
+
+
+def _header_of(file: BinaryIO, size_bytes: int) -> "Header":
+    try:
+        from node_agent.library.header import MalformedHeader, read_header
+    except ImportError as failure:
+        missing = failure.name or "gguf"
+        _reject("again", f"{missing} is not installed; run `pip install 'deskmesh[node]'`")
+    try:
+        return read_header(file)
+    except MemoryError:
+        _free_reserve()
+        _reject("broken", "its header takes more memory than any model's should; remove it")
+    except MalformedHeader as failure:
+        _reject("broken", f"{failure}; download another, or convert it again")
+    except Exception as failure:  # the package raises whatever it stumbles over
+        what = f"a truncated or damaged GGUF of {size_bytes:,} bytes ({type(failure).__name__})"
+        _reject("broken", f"{what}; download it again")
+
+
+def _why_not_served(header: "Header") -> str:
+    """Return why a whole file is no model of ours; "" if it is one."""
+    if header.kind == "adapter":
+        return "a LoRA adapter, no model of its own; adapters are not served yet"
+    if header.kind == "mmproj" or header.architecture == "clip":
+        return "a projector for images or sound, no model of its own; not served yet"
+    if header.kind == "imatrix":
+        return "statistics for quantising, not a model"
+    if header.files > 1:
+        return (
+            f"one of {header.files} files of a model, which is not served yet;"
+            " make one of them with `llama-gguf-split --merge`"
+        )
+    if header.embeds:
+        return "an embedding model; only models that write text are served yet"
+    if header.parameters == 0:
+        return "a vocabulary without weights, not a model"
+    return ""
+
+
+def _why_unusable(header: "Header") -> str:
+    if not 0 < len(header.architecture) <= TASK_LETTERS_MAX:
+        return "it names no architecture"
+    if header.context_tokens <= 0:
+        return "it does not say how long a context it was trained for"
+    return ""
+
+
+def _hash(file: BinaryIO, before: os.stat_result, on_progress: Callable[[int], None]) -> str:
+    """Return the sha256 of the whole file, provided that it stayed as it was."""
+    digest = hashlib.sha256()
+    block = memoryview(bytearray(BLOCK_BYTES))
+    done_bytes, told_bytes = 0, 0
+    file.seek(0)
+    while count := file.readinto(block):  # type: ignore[attr-defined]  # typeshed: not in BinaryIO
+        digest.update(block[:count])
+        done_bytes += count
+        if done_bytes - told_bytes >= PROGRESS_EVERY_BYTES:
+            told_bytes = done_bytes
+            on_progress(done_bytes)
+            _check_unchanged(file, before)
+    _check_unchanged(file, before)
+    return digest.hexdigest()
+
+
+def _check_unchanged(file: BinaryIO, before: os.stat_result) -> None:
+    now = os.fstat(file.fileno())
+    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        _reject("changing", "changes while it is read; it is looked at again once it rests")
+
+
+class _Rejected(Exception):
+    """Leaves ``_describe_open`` early."""
+
+    def __init__(self, fault: str, reason: str) -> None:
+        super().__init__(reason)
+        self.fault = fault
+        self.reason = reason
+
+
+def _reject(fault: str, reason: str) -> NoReturn:
+    raise _Rejected(fault, reason) from None
+
+
+def _rejection(fault: str, reason: str) -> Answer:
+    return {"rejection": {"fault": fault, "reason": reason}}
+
+
+def _say(line: Answer | dict[str, int]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def _lower_priority() -> None:
+    """The owner's work comes first, on the processor and, where the system knows how, the disk."""
+    os.nice(19)
+    if sys.platform == "linux":
+        import psutil
+
+        psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+
+
+def _limit_memory(limit_bytes: int) -> None:
+    """Bound what a hostile header can make us allocate, and leave no core file of somebody's model.
+
+    RLIMIT_DATA, as RLIMIT_AS would count the mapped model as well. macOS accepts the limit without
+    enforcing it; there, the parent's time limit has to do.
+    """
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    allowed_bytes = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if allowed_bytes == resource.RLIM_INFINITY or allowed_bytes > limit_bytes + RESERVE_BYTES:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes + RESERVE_BYTES))
+
+
+def _free_reserve() -> None:
+    """Take what was kept for the answer, once the limit is reached."""
+    import resource
+
+    hard_bytes = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (hard_bytes, hard_bytes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""What the reader child says of a model file. Checked at the edge: the child may be taken over."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mesh.core.types import Model, ModelIdentity
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ShortText = Annotated[str, Field(max_length=64)]
+Prompt = Annotated[str, Field(max_length=400)]
+
+
+class Checked(BaseModel):
+    """Data from outside: frozen, nothing converted, nothing unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Description(Checked):
+    """The facts of one model file."""
+
+    sha256: Sha256
+    size_bytes: int = Field(ge=0)
+    mtime_ns: int  # of the file that was read: it may have been replaced since it was found
+    name: str = Field(max_length=256)  # general.name, as it is
+    architecture: ShortText = Field(min_length=1)
+    parameters: int = Field(ge=1, le=10**15)
+    quantisation: ShortText
+    context_tokens: int = Field(ge=1, le=2**31)
+    template_sha256: Sha256 | None
+    test: bool
+    tasks: tuple[ShortText, ...] = Field(max_length=32, strict=False)  # JSON has no tuples
+    examples: tuple[Prompt, ...] = Field(max_length=32, strict=False)
+
+    def model(self, names: tuple[str, ...]) -> Model:
+        """Return the model of this file under ``names``."""
+        return Model(
+            identity=ModelIdentity(self.sha256, self.template_sha256 or "", self.quantisation),
+            names=names,
+            architecture=self.architecture,
+            parameters=self.parameters,
+            size_bytes=self.size_bytes,
+            context_tokens=self.context_tokens,
+            test=self.test,
+            tasks=self.tasks,
+            examples=self.examples,
+        )
+
+
+class Fault(StrEnum):
+    """Why a file was not described."""
+
+    BROKEN = "broken"  # it never will be, unless it changes
+    IGNORED = "ignored"  # it is whole, but no model that can be served
+    GONE = "gone"  # it vanished
+    CHANGING = "changing"  # it changed while it was read; a download, perhaps
+    AGAIN = "again"  # not the file's fault; worth another try
+
+
+class Rejection(Checked):
+    """A file that was not described."""
+
+    fault: Fault = Field(strict=False)
+    reason: str = Field(max_length=400)
+
+
+class ChildLine(Checked):
+    """One line of JSON that the child prints: progress, any number of times, then an answer."""
+
+    progress_bytes: int | None = None
+    description: Description | None = None
+    rejection: Rejection | None = None
+
+
+Outcome = Description | Rejection

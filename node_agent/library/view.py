@@ -1,0 +1,80 @@
+"""What the library shows: models by identity, each with the files that hold it. Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mesh.core.types import Model, ModelId
+from node_agent.library.description import Description, Fault, Outcome
+from node_agent.library.found import Findings, FolderLook, FoundFile, LibraryProblem, printable
+from node_agent.library.names import model_names
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryEntry:
+    """A model and the files that hold it, which are the same byte for byte."""
+
+    model: Model
+    files: tuple[FoundFile, ...]  # at least one
+
+    @property
+    def path(self) -> Path:
+        """The first of the files."""
+        return self.files[0].path
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryView:
+    """The library at one moment. Equal views are equal to whoever looks at them."""
+
+    entries: tuple[LibraryEntry, ...] = ()  # by name, test models last
+    problems: tuple[LibraryProblem, ...] = ()
+    folders: tuple[FolderLook, ...] = ()
+    waiting: tuple[FoundFile, ...] = ()  # not described yet, in the order they will be
+
+    def entry(self, model_id: ModelId) -> LibraryEntry | None:
+        """Return the entry of a model, if it is here."""
+        return next((entry for entry in self.entries if entry.model.model_id == model_id), None)
+
+
+def build_view(
+    findings: Findings, outcome_of: Callable[[FoundFile], Outcome | None]
+) -> LibraryView:
+    """Return the view of what was found, with what is known of each file."""
+    same: dict[str, tuple[Description, list[FoundFile]]] = {}
+    problems: list[LibraryProblem] = list(findings.problems)
+    waiting: list[FoundFile] = []
+    for file in findings.files:
+        outcome = outcome_of(file)
+        if outcome is None:
+            waiting.append(file)
+        elif isinstance(outcome, Description):
+            same.setdefault(outcome.sha256, (outcome, []))[1].append(file)
+        elif outcome.fault is not Fault.GONE:
+            ignored = outcome.fault is Fault.IGNORED
+            problems.append(LibraryProblem(file.path, outcome.reason, ignored=ignored))
+    entries = [_entry(description, files) for description, files in same.values()]
+    entries.sort(key=lambda entry: (entry.model.test, entry.model.name, entry.model.model_id))
+    # The smallest first: a machine shall have something to offer as soon as it can.
+    waiting.sort(key=lambda file: (file.size_bytes, file.path))
+    return LibraryView(tuple(entries), tuple(problems), findings.folders, tuple(waiting))
+
+
+def folder_lines(view: LibraryView) -> tuple[str, ...]:
+    """Return what ``deskmesh up`` says of the folders before it uses what is in them."""
+    lines = []
+    for look in view.folders:
+        files = f"{look.files or 'no'} model file{'' if look.files == 1 else 's'}"
+        lines.append(f"{files} in {printable(str(look.folder))}")
+    return tuple(lines)
+
+
+def _entry(description: Description, files: Iterable[FoundFile]) -> LibraryEntry:
+    files = tuple(files)
+    names = model_names(
+        known_as=tuple(name for file in files for name in file.names),
+        own_name=description.name,
+        aliases=tuple(alias for file in files for alias in file.aliases),
+        sha256=description.sha256,
+    )
+    return LibraryEntry(description.model(names), files)

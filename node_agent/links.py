@@ -1,0 +1,175 @@
+"""One attach to each coordinator of the mesh: found, dialled, kept, and dialled again."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from random import Random
+from typing import Protocol
+
+import grpc
+
+from mesh.core.types import NodeId
+from mesh.errors import InvalidRequest, MeshError, Superseded
+from mesh.identity.address import split_address
+from mesh.v1 import fleet_pb2 as fleet
+from node_agent.addresses import NOBODY, Address, AddressBook, Origin
+from node_agent.attach import LEAVE_WITHIN_S, Attach, Myself
+from node_agent.endings import BROKEN_STREAM, REFUSALS
+from node_agent.shelf import Shelf
+
+TOLD_MAX = 16  # addresses that we take from one welcome: as many as a membership holds
+
+log = logging.getLogger("node")
+
+
+class OpenChannel(Protocol):
+    """Opens a channel to an address, as whoever this machine is at that moment."""
+
+    def __call__(self, address: str) -> grpc.aio.Channel:
+        """Raises MeshError if this machine has no valid identity."""
+        ...
+
+
+class Links:
+    """Every connection to coordinators. ``run`` owns their tasks."""
+
+    def __init__(
+        self, open_channel: OpenChannel, myself: Myself, shelf: Shelf, rng: Random
+    ) -> None:
+        self._open_channel = open_channel
+        self._myself = myself
+        self._shelf = shelf
+        self._book = AddressBook(rng)
+        self._held: dict[Address, asyncio.Task[None]] = {}
+        self._attached: dict[Address, Attach] = {}  # those welcomed
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self._clock = asyncio.get_running_loop().time
+
+    @property
+    def attached(self) -> frozenset[NodeId]:
+        """The coordinators that we are attached to."""
+        return frozenset(address.coordinator_id for address in self._attached)
+
+    def targets(self) -> list[str]:
+        """Every address that is known."""
+        return self._book.targets()
+
+    def add(self, target: str, origin: Origin, coordinator_id: NodeId = NOBODY) -> None:
+        """Note an address to dial; soon, unless it leads to a coordinator that we have."""
+        if self._book.add(target, origin, coordinator_id):
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Dial what is due, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._changed.clear()
+                wait_s = None
+                if not self._stopping:
+                    for address in self._book.dial(self.attached, self._clock()):
+                        held = tasks.create_task(self._hold(address), name=address.target)
+                        self._held[address] = held
+                    wait_s = self._book.wait_s(self.attached, self._clock())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._changed.wait()
+
+    def reachable(self) -> str | None:
+        """Return the address of a coordinator that we are attached to, if any."""
+        return next((address.target for address in self._attached), None)
+
+    async def reconnect(self) -> None:
+        """Attach anew everywhere, each as soon as no answer is under way on it."""
+        for address, attach in list(self._attached.items()):
+            while len(attach.attempts):
+                await attach.attempts.finish()
+            if self._attached.get(address) is attach:
+                self._held[address].cancel()
+
+    async def stop(self, *, drain_s: float) -> None:
+        """Let running answers finish for ``drain_s`` at most, then say goodbye everywhere."""
+        self._stopping = True
+        running = sum(len(attach.attempts) for attach in self._attached.values())
+        if running:
+            log.info("stopping: %d answers may finish within %g s", running, drain_s)
+            await self._each(lambda attach: attach.drain("its owner stops it"))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(drain_s):
+                    await self._each(lambda attach: attach.attempts.finish())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_WITHIN_S):
+                await self._each(lambda attach: attach.leave(fleet.Leaving.WHY_SHUTDOWN))
+                while self._attached:
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    async def _hold(self, address: Address) -> None:
+        """Attach at one address, and stay until that ends."""
+        refused = False
+        try:
+            ended = await self._attach(address)
+            was_attached = self._attached.pop(address, None) is not None
+            replaced = isinstance(ended, Superseded) and address.coordinator_id in self.attached
+            refused = isinstance(ended, REFUSALS) and not replaced
+            if not (self._stopping or replaced):
+                _tell(address, ended, was_attached=was_attached)
+        finally:
+            self._attached.pop(address, None)
+            del self._held[address]
+            self._book.released(address, self._clock(), refused=refused)
+            self._changed.set()
+
+    async def _attach(self, address: Address) -> MeshError:
+        try:
+            channel = self._open_channel(address.target)
+        except MeshError as failure:
+            return failure
+        async with channel:
+            attach = Attach(
+                channel,
+                self._myself,
+                self._shelf,
+                lambda welcome: self._welcomed(address, attach, welcome),
+            )
+            return await attach.run()
+
+    def _welcomed(self, address: Address, attach: Attach, welcome: fleet.Welcome) -> None:
+        coordinator_id = NodeId(welcome.coordinator_id)
+        rivals = self._book.welcomed(address, coordinator_id)
+        self._attached[address] = attach
+        log.info("attached to coordinator %s at %s", coordinator_id, address.target)
+        for rival in rivals:
+            if rival not in self._attached:  # a slower dial of the same would end this one
+                self._held[rival].cancel()
+        for target in welcome.coordinators[:TOLD_MAX]:
+            if _is_address(target):
+                self.add(target, Origin.JOINED)
+        self._changed.set()
+
+    async def _each(self, act: Callable[[Attach], Awaitable[None]]) -> None:
+        """Do something with every attach; one that breaks meanwhile has ended anyway."""
+        acts = [act(attach) for attach in self._attached.values()]
+        for result in await asyncio.gather(*acts, return_exceptions=True):
+            if isinstance(result, BaseException) and not isinstance(result, BROKEN_STREAM):
+                raise result
+
+
+def _tell(address: Address, ended: MeshError, *, was_attached: bool) -> None:
+    """Say why an attach ended or a dial failed, once for each change of state."""
+    if was_attached:
+        log.warning("lost coordinator %s: %s", address.coordinator_id, ended)
+    elif address.doubtful:
+        log.debug("no coordinator at %s, which mDNS named: %s", address.target, ended)
+    elif ended.message != address.trouble:
+        address.trouble = ended.message
+        log.warning("no coordinator at %s: %s; trying on", address.target, ended)
+
+
+def _is_address(target: str) -> bool:
+    try:
+        split_address(target)
+    except InvalidRequest:
+        return False
+    return True

@@ -1,0 +1,134 @@
+"""One model on this machine: whether it is warm, who holds its slots, how fast it is.
+
+States, as coordinators see them::
+
+    available --take--> loading --> warm --idle, or making room--> available
+                           |          +----its engine died-------> available
+                           +--fails--> failed --after a while--> available
+                                          +-- for good, after STRIKES_MAX in a row
+
+A strike is a load that failed, or an engine that died before it gave a single token. The first
+token wipes them all out: a model that can answer is not broken, whatever kills it later.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from mesh.core.types import ModelId, Offer, ReplicaState, ReplicaStatus
+from mesh.errors import MeshError
+from node_agent.engine.protocol import Engine, EngineInfo
+from node_agent.library.view import LibraryEntry
+from node_agent.rates import Rates
+
+# Waits between tries, in seconds: what passes by itself (memory, a busy disk) has passed by then,
+# and three tries of a large model cost a minute once, not a machine that loads all day.
+RETRY_AFTER_S = (2.0, 10.0)
+STRIKES_MAX = len(RETRY_AFTER_S) + 1
+
+
+class Loaded:
+    """One load of a model: shared by all who wait for it, and by all who use what came of it."""
+
+    __slots__ = ("_done", "_engine", "_failure", "answered")
+
+    def __init__(self) -> None:
+        self.answered = False  # has it given a token yet?
+        self._done = asyncio.Event()
+        self._engine: Engine | None = None
+        self._failure: MeshError | None = None
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine, None until it is warm."""
+        return self._engine
+
+    def succeed(self, engine: Engine) -> None:
+        self._engine = engine
+        self._done.set()
+
+    def fail(self, failure: MeshError) -> None:
+        self._failure = failure
+        self._done.set()
+
+    async def wait(self) -> Engine:
+        """Return the engine once it is warm.
+
+        Raises:
+            MeshError: the load failed.
+        """
+        await self._done.wait()
+        if self._engine is None:
+            assert self._failure is not None, "a load ends by succeed or by fail"
+            raise self._failure
+        return self._engine
+
+
+@dataclass(slots=True, eq=False)
+class Replica:
+    """Mutable; only the shelf changes it."""
+
+    entry: LibraryEntry
+    ordinal: int  # stands for the model in reports
+    slots: int  # of the engine; a guess until it was warm once
+    load: Loaded | None = None  # None: only on disk
+    reason: str = ""  # why it cannot be served now; "" if it can
+    strikes: int = 0
+    slots_taken: int = 0
+    used_s: float = 0.0  # when it was last in use, on the event loop's clock
+    gone: bool = False  # its file is no longer here
+    info: EngineInfo | None = None  # of the last engine that was warm
+    rates: Rates = field(default_factory=Rates.unknown)
+    timer: asyncio.TimerHandle | None = None  # ends a cooling, or an idle time
+
+    @property
+    def model_id(self) -> ModelId:
+        return self.entry.model.model_id
+
+    @property
+    def name(self) -> str:
+        return self.entry.model.name
+
+    @property
+    def engine(self) -> Engine | None:
+        return self.load.engine if self.load else None
+
+    @property
+    def state(self) -> ReplicaState:
+        if self.reason:
+            return ReplicaState.FAILED
+        if self.load is None:
+            return ReplicaState.AVAILABLE
+        return ReplicaState.WARM if self.load.engine else ReplicaState.LOADING
+
+    @property
+    def idle(self) -> bool:
+        """Warm, and in nobody's use."""
+        return self.engine is not None and not self.slots_taken
+
+    def status(self) -> ReplicaStatus:
+        return ReplicaStatus(
+            state=self.state,
+            slots=self.slots,
+            slots_taken=self.slots_taken,
+            prefill_tokens_per_s=self.rates.prefill.tokens_per_s,
+            decode_tokens_per_s=self.rates.decode.tokens_per_s,
+            load_s=self.info.load_s if self.info else 0.0,
+            reason=self.reason,
+            numerics=self.info.numerics if self.info else "",
+        )
+
+    def offer(self, context_tokens_max: int) -> Offer:
+        """What coordinators are told: facts where an engine was warm, else what is expected."""
+        if self.info is not None:
+            return Offer(self.entry.model, self.info.context_tokens, self.info.capabilities)
+        trained_for = self.entry.model.context_tokens
+        return Offer(self.entry.model, min(trained_for, context_tokens_max))
+
+    def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        """Replace whatever timer was running."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = timer
+
+    def __repr__(self) -> str:
+        return f"<Replica {self.name} {self.state} {self.slots_taken}/{self.slots}>"

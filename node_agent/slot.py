@@ -1,0 +1,60 @@
+"""A place in a model's engine, held by one attempt."""
+
+from typing import Protocol
+
+from mesh.core.generation import Finished
+from mesh.core.types import ModelId
+from node_agent.engine.protocol import Engine
+from node_agent.replica import Loaded, Replica
+
+
+class SlotOwner(Protocol):
+    """Where slots come from, and go back to."""
+
+    def slot_freed(self, replica: Replica) -> None: ...
+
+    def engine_died(self, replica: Replica, loaded: Loaded, reason: str) -> None: ...
+
+
+class Slot:
+    """Taken from a shelf. Whoever holds it calls ``free``, once or more, however things end."""
+
+    __slots__ = ("_held", "_loaded", "_owner", "_replica")
+
+    def __init__(self, owner: SlotOwner, replica: Replica, loaded: Loaded) -> None:
+        self._owner = owner
+        self._replica = replica
+        self._loaded = loaded
+        self._held = True
+
+    @property
+    def model_id(self) -> ModelId:
+        return self._replica.model_id
+
+    async def engine(self) -> Engine:
+        """Return the model's engine once it is warm.
+
+        Raises:
+            NodeLost: the model could not be loaded.
+            Overloaded: there is not enough memory for it now.
+        """
+        return self._loaded.engine or await self._loaded.wait()
+
+    def answered(self) -> None:
+        """A token came: this model works here."""
+        self._loaded.answered = True
+        self._replica.strikes = 0
+
+    def learn(self, finished: Finished) -> None:
+        """Measure by a whole answer."""
+        self._replica.rates.learn(finished)
+
+    def lost(self, reason: str) -> None:
+        """The engine told us that it died: know it before the next request comes."""
+        self._owner.engine_died(self._replica, self._loaded, reason)
+
+    def free(self) -> None:
+        """Give the slot back."""
+        if self._held:
+            self._held = False
+            self._owner.slot_freed(self._replica)

@@ -1,0 +1,1 @@
+"""The pure core: events in, actions out. No loop, no clock, no mock."""

@@ -1,0 +1,199 @@
+"""What must be true of a fleet after every event, whatever happened before.
+
+``Books`` keeps its own account of what went in and what came out, and compares it with the fleet.
+"""
+
+from dataclasses import dataclass, field
+from random import Random
+
+from mesh.core import actions as act
+from mesh.core import events
+from mesh.core.actions import Action
+from mesh.core.fleet import Fleet
+from mesh.core.limits import FleetLimits
+from mesh.core.retry import RATIO, RESERVE
+from mesh.core.routing import place_now
+from mesh.core.types import AUTO, AttemptId, FailureCode, NodeId, NodeState, RequestKey
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The payload of a progress event: which tokens these are."""
+
+    attempt_id: AttemptId
+    offset: int
+    count: int
+
+
+@dataclass
+class Asked:
+    """One open request, as its client sees it."""
+
+    attempt_id: AttemptId | None = None
+    tokens: int = 0
+    seen_from: AttemptId | None = None
+
+
+@dataclass
+class Books:
+    """Checks every event and its actions; raises AssertionError."""
+
+    fleet: Fleet
+    limits: FleetLimits
+    open: dict[RequestKey, Asked] = field(default_factory=dict)
+    running: dict[AttemptId, act.StartAttempt] = field(default_factory=dict)
+    ended: int = 0
+    arrived: int = 0
+    starts: int = 0
+    refusals: int = 0
+    deliveries: set[AttemptId] = field(default_factory=set)
+    over: set[AttemptId] = field(default_factory=set)  # told to end, or said so themselves
+
+    def check(self, event: events.Event, actions: list[Action], now_s: float) -> None:
+        replied = [each for each in actions if isinstance(each, act.FailRequest)]
+        match event:
+            case events.RequestArrived(request=request) if request.key in self.open:
+                assert len(actions) == len(replied) == 1, "a duplicate id gets one answer"
+                assert replied[0].failure.code is FailureCode.REQUEST_EXISTS
+                return
+            case events.RequestArrived(request=request):
+                self.arrived += 1
+                self.open[request.key] = Asked()
+            case events.AttemptRefused(attempt_id=attempt_id):
+                self.refusals += 1
+                self.over.add(attempt_id)
+            case events.AttemptFailed(attempt_id=attempt_id):
+                self.over.add(attempt_id)
+            case events.DeliveryOpened():
+                answered = (act.AcceptDelivery, act.RejectDelivery)
+                assert [type(each) in answered for each in actions] == [True]
+            case events.NodeAttached(connection_id=connection_id):
+                self._check_attached(connection_id, actions)
+            case _:
+                pass
+        for action in actions:
+            self._take(action)
+        self._check_starts(actions, now_s)
+        self._check_state(now_s)
+
+    def check_empty(self) -> None:
+        """Every request has ended and every node is forgotten: nothing is left behind."""
+        requests = self.fleet.requests
+        assert self.open == {}
+        assert self.running == {}
+        assert (requests.running, requests.waiting) == (0, 0)
+        assert self.ended == self.arrived
+        assert self.fleet.directory.nodes == {}
+        assert self.fleet.directory.names() == []
+        assert self.fleet.next_due_s is None
+
+    # -- actions -----------------------------------------------------------------------------------
+
+    def _take(self, action: Action) -> None:
+        match action:
+            case act.StartAttempt(attempt_id=attempt_id, key=key):
+                self.starts += 1
+                assert attempt_id == self.starts, "attempt ids count up"
+                asked = self.open[key]
+                before = asked.attempt_id
+                assert before is None or before in self.over, "one attempt at a time"
+                if before is not None:
+                    del self.running[before]
+                assert asked.seen_from is None, "an answer that was seen is never spliced"
+                assert action.remaining_s > 0
+                asked.attempt_id = attempt_id
+                self.running[attempt_id] = action
+            case act.SendStarted(key=key, attempt_id=attempt_id):
+                assert self.open[key].attempt_id == attempt_id
+            case act.SendDelta(key=key, payload=Tokens() as tokens):
+                asked = self.open[key]
+                assert tokens.attempt_id == asked.attempt_id, "only the current attempt is heard"
+                assert tokens.offset == asked.tokens, "no token lost, none repeated"
+                asked.tokens += tokens.count
+                asked.seen_from = tokens.attempt_id
+            case act.AcceptDelivery(attempt_id=attempt_id, key=key):
+                assert self.open[key].attempt_id == attempt_id
+                assert attempt_id not in self.deliveries, "one answer stream an attempt"
+                self.deliveries.add(attempt_id)
+            case act.CancelAttempt(attempt_id=attempt_id):
+                assert self.running[attempt_id].connection_id == action.connection_id
+                self.over.add(attempt_id)
+            case act.EndDelivery(attempt_id=attempt_id):
+                self.over.add(attempt_id)
+            case act.FinishRequest(key=key) | act.FailRequest(key=key):
+                self._ended(key)
+            case _:
+                pass
+
+    def _ended(self, key: RequestKey) -> None:
+        asked = self.open.pop(key)  # KeyError: it ended before
+        self.ended += 1
+        if asked.attempt_id is not None:
+            self.running.pop(asked.attempt_id, None)
+
+    def _check_attached(self, connection_id: int, actions: list[Action]) -> None:
+        admitted = [each for each in actions if isinstance(each, act.AdmitNode)]
+        closed = [each for each in actions if isinstance(each, act.CloseConnection)]
+        if admitted:
+            assert [each.connection_id for each in admitted] == [connection_id]
+            assert connection_id not in [each.connection_id for each in closed]
+        else:
+            assert [each.connection_id for each in closed] == [connection_id]
+
+    def _check_starts(self, actions: list[Action], now_s: float) -> None:
+        """What was started runs where it may, unless it was stopped in the same breath."""
+        stopped = {each.attempt_id for each in actions if isinstance(each, act.CancelAttempt)}
+        by_connection = {node.connection_id: node for node in self.fleet.directory.nodes.values()}
+        for start in actions:
+            if not isinstance(start, act.StartAttempt) or start.attempt_id in stopped:
+                continue
+            node = by_connection[start.connection_id]
+            assert node.state is NodeState.ALIVE
+            assert not node.load.owner_busy
+            assert node.epoch == start.epoch
+            replica = node.replicas[start.model_id]
+            assert 0 < replica.ours <= replica.status.slots - replica.others
+        budget = RATIO * self.arrived + RESERVE + self.refusals
+        assert self.starts - self.arrived <= budget, "more retries than the budget allows"
+
+    # -- the fleet's state -------------------------------------------------------------------------
+
+    def _check_state(self, now_s: float) -> None:
+        nodes, dispatch = self.fleet.directory.nodes, self.fleet.requests._dispatch
+        assert set(dispatch.open) == set(self.open)
+        waiting = set(dispatch.line.all())
+        running = {progress.request.key for progress, _ in dispatch.running.values()}
+        assert waiting | running == set(self.open), "who neither waits nor runs is stuck"
+        assert waiting & running == set()
+        self._check_attempts()
+        for key in waiting:
+            progress = dispatch.open[key]
+            request = progress.request
+            if request.model != AUTO and now_s < request.deadline_s:
+                found = place_now(request, self.fleet.directory, progress.avoid, Random(0))
+                assert found is None, "who waits has no free node"
+        assert len(waiting) <= self.limits.waiting_max
+        assert len(nodes) <= self.limits.nodes_max
+        holding = len(nodes) + len(dispatch.open) + len(dispatch.running) + 1  # of the line
+        assert len(self.fleet._timers) <= 64 + 2 * holding, "timers pile up"
+
+    def _check_attempts(self) -> None:
+        """The nodes' books, the requests' books and ours tell the same."""
+        nodes, dispatch = self.fleet.directory.nodes, self.fleet.requests._dispatch
+        on_nodes: dict[AttemptId, NodeId] = {}
+        for node in nodes.values():
+            for attempt_id in node.attempts:
+                assert attempt_id not in on_nodes
+                on_nodes[attempt_id] = node.node_id
+            assert node.connected or not node.attempts, "a node that is gone runs nothing"
+            for model_id, replica in node.replicas.items():
+                assert replica.ours == list(node.attempts.values()).count(model_id)
+                holders = self.fleet.directory.holders(model_id)
+                assert (node.node_id in holders.free) == replica.can_begin
+                assert (node.node_id in holders.able) == replica.able
+        assert on_nodes == {
+            attempt_id: attempt.node_id for attempt_id, (_, attempt) in dispatch.running.items()
+        }
+        for progress, attempt in dispatch.running.values():
+            assert progress.attempt is attempt
+            assert self.open[progress.request.key].attempt_id == attempt.attempt_id

@@ -1,0 +1,54 @@
+"""Settings come from file and environment, and a mistake is told with its place."""
+
+from pathlib import Path
+
+import pytest
+
+from mesh.errors import InvalidRequest
+from mesh.settings import load_settings
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DESKMESH_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_without_a_file_the_defaults_hold(home: Path) -> None:
+    assert load_settings().ports.mesh == 7443
+
+
+def test_the_environment_wins_over_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "deskmesh.toml").write_text('[ports]\nmesh = 1\njoin = 2\n[node]\nname = "a"\n')
+    monkeypatch.setenv("DESKMESH_PORTS__MESH", "9")
+    settings = load_settings()
+    assert (settings.ports.mesh, settings.ports.join, settings.node.name) == (9, 2, "a")
+
+
+def test_seeds_come_from_the_environment_as_json(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESKMESH_DISCOVERY__SEEDS", '["a:1", "b:2"]')
+    assert load_settings().discovery.seeds == ("a:1", "b:2")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[ports]\nmehs = 1\n", r"ports\.mehs"),
+        ("[ports]\nmesh = 70000\n", r"ports\.mesh"),
+        ("[ports\n", "not valid TOML"),
+        ("[fleet]\nsuspect_after_s = 0.5\n", "2 \\* beat_every_s"),
+        ("[fleets]\n", "fleets"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(home: Path, content: str, says: str) -> None:
+    (home / "deskmesh.toml").write_text(content)
+    with pytest.raises(InvalidRequest, match=says):
+        load_settings()
+
+
+def test_a_variable_that_is_no_json_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESKMESH_DISCOVERY__SEEDS", "a:1")
+    with pytest.raises(InvalidRequest, match="lists are JSON"):
+        load_settings()

@@ -1,0 +1,168 @@
+"""What is written is read back the same, and what is absurd is read with bounds."""
+
+import math
+from enum import Enum
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.core.types import (
+    Capability,
+    Load,
+    Model,
+    ModelIdentity,
+    Offer,
+    ReplicaState,
+    ReplicaStatus,
+)
+from mesh.errors import InvalidRequest
+from mesh.v1 import fleet_pb2 as fleet
+from mesh.v1 import inference_pb2 as inference
+from mesh.wire import enums
+from mesh.wire.models import read_offers, write_offer
+from mesh.wire.nodes import read_load, read_machine, read_statuses, write_report
+from mesh.wire.plain import to_plain
+from mesh.wire.requests import read_generation, read_request
+
+NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=40)
+SHA256 = st.text("0123456789abcdef", min_size=64, max_size=64)
+MODELS = st.builds(
+    Model,
+    identity=st.builds(ModelIdentity, SHA256, SHA256 | st.just(""), st.sampled_from(["Q8_0"])),
+    names=st.lists(NAMES, min_size=1, max_size=4).map(tuple),
+    architecture=st.sampled_from(["llama", "qwen2"]),
+    parameters=st.integers(0, 2**40),
+    size_bytes=st.integers(0, 2**40),
+    context_tokens=st.integers(1, 2**20),
+    test=st.booleans(),
+    tasks=st.lists(NAMES, max_size=3).map(tuple),
+    examples=st.lists(NAMES, max_size=3).map(tuple),
+)
+OFFERS = st.builds(
+    Offer, MODELS, st.integers(1, 2**20), st.frozensets(st.sampled_from(list(Capability)))
+)
+
+
+@given(OFFERS, st.integers(0, 1000))
+def test_an_offer_survives_the_wire(offer: Offer, ordinal: int) -> None:
+    sent = write_offer(ordinal, offer).SerializeToString()
+    assert read_offers([fleet.ModelOffer.FromString(sent)]) == {ordinal: offer}
+
+
+@pytest.mark.parametrize(
+    ("table", "members"),
+    [
+        (enums.ROLE, None),
+        (enums.TIER, None),
+        (enums.REPLICA_STATE, None),
+        (enums.CAPABILITY, None),
+        (enums.REFUSAL, None),
+        (enums.NODE_STATE, None),
+        (enums.FINISH_REASON, None),
+    ],
+)
+def test_every_enumeration_is_translated_whole(table: dict[int, Enum], members: None) -> None:
+    kind = type(next(iter(table.values())))
+    assert list(table.values()) == list(kind)
+    assert all(enums.read(table, enums.write(table, member), "x") is member for member in kind)
+
+
+def test_a_report_survives_the_wire() -> None:
+    model = Model(ModelIdentity("a" * 64, "", "Q8_0"), ("m",), "llama", 1, 1, 64)
+    status = ReplicaStatus(ReplicaState.WARM, 2, 1, 100.0, 10.0, 0.5, "why", "n")
+    load = Load(cpu=0.5, memory=0.25, memory_free_bytes=7, on_battery=True, owner_busy=True)
+    report = write_report(epoch=1, sequence=2, load=load, statuses=[(5, status)])
+    assert read_load(report) == load
+    assert read_statuses(report.replicas, {5: Offer(model, 64)}) == ((model.model_id, status),)
+    assert read_statuses(report.replicas, {}) == ()
+
+
+@given(st.floats(width=32), st.floats(width=32))
+def test_no_number_of_a_node_gets_in_unbounded(share: float, rate: float) -> None:
+    report = fleet.NodeReport(cpu_share=share, memory_share=-share)
+    report.replicas.append(
+        fleet.ReplicaReport(
+            ordinal=1,
+            state=inference.REPLICA_STATE_WARM,
+            slots=2**32 - 1,
+            prefill_tokens_per_s=rate,
+            decode_tokens_per_s=-rate,
+        )
+    )
+    load = read_load(report)
+    assert 0 <= load.cpu <= 1
+    assert 0 <= load.memory <= 1
+    model = Model(ModelIdentity("a" * 64, "", "Q8_0"), ("m",), "llama", 1, 1, 64)
+    [(_, status)] = read_statuses(report.replicas, {1: Offer(model, 64)})
+    assert status.slots <= 1024
+    for measured in (status.prefill_tokens_per_s, status.decode_tokens_per_s):
+        assert math.isfinite(measured)
+        assert measured >= 0
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        inference.ModelView(names=["m"], sha256="short"),
+        inference.ModelView(names=[], sha256="a" * 64),
+        inference.ModelView(names=["\x1b[2J"], sha256="a" * 64),
+        inference.ModelView(names=["m"] * 17, sha256="a" * 64),
+    ],
+)
+def test_a_model_without_identity_or_name_is_refused(view: inference.ModelView) -> None:
+    with pytest.raises(InvalidRequest):
+        read_offers([fleet.ModelOffer(ordinal=1, model=view, context_tokens=64)])
+
+
+def test_a_machine_needs_a_printable_name() -> None:
+    with pytest.raises(InvalidRequest, match="printable name"):
+        read_machine(fleet.MachineInfo(name="\x1b[31m"))
+
+
+def _request(**fields: object) -> inference.GenerateRequest:
+    message = inference.Message(role=inference.ROLE_USER, parts=[inference.Part(text="hi")])
+    return inference.GenerateRequest(request_id="r", messages=[message], **fields)  # type: ignore[arg-type]
+
+
+def test_the_shorter_of_two_deadlines_holds() -> None:
+    def deadline(deadline_ms: int, remaining_s: float | None) -> float:
+        return read_request(
+            _request(deadline_ms=deadline_ms),
+            principal="p",
+            now_s=100.0,
+            remaining_s=remaining_s,
+            from_coordinator_host=False,
+        ).deadline_s
+
+    assert deadline(2000, 5.0) == 102.0
+    assert deadline(9000, 5.0) == 105.0
+    assert deadline(0, 5.0) == 105.0
+    assert deadline(0, None) == 700.0
+
+
+def test_needs_are_read_from_what_is_asked() -> None:
+    request = read_request(
+        _request(tools=[inference.Tool(name="t")], logprobs=0),
+        principal="p",
+        now_s=0.0,
+        remaining_s=None,
+        from_coordinator_host=False,
+    )
+    assert request.needs == {Capability.TOOLS, Capability.LOGPROBS}
+
+
+def test_a_message_without_a_role_is_named() -> None:
+    message = inference.Message(parts=[inference.Part(text="hi")])
+    with pytest.raises(InvalidRequest, match=r"messages\[0\]\.role"):
+        read_generation(inference.GenerateRequest(request_id="r", messages=[message]))
+
+
+def test_plain_data_has_every_key_and_numbers_as_numbers() -> None:
+    view = inference.ModelView(names=["m"], parameters=2**40)
+    view.replicas.append(inference.ReplicaView(state=inference.REPLICA_STATE_WARM))
+    plain = to_plain(view)
+    assert plain["parameters"] == 2**40
+    assert plain["architecture"] == ""
+    assert plain["replicas"][0]["state"] == "warm"
+    assert plain.keys() == {field.name for field in inference.ModelView.DESCRIPTOR.fields}

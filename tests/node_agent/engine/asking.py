@@ -1,0 +1,54 @@
+"""Short ways to ask an engine and to hear all of its answer."""
+
+from dataclasses import dataclass, field
+
+from mesh.core.generation import Delta, Finished, Generation, Message, Role, Sampling, Started
+from node_agent.engine.protocol import Engine
+
+GREEDY = Sampling(temperature=0)
+
+
+def ask(
+    text: str,
+    *,
+    max_tokens: int = 16,
+    sampling: Sampling = GREEDY,
+    stop: tuple[str, ...] = (),
+) -> Generation:
+    """Return the work that a user's message makes."""
+    return Generation((Message(Role.USER, text),), sampling, max_tokens, stop)
+
+
+@dataclass(slots=True)
+class Heard:
+    """A whole answer, with the promises of every stream checked on the way."""
+
+    started: Started
+    finished: Finished
+    deltas: list[Delta] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(delta.text for delta in self.deltas)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return tuple(token for delta in self.deltas for token in delta.ids)
+
+
+async def hear(engine: Engine, work: Generation) -> Heard:
+    """Return the whole answer to ``work``."""
+    events = [event async for event in engine.generate(work)]
+    started, *deltas, finished = events
+    assert isinstance(started, Started)
+    assert isinstance(finished, Finished)
+    heard = Heard(started, finished)
+    for delta in deltas:
+        assert isinstance(delta, Delta)
+        assert delta.token_offset == len(heard.ids)
+        heard.deltas.append(delta)
+    usage = finished.usage
+    assert usage.prompt_tokens == len(started.prompt_ids)
+    assert usage.cached_tokens == started.cached_tokens
+    assert usage.completion_tokens == len(heard.ids)
+    return heard

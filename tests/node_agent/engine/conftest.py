@@ -1,0 +1,91 @@
+"""Engines on tiny models, and the proof that no test leaves a process or a descriptor behind."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from node_agent.engine.supervisor import EngineProcess
+from tests.node_agent.engine.gguf_files import ParrotModel, RandomModel
+
+# As in the engine process: tests that load llama.cpp here share the cores with others.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+PARROT_SAYS = "Zoë, 5€!"  # characters of one, two and three bytes
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for model files that several tests read."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def random_model(models: Path) -> Path:
+    return RandomModel().write(models / "random.gguf")
+
+
+@pytest.fixture(scope="session")
+def close_model(models: Path) -> Path:
+    """Its best logits differ by little, so any difference in rounding shows."""
+    return RandomModel(scale=0.06, layers=4).write(models / "close.gguf")
+
+
+@pytest.fixture(scope="session")
+def slow_model(models: Path) -> Path:
+    """Takes seconds for a prompt of 7,000 tokens, on any machine."""
+    model = RandomModel(layers=8, width=256, heads=8, feed_forward=512, context_tokens=8192)
+    return model.write(models / "slow.gguf")
+
+
+@pytest.fixture(scope="session")
+def endless_model(models: Path) -> Path:
+    """Speaks for many seconds, so that there is time for things to happen to it."""
+    speech = ParrotModel(
+        says="round&", endless=True, layers=8, feed_forward=1024, context_tokens=8192
+    )
+    return speech.write(models / "endless.gguf")
+
+
+@pytest.fixture(scope="session")
+def parrot_model(models: Path) -> Path:
+    return ParrotModel(says=PARROT_SAYS).write(models / "parrot.gguf")
+
+
+@pytest.fixture(scope="package")
+async def engine(random_model: Path) -> AsyncIterator[EngineProcess]:
+    """An engine that tests may ask, but neither kill nor leave busy."""
+    engine = await EngineProcess.start(random_model, context_tokens=512, threads=1)
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture(scope="package")
+async def parrot(parrot_model: Path) -> AsyncIterator[EngineProcess]:
+    """As ``engine``, but it makes sense."""
+    engine = await EngineProcess.start(parrot_model, context_tokens=512, threads=1)
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture(scope="package")
+async def endless(endless_model: Path) -> AsyncIterator[EngineProcess]:
+    """As ``engine``, but it stops only when it is told to."""
+    engine = await EngineProcess.start(endless_model, context_tokens=8192, threads=1)
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left_behind() -> AsyncIterator[None]:
+    """Fail a test that leaves a process, a zombie or a descriptor.
+
+    Asynchronous only so that the event loop has its own descriptors before they are counted.
+    """
+    this = psutil.Process()
+    descriptors, children = this.num_fds(), set(this.children(recursive=True))
+    yield
+    assert set(this.children(recursive=True)) == children
+    assert this.num_fds() == descriptors

@@ -1,0 +1,128 @@
+"""Pretends to be an engine process and misbehaves: ``fake_engine.py MISDEED``.
+
+It imports nothing of the project: what it writes is what a taken-over process could write.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+
+STARTED = {"prompt_ids": [1, 2], "cached_tokens": 0, "context_tokens": 64, "numerics": "f"}
+USAGE = {"prompt_tokens": 2, "cached_tokens": 0, "completion_tokens": 1}
+FINISHED = {"reason": "stop", "usage": USAGE, "prefill_s": 0, "decode_s": 0}
+
+
+def frame(body: object) -> bytes:
+    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return struct.pack(">I", len(payload)) + payload
+
+
+def loaded(**changes: object) -> bytes:
+    honest = {"context_tokens": 64, "slots": 1, "capabilities": [], "numerics": "f"}
+    return frame({"type": "loaded", **honest, **changes})
+
+
+def started(**changes: object) -> bytes:
+    return frame({"type": "started", "request": 1, **STARTED, **changes})
+
+
+def delta(offset: int, ids: list[int], text: str = "a", request: int = 1) -> bytes:
+    body = {"request": request, "token_offset": offset, "ids": ids, "text": text}
+    return frame({"type": "delta", **body})
+
+
+def finished(**changes: object) -> bytes:
+    return frame({"type": "finished", "request": 1, **FINISHED, **changes})
+
+
+# What is sent instead of "loaded".
+AT_LOAD = {
+    "absurd-length": b"\xff\xff\xff\xff",
+    "http": b"HTTP/1.1 200 OK\r\n\r\n",
+    "not-json": frame(b"\x80\x04pickle"),
+    "a-list": frame([1, 2]),
+    "unknown-type": frame({"type": "reboot"}),
+    "no-type": frame({}),
+    "wrong-type": loaded(context_tokens="64"),
+    "context-too-long": loaded(context_tokens=65),
+    "no-context": loaded(context_tokens=0),
+    "million-slots": loaded(slots=10**6),
+    "loaded-twice": loaded() + loaded(),
+    "answer-unasked": started(),
+}
+
+# What is sent after "loaded", once a request for two tokens is there.
+AT_WORK = {
+    "garbage": b"\x00\x00\x00\x02xx",
+    "delta-first": delta(0, [1]),
+    "started-twice": started() + started(),
+    "other-request": delta(0, [1], request=2),
+    "gap": started() + delta(1, [1]),
+    "repeated": started() + delta(0, [1]) + delta(0, [1]),
+    "too-many": started() + delta(0, [1, 2, 3]),
+    "too-much-text": started() + delta(0, [1], "x" * 2000),
+    "endless-nothing": started() + delta(0, [], "") + delta(0, [], ""),
+    "negative-id": started() + delta(0, [-1]),
+    "prompt-too-long": started(prompt_ids=[1] * 64),
+    "cached-too-much": started(cached_tokens=3),
+    "finished-first": finished(),
+    "wrong-usage": started() + finished(),
+    "infinite-time": started() + delta(0, [1]) + finished(prefill_s=1e999),
+    "after-the-end": started() + delta(0, [1]) + finished() + delta(1, [1]),
+    "cancelled-unasked": started() + frame({"type": "cancelled", "request": 1}),
+    "loads-again": loaded(),
+}
+
+
+def serve(misdeed: str, pipe: socket.socket) -> None:
+    """Commit ``misdeed``, then wait to be stopped."""
+    if misdeed in AT_LOAD:
+        pipe.sendall(AT_LOAD[misdeed])
+    elif misdeed == "mute":
+        pass
+    elif misdeed == "leaves":
+        sys.stderr.write("Traceback\n  somewhere\nImportError: libgomp.so.1 is missing\n")
+        sys.exit(3)
+    else:
+        pipe.sendall(loaded())
+        pipe.recv(65536)
+        misbehave_at_work(misdeed, pipe)
+    time.sleep(600)
+
+
+def misbehave_at_work(misdeed: str, pipe: socket.socket) -> None:
+    match misdeed:
+        case "hangs":
+            pass
+        case "ignores-cancel":
+            pipe.sendall(started() + delta(0, [1]))
+        case "closes-pipe":
+            pipe.sendall(started() + delta(0, [1]))
+            pipe.close()
+        case "asserts":
+            sys.stderr.write("a secret prompt\n/build/x/ggml.c:42: GGML_ASSERT(n > 0) failed\n")
+            sys.stderr.flush()
+            os.kill(os.getpid(), signal.SIGABRT)
+        case "floods":
+            while True:
+                pipe.sendall(started() * 1000)
+        case _:
+            pipe.sendall(AT_WORK[misdeed])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("misdeed")
+    parser.add_argument("--descriptor", type=int)
+    options, _ = parser.parse_known_args()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    serve(options.misdeed, socket.socket(fileno=options.descriptor))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Messages come out as they went in, and a field that is not what it should be is refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.core.generation import Delta, Finished, Generation, Message, Role, Sampling, Started
+from mesh.core.types import Capability, FinishReason, Usage
+from mesh.errors import ContextOverflow, InternalError, InvalidRequest, NodeLost, Overloaded
+from node_agent.engine.frames import FrameError
+from node_agent.engine.messages import (
+    Cancel,
+    Cancelled,
+    Failed,
+    FromEngine,
+    Generate,
+    Loaded,
+    LoadRefused,
+    Produced,
+    ToEngine,
+    decode_from_engine,
+    decode_to_engine,
+    encode,
+)
+
+counts = st.integers(min_value=0, max_value=2**31 - 1)
+sizes = st.floats(min_value=0, max_value=1e6)
+text = st.text(st.characters(exclude_categories=["Cs"]))
+ids = st.lists(counts, max_size=5).map(tuple)
+lines = st.sampled_from(["", "tensor 'a.b' is not there", "größer als möglich"])
+sampling = st.builds(
+    Sampling,
+    temperature=sizes,
+    top_k=counts,
+    top_p=sizes,
+    min_p=sizes,
+    repeat_penalty=sizes,
+    presence_penalty=st.floats(min_value=-2, max_value=2),
+    frequency_penalty=st.floats(min_value=-2, max_value=2),
+    seed=st.integers(min_value=0, max_value=2**64 - 1),
+)
+messages = st.lists(st.builds(Message, st.sampled_from(Role), text), max_size=3).map(tuple)
+work = st.builds(Generation, messages, sampling, counts, st.lists(text, max_size=3).map(tuple))
+to_engine = st.builds(Generate, counts, work) | st.builds(Cancel, counts)
+events = (
+    st.builds(Started, ids, counts, counts, lines)
+    | st.builds(Delta, counts, ids, text)
+    | st.builds(
+        Finished,
+        st.sampled_from(FinishReason),
+        st.builds(Usage, counts, counts, counts),
+        sizes,
+        sizes,
+    )
+)
+capabilities = st.frozensets(st.sampled_from(Capability))
+from_engine = (
+    st.builds(Produced, counts, events)
+    | st.builds(Loaded, counts, counts, capabilities, lines)
+    | st.builds(LoadRefused, lines, lines)
+    | st.builds(Cancelled, counts)
+)
+
+
+def on_the_wire(message: ToEngine | FromEngine) -> dict[str, object]:
+    body: dict[str, object] = json.loads(json.dumps(encode(message)))
+    return body
+
+
+@given(to_engine)
+def test_the_engine_reads_what_the_agent_wrote(message: ToEngine) -> None:
+    assert decode_to_engine(on_the_wire(message)) == message
+
+
+@given(from_engine)
+def test_the_agent_reads_what_the_engine_wrote(message: FromEngine) -> None:
+    assert decode_from_engine(on_the_wire(message)) == message
+
+
+@pytest.mark.parametrize("kind", [InvalidRequest, ContextOverflow, NodeLost, InternalError])
+def test_an_error_keeps_its_kind_and_words(kind: type[NodeLost]) -> None:
+    received = decode_from_engine(on_the_wire(Failed(7, kind("too long", hint="cut it"))))
+    assert isinstance(received, Failed)
+    assert type(received.error) is kind
+    assert str(received.error) == "too long; cut it"
+
+
+def test_an_error_that_an_engine_may_not_raise_counts_as_a_bug() -> None:
+    received = decode_from_engine(on_the_wire(Failed(7, Overloaded("I am the coordinator"))))
+    assert isinstance(received, Failed)
+    assert type(received.error) is InternalError
+
+
+def test_words_from_an_engine_are_one_short_printable_line() -> None:
+    reason = "bad\n\n\x1b[31mfile\x00 " + "x" * 100_000
+    received = decode_from_engine({"type": "load_refused", "reason": reason, "hint": ""})
+    assert isinstance(received, LoadRefused)
+    assert received.reason.startswith("bad [31mfile xxx")
+    assert received.reason.isprintable()
+    assert len(received.reason) == 500
+
+
+VALID: list[FromEngine | ToEngine] = [
+    Produced(1, Started((1, 2), 0, 512, "f")),
+    Produced(1, Delta(0, (1,), "a")),
+    Produced(1, Finished(FinishReason.STOP, Usage(2, 0, 1), 0.1, 0.2)),
+    Loaded(512, 1, frozenset(), "f"),
+    LoadRefused("no", ""),
+    Cancelled(1),
+    Failed(1, NodeLost("gone")),
+    Generate(1, Generation((Message(Role.USER, "a"),), Sampling(), 1)),
+    Cancel(1),
+]
+HOSTILE: list[object] = [None, True, -1, 2**70, 1.5, "x" * 10, [], [None], [-1], [True], {}]
+
+
+@pytest.mark.parametrize("message", VALID, ids=lambda message: type(message).__name__)
+def test_every_field_is_checked(message: FromEngine | ToEngine) -> None:
+    decode = decode_to_engine if isinstance(message, Generate | Cancel) else decode_from_engine
+    body = on_the_wire(message)
+    for field in body:
+        with pytest.raises(FrameError, match=r"field|known type"):
+            decode({name: value for name, value in body.items() if name != field})
+        for value in HOSTILE:
+            if type(value) is not type(body[field]):
+                with pytest.raises(FrameError, match=r"field|known type"):
+                    decode({**body, field: value})
+    with pytest.raises(FrameError):
+        decode({**body, "type": "surprise"})
+
+
+@pytest.mark.parametrize("hostile", [-1, True, 1.0, "1", 2**31, None, [1]])
+def test_an_id_that_is_no_31_bit_number_is_refused(hostile: object) -> None:
+    with pytest.raises(FrameError):
+        decode_from_engine({**on_the_wire(Produced(1, Delta(0, (1,), "a"))), "ids": [hostile]})

@@ -1,0 +1,82 @@
+"""Engines for tests of what lies around an engine, and models for them to hold."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+
+from mesh.core.generation import Generation, GenerationEvent
+from mesh.core.types import Model, ModelIdentity
+from mesh.errors import MeshError, NodeLost
+from node_agent.engine.echo import EchoEngine
+from node_agent.engine.protocol import Engine
+from node_agent.library.found import FoundFile, Stamp
+from node_agent.library.view import LibraryEntry, LibraryView
+
+
+def entry(name: str = "echo", *, size_bytes: int = 1000, mtime_ns: int = 1) -> LibraryEntry:
+    """Return a model that exists in name only."""
+    digest = name.encode().hex().ljust(64, "0")[:64]
+    model = Model(
+        ModelIdentity(digest, "b" * 64, "Q8_0"), (name,), "llama", 1_000_000, size_bytes, 2048
+    )
+    path = Path("models") / f"{name}.gguf"
+    return LibraryEntry(model, (FoundFile(Stamp(path, size_bytes, mtime_ns), (1, 1)),))
+
+
+def library(*entries: LibraryEntry) -> LibraryView:
+    return LibraryView(entries=entries)
+
+
+class Engines:
+    """Loads engines as the test says, and counts them. ``new`` makes each one."""
+
+    def __init__(self, new: Callable[[], Engine] = EchoEngine) -> None:
+        self.new = new
+        self.fails: list[MeshError] = []  # one for each of the next loads
+        self.gate = asyncio.Event()  # loads wait for it
+        self.gate.set()
+        self.began = asyncio.Event()  # some load did
+        self.loading = 0
+        self.loads = 0
+        self.made: list[Engine] = []
+
+    async def load(self, _entry: LibraryEntry) -> Engine:
+        self.loads += 1
+        self.loading += 1
+        self.began.set()
+        try:
+            await self.gate.wait()
+        finally:
+            self.loading -= 1
+        if self.fails:
+            raise self.fails.pop(0)
+        engine = self.new()
+        self.made.append(engine)
+        return engine
+
+
+class MortalEngine(EchoEngine):
+    """Dies when told to, also in the middle of an answer."""
+
+    def __init__(self) -> None:
+        super().__init__(tokens_per_s=200.0)
+        self._dead = asyncio.Event()
+
+    def die(self) -> None:
+        self._dead.set()
+
+    async def generate(self, work: Generation) -> AsyncGenerator[GenerationEvent, None]:
+        async for event in super().generate(work):
+            if self._dead.is_set():
+                raise NodeLost("the engine is gone: the test killed it")
+            yield event
+
+    async def wait_dead(self) -> str:
+        closed = asyncio.ensure_future(super().wait_dead())
+        dead = asyncio.ensure_future(self._dead.wait())
+        try:
+            await asyncio.wait((closed, dead), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closed.cancel()
+            dead.cancel()
+        return "the test killed it"

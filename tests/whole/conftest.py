@@ -1,0 +1,44 @@
+"""Meshes of real processes on this machine."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from mesh.home import Home
+from tests.whole.machine import Machine, Running
+
+NewMachine = Callable[..., Machine]
+
+
+@pytest.fixture
+def new_machine(tmp_path: Path) -> NewMachine:
+    """Makes machines with homes of their own; multicast is off unless a test turns it on."""
+
+    def make(name: str, *, multicast: bool = False, **settings: str) -> Machine:
+        given = {"DESKMESH_DISCOVERY__MULTICAST": str(multicast).lower(), **settings}
+        return Machine(Home(tmp_path / name), name, given)
+
+    return make
+
+
+@pytest.fixture
+async def office(new_machine: NewMachine) -> AsyncIterator[Machine]:
+    """A machine that runs a coordinator."""
+    machine = new_machine("office")
+    async with machine.running("coordinator") as coordinator:
+        await coordinator.says("nodes and operators on port")
+        yield machine
+
+
+async def joined(machine: Machine, office: Machine) -> Machine:
+    """Let ``machine`` join the mesh of ``office`` by a code, as people do it."""
+    invitation = await office.run("invite", "--json")
+    assert invitation.code == 0, invitation.err
+    done = await machine.run("join", invitation.json["code"])
+    assert done.code == 0, done.err
+    return machine
+
+
+async def attached(node: Running) -> float:
+    return await node.says("attached to coordinator")
