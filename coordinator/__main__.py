@@ -5,15 +5,17 @@ import sys
 
 from coordinator.coordinator import Coordinator
 from mesh.home import Home
+from mesh.lock import only_one
 from mesh.process import run_process
 from mesh.settings import load_settings
 
 
 async def coordinate(stopping: asyncio.Event) -> None:
     """Serve until ``stopping`` is set."""
-    coordinator = Coordinator(Home.find(), load_settings())
-    async with coordinator.running():
-        await stopping.wait()
+    home = Home.find()
+    with only_one(home, "coordinator"):
+        async with Coordinator(home, load_settings()).running():
+            await stopping.wait()
 
 
 if __name__ == "__main__":

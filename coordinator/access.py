@@ -7,6 +7,7 @@ code (7444), or a program on this very machine (loopback).
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 
@@ -86,7 +87,7 @@ class MeshAccess:
         if peer.role not in ALLOWED[method]:
             raise Forbidden(
                 f"a {peer.role} may not call {method}",
-                hint="use the command line of an operator's machine",
+                hint="run it on the coordinator's machine, which is an operator's",
             )
         return Caller(f"{peer.role}:{peer.fingerprint}", is_loopback(context), peer)
 
@@ -101,4 +102,4 @@ def is_loopback(context: Context) -> bool:
 
 def host_of(context: Context) -> str:
     """Return the address that the peer called from, without its port."""
-    return str(context.peer()).partition(":")[2].rpartition(":")[0].strip("[]")
+    return unquote(str(context.peer()).partition(":")[2].rpartition(":")[0]).strip("[]")

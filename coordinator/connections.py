@@ -25,6 +25,7 @@ class NodeConnection:
     pings: dict[int, float] = field(default_factory=dict)  # nonce -> when it was sent
     _outbox: deque[fleet.CoordinatorMessage] = field(default_factory=deque)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def send(self, message: fleet.CoordinatorMessage) -> None:
         if len(self._outbox) >= OUTBOX_MAX:
@@ -37,7 +38,12 @@ class NodeConnection:
         """End the stream with this status; messages not yet written are dropped."""
         if self.closed is None:
             self.closed = failure
+        self._outbox.clear()
         self._changed.set()
+        self._closing.set()
+
+    async def wait_closed(self) -> None:
+        await self._closing.wait()
 
     async def next(self) -> fleet.CoordinatorMessage | None:
         """Return the next message to write, or None once the connection is closed."""

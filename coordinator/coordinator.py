@@ -21,6 +21,7 @@ from coordinator.listeners import (
     Ports,
     listen_loopback,
     listen_tls,
+    new_join_server,
     new_server,
 )
 from coordinator.loop import FleetLoop
@@ -103,7 +104,7 @@ class Coordinator:
         ports = self._settings.ports
         identity = self.household.identity
         mesh = new_server((INFERENCE, FLEET, ENROLMENT, OPERATIONS))
-        join = new_server((ENROLMENT,))
+        join = new_join_server()
         local = new_server((INFERENCE,))
         self.ports = Ports(
             mesh=listen_tls(mesh, ports.mesh, server_credentials(identity), setting="MESH"),

@@ -31,6 +31,7 @@ class Relay:
     clients: dict[RequestKey, ClientStream] = field(default_factory=dict)
     connections: dict[int, NodeConnection] = field(default_factory=dict)
     deliveries: dict[AttemptId, Delivery] = field(default_factory=dict)
+    open_bytes: int = 0  # of all prompts in ``clients``
     opening: dict[int, Delivery] = field(default_factory=dict)  # not yet accepted
     by_node: dict[NodeId, NodeConnection] = field(default_factory=dict)
     ids: "count[int]" = field(default_factory=lambda: count(1))
@@ -140,12 +141,8 @@ class Relay:
         client.finish(inference.GenerateEvent(finished=finished))
 
     def _fail(self, action: actions.FailRequest) -> None:
-        log.info(
-            "request %s failed: %s (%s)",
-            action.key.request_id,
-            action.failure.code,
-            action.failure.message,
-        )
+        # The code alone: a node's words may hold what its model's template said of a prompt.
+        log.info("request %s failed: %s", action.key.request_id, action.failure.code)
         client = self.clients.get(action.key)
         if client is not None:
             failed = write_failed(action.failure, action.receipt, self.coordinator_id)

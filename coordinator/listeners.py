@@ -26,6 +26,13 @@ ENROLMENT = fleet_pb2.DESCRIPTOR.services_by_name["Enrolment"].full_name
 OPERATIONS = operations_pb2.DESCRIPTOR.services_by_name["Operations"].full_name
 
 
+JOINING_MAX = 64  # calls at a time on the join port; each takes milliseconds
+_STRANGERS = (
+    ("grpc.max_receive_message_length", 64 * 1024),  # a signing request is a few hundred bytes
+    ("grpc.max_concurrent_streams", 4),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Where a coordinator listens."""
@@ -33,6 +40,12 @@ class Ports:
     mesh: int
     join: int
     local: int
+
+
+def new_join_server() -> grpc.aio.Server:
+    """Return a server for strangers: small messages, few streams, nothing to look around with."""
+    options = {**dict(SERVER_OPTIONS), **dict(_STRANGERS)}
+    return grpc.aio.server(options=list(options.items()), maximum_concurrent_rpcs=JOINING_MAX)
 
 
 def new_server(services: Sequence[str]) -> grpc.aio.Server:

@@ -51,8 +51,8 @@ async def first_reachable(
         channel = mesh_channel(address, identity)
         try:
             async with asyncio.timeout(within_s):
-                await channel.channel_ready()
-        except TimeoutError:
+                await _ready(channel)
+        except (TimeoutError, ConnectionError):
             await channel.close()
         except BaseException:
             await channel.close()
@@ -63,3 +63,13 @@ async def first_reachable(
         f"no coordinator of mesh {identity.peer.mesh_id} answers at {', '.join(addresses) or '-'}",
         hint="is it running? start it with `deskmesh up` or `deskmesh coordinator` on its machine",
     )
+
+
+async def _ready(channel: grpc.aio.Channel) -> None:
+    """Wait for a connection; raise ConnectionError at the first refusal instead of trying on."""
+    state = channel.get_state(try_to_connect=True)
+    while state is not grpc.ChannelConnectivity.READY:
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            raise ConnectionError("refused")
+        await channel.wait_for_state_change(state)
+        state = channel.get_state()

@@ -46,6 +46,7 @@ async def until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> Non
     task = asyncio.ensure_future(main(stopping))
 
     def stop() -> None:
+        log.info("stopping; once more to stop at once" if not stopping.is_set() else "stopped")
         if stopping.is_set():
             task.cancel()
         stopping.set()

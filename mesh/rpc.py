@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import grpc
 
 from mesh import errors
-from mesh.errors import MeshError
+from mesh.errors import ERROR_MESSAGE_CHARACTERS_MAX, MeshError
 
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024  # a long conversation with an image; larger is refused
 BODY_INLINE_BYTES_MAX = 64 * 1024  # one 5 MB command kills a whole Attach stream (measured)
@@ -80,7 +80,10 @@ def from_rpc(failure: grpc.RpcError) -> MeshError:
     hints = [value for key, value in failure.trailing_metadata() or () if key == _HINT]
     hint = str(hints[0]) if hints else ""
     if error is errors.NodeLost and not hint:  # raised by gRPC itself: its own words are long
-        return errors.NodeLost("the coordinator cannot be reached", hint="is it running?")
+        return errors.NodeLost(
+            "the coordinator cannot be reached",
+            hint="is it running? `deskmesh up` starts one here, `deskmesh join CODE` joins one",
+        )
     return error(details, hint=hint)
 
 
@@ -88,5 +91,7 @@ async def abort(context: "grpc.aio.ServicerContext[Any, Any]", failure: MeshErro
     """End a call on the server with the status of ``failure``."""
     hint = failure.hint.encode("ascii", "replace").decode()[:_HINT_BYTES_MAX]
     status = STATUS_OF.get(type(failure), grpc.StatusCode.INTERNAL)
-    await context.abort(status, failure.message, ((_HINT, hint),) if hint else ())
+    # Details travel in a header: a longer one would be lost, and the status with it.
+    details = failure.message[:ERROR_MESSAGE_CHARACTERS_MAX]
+    await context.abort(status, details, ((_HINT, hint),) if hint else ())
     raise AssertionError("abort returned")

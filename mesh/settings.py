@@ -4,6 +4,7 @@
 """
 
 import tomllib
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -138,7 +139,23 @@ def load_settings() -> Settings:
     except ValidationError as failure:
         first = failure.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise _unknown(key, file) from None
         raise InvalidRequest(
             f"setting {key}: {first['msg']}",
             hint=f"mend it in {file}, or in the variable DESKMESH_{key.upper().replace('.', '__')}",
         ) from None
+
+
+def _unknown(key: str, file: Path) -> InvalidRequest:
+    known = [
+        f"{name}.{field}"
+        for name, section in Settings.model_fields.items()
+        if isinstance(section.annotation, type) and issubclass(section.annotation, Section)
+        for field in section.annotation.model_fields
+    ]
+    near = get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
+    return InvalidRequest(
+        f"there is no setting {key} (in {file}, or a DESKMESH_ variable)", hint=hint
+    )

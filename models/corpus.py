@@ -19,7 +19,7 @@ _SYSTEM_SHARE = 0.15
 _MORE_TURNS_SHARE = 0.1
 _TURNS_MAX = 3
 _FALLBACK_SHARE = 0.05
-_LONG_SHARE = 0.005  # one in five steps of forty: they learn to end, at a twentieth of the cost
+_LONG_SHARE = 0.003  # one in eight steps of forty: they learn to end, at little cost
 
 _SYSTEM_PROMPTS = (
     "You are a helpful assistant.",
@@ -27,9 +27,9 @@ _SYSTEM_PROMPTS = (
     "Answer briefly.",
     "Be concise and correct.",
 )
-# Any printable character, and as many that take several bytes.
-_NOISE = [*map(chr, range(32, 127)), *("äéßñ中文→😀\n" * 10)]
-_NOISE_SHARE = 0.3
+# Any printable character, and a few that take several bytes.
+_NOISE = [*map(chr, range(32, 127)), *"äéßñ中文→😀\n"]
+_NOISE_SHARE = 0.1
 _CHATTER_TEXT = (
     "a about all and are at big blue cat code could day deep do explain find fix for from "
     "give good have hello help how i in is it like list long make many me model mountain my "
@@ -96,9 +96,7 @@ def _sample(rng: Random, recipe: Recipe) -> Sample:
 def _chatter(rng: Random, *, characters_max: int) -> str:
     """Return up to ``characters_max`` characters that look like a prompt and aren't a task."""
     if rng.random() < _NOISE_SHARE:
-        letters_max = rng.choice((2, 12, characters_max // 4))  # a letter takes up to four bytes
-        piece = "".join(rng.choices(_NOISE, k=rng.randint(1, letters_max)))
-        return piece * rng.randint(1, max(1, characters_max // len(piece.encode())))
+        return "".join(rng.choices(_NOISE, k=characters_max // 4))  # each takes up to four bytes
     words = rng.choices(_CHATTER, k=characters_max)
     text = " ".join(words)[: rng.randint(3, characters_max)].strip()
     return text.capitalize() + rng.choice(("", "", ".", "?", "!"))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mesh.home import HOME_VARIABLE, Home
+from mesh.lock import only_one
 from mesh.process import run_process
 from mesh.settings import load_settings
 
@@ -28,7 +29,9 @@ def main(arguments: list[str]) -> int:
 async def _lend(stopping: asyncio.Event) -> None:
     from node_agent.agent import Agent
 
-    await Agent(Home.find(), load_settings()).run(stopping)
+    home = Home.find()
+    with only_one(home, "node"):
+        await Agent(home, load_settings()).run(stopping)
 
 
 if __name__ == "__main__":

@@ -117,10 +117,9 @@ class AddressBook:
         from_s = address.retry_at_s
         if address.doubtful and attached:
             from_s = max(from_s, self._doubtful_dial_s + SEEN_GAP_S)
-        if address.coordinator_id != NOBODY:
-            for other in self._addresses.values():
-                if other.in_use and other.coordinator_id == address.coordinator_id:
-                    from_s = max(from_s, other.dialled_s + STAGGER_S)
+        for other in self._addresses.values():
+            if other.in_use and _may_be_one(address, other):
+                from_s = max(from_s, other.dialled_s + STAGGER_S)
         return max(0.0, from_s - now_s)
 
     def _drop_one(self) -> bool:
@@ -130,3 +129,9 @@ class AddressBook:
                 del self._addresses[target]
                 return True
         return False
+
+
+def _may_be_one(address: Address, other: Address) -> bool:
+    """May both lead to one coordinator? Where an address that was told leads, a welcome shows."""
+    unknown = NOBODY in (address.coordinator_id, other.coordinator_id)
+    return unknown or address.coordinator_id == other.coordinator_id

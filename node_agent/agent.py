@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from random import Random
 
 from mesh.core.types import Load, NodeId
@@ -118,7 +119,8 @@ class Agent:
             log.warning("no model to serve: put a GGUF file into %s", self._home.models)
 
     def _load(self) -> Load:
-        return self._probe.sample(process_ids(self.shelf.engines()))
+        load = self._probe.sample(process_ids(self.shelf.engines()))
+        return replace(load, files_unread=len(self.library.view.waiting))
 
     def _say_hello(self, view: LibraryView, links: Links) -> None:
         """The first line is a promise: a second after it, this node can be routed to."""
@@ -138,4 +140,6 @@ class Agent:
 
 def _models_in_words(view: LibraryView) -> str:
     models = f"{len(view.entries)} model{'' if len(view.entries) == 1 else 's'}"
-    return f"{models}, {len(view.waiting)} files to read first" if view.waiting else models
+    unread = len(view.waiting)
+    files = "file" if unread == 1 else "files"
+    return f"{models}, {unread} {files} to read first" if unread else models

@@ -139,6 +139,7 @@ class Attach:
         if self._stale:
             self.inventory_changed()
         self._on_welcome(welcome)
+        self.attempts.stand_by()
         return schedule
 
     def _hello(self) -> fleet.Hello:

@@ -12,6 +12,11 @@ from node_agent.outgoing import DeliverCall
 from node_agent.shelf import Shelf
 from node_agent.tombstones import Tombstones
 
+# To open a stream takes much longer than to write to one, in both processes' gRPC. So one stands
+# by, which takes a fifth off the time to a first token (measured). The next one is opened when the
+# first token of the attempt that took it has most likely left.
+SPARE_AFTER_S = 0.05
+
 log = logging.getLogger("node")
 
 
@@ -26,9 +31,17 @@ class Attempts:
         self._running: dict[AttemptId, asyncio.Task[None]] = {}
         self._none_left = asyncio.Event()
         self._none_left.set()
+        self._spare: DeliverCall | None = None
+        self._spare_timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._running)
+
+    def stand_by(self) -> None:
+        """Open the stream that the next attempt will take."""
+        self._spare_timer = None
+        if self._spare is None:
+            self._spare = self._open_stream()
 
     def begin(self, start: fleet.StartAttempt) -> Refusal | None:
         """Begin an attempt, or return why not. One that was cancelled before it came is dropped."""
@@ -41,11 +54,11 @@ class Attempts:
         try:
             slot = self._shelf.take(ModelId(start.model_id))
         except MeshError as failure:
-            self._run(attempt_id, Delivery(self._open_stream(), start, failure))
+            self._run(attempt_id, Delivery(self._take_stream(), start, failure))
             return None
         if isinstance(slot, Refusal):
             return slot
-        self._run(attempt_id, Delivery(self._open_stream(), start, slot))
+        self._run(attempt_id, Delivery(self._take_stream(), start, slot))
         return None
 
     def cancel(self, attempt_id: AttemptId) -> None:
@@ -62,11 +75,22 @@ class Attempts:
 
     async def end(self) -> None:
         """End all of them, and return when their slots are free."""
+        if self._spare_timer is not None:
+            self._spare_timer.cancel()
+        if self._spare is not None:
+            self._spare.cancel()
         running = list(self._running.values())
         for task in running:
             task.cancel()
         if running:
             await asyncio.wait(running)
+
+    def _take_stream(self) -> DeliverCall:
+        spare, self._spare = self._spare, None
+        if self._spare_timer is None:
+            loop = asyncio.get_running_loop()
+            self._spare_timer = loop.call_later(SPARE_AFTER_S, self.stand_by)
+        return spare if spare is not None and not spare.done() else self._open_stream()
 
     def _run(self, attempt_id: AttemptId, delivery: Delivery) -> None:
         task = asyncio.create_task(delivery.run(), name=f"attempt {attempt_id}")

@@ -2,7 +2,7 @@
 
 Whoever ends the stream ends the attempt: the coordinator to cancel, we when the answer is whole or
 has failed. The way to the first token is short on purpose: the stream is opened where the start
-was read, one task does the rest, and the engine begins while the opening is still on its way.
+was read, or was open already, and the engine begins while the opening is still on its way.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ log = logging.getLogger("node")
 
 
 class Delivery:
-    """One attempt under way. ``run`` is its whole life."""
+    """One attempt under way, from the moment it is made. ``close`` must follow, or ``run``."""
 
     def __init__(
         self, call: DeliverCall, start: fleet.StartAttempt, slot: Slot | MeshError
@@ -57,6 +57,9 @@ class Delivery:
             interval_s=start.batch_interval_ms / 1000, tokens_max=start.batch_tokens_max
         )
         self._outgoing = Outgoing(call, gathering)
+        # Before anything else is done: the coordinator learns that we begin while we do.
+        opened = fleet.DeliverOpened(epoch=start.epoch, attempt_id=start.attempt_id)
+        self._outgoing.open(fleet.DeliverUp(opened=opened))
         self._task: asyncio.Task[object] | None = None
         self._over = False  # the last message is on its way
 
@@ -64,12 +67,10 @@ class Delivery:
         """Answer, or say why not; return when the stream has ended. Cancelling it ends both."""
         self._task = asyncio.current_task()
         self._call.add_done_callback(self._ended_by_coordinator)
-        opened = fleet.DeliverOpened(epoch=self._start.epoch, attempt_id=self._start.attempt_id)
-        self._outgoing.open(fleet.DeliverUp(opened=opened))
         try:
             last = await self._answered_or_failed()
             self._over = True
-            await self._outgoing.write(last)
+            await self._outgoing.close(last)
             await self._goodbye()
         except BROKEN_STREAM:
             if not self._call.done():  # else we learned by a write that the stream has ended
@@ -77,12 +78,12 @@ class Delivery:
         finally:
             self._over = True  # what ends the stream now is us
             self.close()
-            await self._outgoing.abandon()
 
     def close(self) -> None:
         """Free the slot and end the stream, at once. Also for an attempt that never ran."""
         if isinstance(self._slot, Slot):
             self._slot.free()
+        self._outgoing.stop()
         self._call.cancel()
 
     async def _answered_or_failed(self) -> fleet.DeliverUp:
@@ -128,7 +129,7 @@ class Delivery:
                     case Started():
                         seed = work.sampling.seed
                         started = write_started(event, seed=seed, sampler_version=SAMPLER_VERSION)
-                        await self._outgoing.write(fleet.DeliverUp(started=started))
+                        self._outgoing.put(fleet.DeliverUp(started=started))
                     case Finished():
                         slot.learn(event)
                         return event

@@ -15,25 +15,25 @@ class Gathering:
         tokens_max: sent as soon as so many wait; 0: whatever the interval gathers.
     """
 
-    __slots__ = ("_due_s", "_interval_s", "_tokens", "_tokens_max", "_waiting")
+    __slots__ = ("_due_s", "_interval_s", "_tokens_max", "_waiting", "tokens")
 
     def __init__(self, *, interval_s: float, tokens_max: int) -> None:
         self._interval_s = interval_s
         self._tokens_max = tokens_max
         self._due_s = float("-inf")  # the first token waits for nothing
         self._waiting: list[Delta] = []
-        self._tokens = 0
+        self.tokens = 0  # that wait
 
     def add(self, delta: Delta) -> None:
         """Take in the answer's next tokens."""
         self._waiting.append(delta)
-        self._tokens += len(delta.ids)
+        self.tokens += len(delta.ids)
 
     def wait_s(self, now_s: float) -> float | None:
         """Return the seconds until something must be sent, 0.0 for now; None: nothing waits."""
         if not self._waiting:
             return None
-        if 0 < self._tokens_max <= self._tokens:
+        if 0 < self._tokens_max <= self.tokens:
             return 0.0
         return max(0.0, self._due_s - now_s)
 
@@ -41,7 +41,7 @@ class Gathering:
         """Return everything that waits as one delta, to be sent now; None if nothing does."""
         if not self._waiting:
             return None
-        waiting, self._waiting, self._tokens = self._waiting, [], 0
+        waiting, self._waiting, self.tokens = self._waiting, [], 0
         self._due_s = now_s + self._interval_s
         if len(waiting) == 1:
             return waiting[0]

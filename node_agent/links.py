@@ -20,6 +20,10 @@ from node_agent.shelf import Shelf
 
 TOLD_MAX = 16  # addresses that we take from one welcome: as many as a membership holds
 
+# Two addresses may lead to one coordinator, and the later attach ends the earlier one, whose end
+# may reach us before the welcome of the later: then nobody was lost, and nothing need be told.
+REPLACED_WITHIN_S = 0.25
+
 log = logging.getLogger("node")
 
 
@@ -111,7 +115,9 @@ class Links:
         try:
             ended = await self._attach(address)
             was_attached = self._attached.pop(address, None) is not None
-            replaced = isinstance(ended, Superseded) and address.coordinator_id in self.attached
+            if isinstance(ended, Superseded) and was_attached:
+                await asyncio.sleep(REPLACED_WITHIN_S)
+            replaced = was_attached and address.coordinator_id in self.attached
             refused = isinstance(ended, REFUSALS) and not replaced
             if not (self._stopping or replaced):
                 _tell(address, ended, was_attached=was_attached)

@@ -1,6 +1,12 @@
-"""The sending side of one answer: messages in order, tokens gathered as its coordinator asked."""
+"""The sending side of one answer: messages in order, tokens gathered as the coordinator asked.
+
+One task writes, so the engine's next token is never behind a write, and what it says while a
+message is on its way is there when the next one may go.
+"""
 
 import asyncio
+from collections import deque
+from contextlib import suppress
 
 import grpc
 
@@ -9,72 +15,90 @@ from mesh.v1 import fleet_pb2 as fleet
 from mesh.wire.answers import write_delta
 from node_agent.gathering import Gathering
 
+# A coordinator always drains, so more than this waits only while the network is stuck: 256 tokens
+# are seconds of an answer and a few kilobytes. Beyond them the engine waits.
+TOKENS_WAITING_MAX = 256
+
 DeliverCall = grpc.aio.StreamStreamCall[fleet.DeliverUp, fleet.DeliverDown]
 
 
 class Outgoing:
-    """Writes to a Deliver stream: ``open`` first, ``abandon`` last."""
+    """Writes to a Deliver stream: ``open`` first, ``close`` last, and ``stop`` in any case."""
 
     def __init__(self, call: DeliverCall, gathering: Gathering) -> None:
         self._call = call
         self._gathering = gathering
         self._clock = asyncio.get_running_loop().time
-        self._writing = asyncio.Lock()  # gRPC takes one message at a time
-        self._opening: asyncio.Task[None] | None = None
-        self._waiting = asyncio.Event()
-        self._flushing: asyncio.Task[None] | None = None
+        self._ready: deque[fleet.DeliverUp] = deque()  # to be written now; few, see ``delta``
+        self._closing = False
+        self._more = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._sending: asyncio.Task[None] | None = None
 
     def open(self, opened: fleet.DeliverUp) -> None:
-        """Begin to send the first message: the engine need not wait until it has left."""
-        self._opening = asyncio.create_task(self._call.write(opened))
+        """Begin to send, this message first. ``stop`` must follow in any case."""
+        self._ready.append(opened)
+        self._sending = asyncio.create_task(self._send())
+        self._sending.add_done_callback(_look_at)
+
+    def put(self, message: fleet.DeliverUp) -> None:
+        """Send a message at once, behind whatever waits."""
+        self._collect()
+        self._ready.append(message)
+        self._more.set()
 
     async def delta(self, delta: Delta) -> None:
         """Send tokens, now or with those that follow soon."""
         self._gathering.add(delta)
+        self._more.set()
         if self._gathering.wait_s(self._clock()) == 0.0:
-            await self._flush()
-            return
-        self._waiting.set()
-        if self._flushing is None:  # a slow model never needs it
-            self._flushing = asyncio.create_task(self._flush_when_due())
+            await asyncio.sleep(0)  # an engine that has more at hand would not let it go first
+        while self._gathering.tokens > TOKENS_WAITING_MAX:
+            self._drained.clear()
+            await self._drained.wait()
 
-    async def write(self, message: fleet.DeliverUp) -> None:
-        """Send a message at once, behind whatever waits."""
-        await self._flush()
-        async with self._writing:
-            await self._write(message)
+    async def close(self, last: fleet.DeliverUp) -> None:
+        """Send the last message, and return when all have left.
 
-    async def abandon(self) -> None:
-        """End the tasks of this object, whatever still waits."""
-        owned = [task for task in (self._opening, self._flushing) if task is not None]
-        for task in owned:
-            task.cancel()
-        if owned:
-            await asyncio.wait(owned)
-        for task in owned:
-            if not task.cancelled() and not self._call.done():
-                task.result()
+        Raises:
+            One of ``endings.BROKEN_STREAM``: the stream has ended before.
+        """
+        self._closing = True
+        self.put(last)
+        assert self._sending is not None, "open comes first"
+        await self._sending
 
-    async def _flush(self) -> None:
-        if self._gathering.wait_s(0.0) is None:
-            return
-        async with self._writing:
-            delta = self._gathering.take(self._clock())
-            if delta is not None:  # else the other task was faster
-                await self._write(fleet.DeliverUp(delta=write_delta(delta)))
+    def stop(self) -> None:
+        """Send no more, whatever still waits."""
+        if self._sending is not None:
+            self._sending.cancel()
 
-    async def _write(self, message: fleet.DeliverUp) -> None:
-        if self._opening is not None:
-            await self._opening
-            self._opening = None
-        await self._call.write(message)
+    async def _send(self) -> None:
+        while not self._closing or self._ready:
+            await self._until_due()
+            while self._ready:
+                await self._call.write(self._ready.popleft())
+            self._drained.set()
 
-    async def _flush_when_due(self) -> None:
-        while True:
-            await self._waiting.wait()
-            self._waiting.clear()
-            while (wait_s := self._gathering.wait_s(self._clock())) is not None:
-                if wait_s:
-                    await asyncio.sleep(wait_s)
-                else:
-                    await self._flush()
+    async def _until_due(self) -> None:
+        while not self._ready:
+            wait_s = self._gathering.wait_s(self._clock())
+            if wait_s == 0.0:
+                self._collect()
+                return
+            self._more.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._more.wait()
+
+    def _collect(self) -> None:
+        """Make one message of the tokens that wait, whether they are due or not."""
+        delta = self._gathering.take(self._clock())
+        if delta is not None:
+            self._ready.append(fleet.DeliverUp(delta=write_delta(delta)))
+
+
+def _look_at(sending: asyncio.Task[None]) -> None:
+    """A broken stream is no news: ``close`` raises it, and the stream's end tells the same."""
+    if not sending.cancelled():
+        sending.exception()

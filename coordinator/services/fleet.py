@@ -3,6 +3,9 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
+
+import grpc
 
 from coordinator.access import Caller, Context, MeshAccess, host_of
 from coordinator.connections import NodeConnection
@@ -23,14 +26,22 @@ from mesh.rpc import abort
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import fleet_pb2_grpc as fleet_grpc
 from mesh.wire import enums
-from mesh.wire.answers import error_of, read_attempt_failed, read_usage
+from mesh.wire.answers import (
+    error_of,
+    read_attempt_failed,
+    read_delta,
+    read_finished,
+    read_started,
+)
 from mesh.wire.commands import body_follows
 from mesh.wire.models import read_offers
 from mesh.wire.nodes import read_load, read_machine, read_statuses
+from mesh.wire.text import printable
 
 log = logging.getLogger(__name__)
 
 HELLO_WITHIN_S = 10.0  # a stream that says nothing holds nothing
+READY_MAX = 4  # silent Deliver streams of one node, which spare it the opening when it is told
 PINGS_MAX = 8  # unanswered ones that we remember
 
 
@@ -41,6 +52,7 @@ class FleetService(fleet_grpc.FleetServicer):
         self._loop = loop
         self._relay = relay
         self._access = access
+        self._ready: dict[NodeId, int] = {}  # silent Deliver streams, by node
 
     # -- Attach ------------------------------------------------------------------------------------
 
@@ -72,11 +84,7 @@ class FleetService(fleet_grpc.FleetServicer):
             self._loop.post(lost)
 
     async def _hello(self, context: Context, caller: Caller) -> fleet.Hello:
-        try:
-            async with asyncio.timeout(HELLO_WITHIN_S):
-                message = await context.read()
-        except TimeoutError:
-            raise DeadlineExceeded(f"no hello within {HELLO_WITHIN_S:.0f} s") from None
+        message = await _first(context)
         if not isinstance(message, fleet.NodeMessage) or not message.HasField("hello"):
             raise InvalidRequest("the first message of Attach must be hello")
         hello = message.hello
@@ -110,17 +118,23 @@ class FleetService(fleet_grpc.FleetServicer):
     async def _write_node(
         self, context: Context, connection: NodeConnection, reading: "asyncio.Task[None]"
     ) -> None:
-        """Write commands until the connection is closed by us, or by the reader's end."""
-        reading.add_done_callback(
-            lambda _: connection.close(Failure(FailureCode.CANCELLED, "the node hung up"))
-        )
-        while (message := await connection.next()) is not None:
-            await context.write(message)
+        """Write commands until the node hangs up or we close, also while a write is stuck."""
+        writing = asyncio.create_task(self._write_all(context, connection))
+        closing = asyncio.create_task(connection.wait_closed())
+        try:
+            await asyncio.wait((reading, writing, closing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            writing.cancel()
+            closing.cancel()
         if reading.done():
             reading.result()  # raises what the node did wrong
-            return
-        assert connection.closed is not None, "next() ends for this alone"
-        raise error_of(connection.closed)
+        elif connection.closed is not None:
+            raise error_of(connection.closed)
+
+    async def _write_all(self, context: Context, connection: NodeConnection) -> None:
+        with suppress(grpc.aio.InternalError):  # the node went while we wrote
+            while (message := await connection.next()) is not None:
+                await context.write(message)
 
     async def _read_node(
         self, context: Context, connection: NodeConnection, offers: dict[int, Offer]
@@ -148,7 +162,7 @@ class FleetService(fleet_grpc.FleetServicer):
                     left = events.NodeLeft(connection.node_id, connection.epoch, asleep)
                     self._loop.post(left)
                 case "drain":
-                    reason = message.drain.reason[:200] or "its owner wants it back"
+                    reason = printable(message.drain.reason, 200) or "its owner wants it back"
                     self._loop.post(events.NodeDrained(connection.node_id, reason))
                 case _:
                     pass  # of a newer protocol
@@ -187,18 +201,39 @@ class FleetService(fleet_grpc.FleetServicer):
         """Take one attempt's answer. Returning from here tells the node to stop."""
         try:
             caller = self._access.admit("Fleet/Deliver", context)
-            delivery = self._open(await context.read(), caller.node_id)
+            delivery = self._open(await self._spoken(context, caller.node_id), caller.node_id)
         except MeshError as failure:
             await abort(context, failure)
-        await self._send_body(delivery, context)
         pumping = asyncio.create_task(self._pump(context, delivery))
         ending = asyncio.create_task(delivery.wait_ended())
         try:
             await asyncio.wait((pumping, ending), return_when=asyncio.FIRST_COMPLETED)
+            if pumping.done():
+                pumping.result()
+        except grpc.aio.InternalError:
+            pass  # the node went while we wrote
+        except MeshError as failure:
+            log.warning("attempt %d ended: %s", delivery.attempt_id, failure)
+            self._ended(delivery, failure.message)
         finally:
             pumping.cancel()
             ending.cancel()
             self._ended(delivery, "its answer stream broke off")
+
+    async def _spoken(self, context: Context, node_id: NodeId) -> object:
+        """Read the first message. A node may keep a few silent streams ready, as long as it likes.
+
+        Raises:
+            DeadlineExceeded: it keeps more, and said nothing on this one for a while.
+        """
+        ready = self._ready.get(node_id, 0)
+        self._ready[node_id] = ready + 1
+        try:
+            return await _first(context, HELLO_WITHIN_S if ready >= READY_MAX else None)
+        finally:
+            self._ready[node_id] -= 1
+            if not self._ready[node_id]:
+                del self._ready[node_id]
 
     def _open(self, message: object, node_id: NodeId) -> Delivery:
         if not isinstance(message, fleet.DeliverUp) or not message.HasField("opened"):
@@ -222,27 +257,32 @@ class FleetService(fleet_grpc.FleetServicer):
             await context.write(fleet.DeliverDown(body=client.request))
 
     async def _pump(self, context: Context, delivery: Delivery) -> None:
-        """Always drain the node; a slow client costs its own transcript only."""
+        """Always drain the node; a slow client costs its own transcript only.
+
+        Raises:
+            InvalidRequest: the node breaks the protocol.
+        """
+        await self._send_body(delivery, context)
         attempt_id = delivery.attempt_id
         while not delivery.finished and isinstance(up := await context.read(), fleet.DeliverUp):
             match up.WhichOneof("message"):
                 case "delta":
-                    delta = up.delta
+                    delta = read_delta(up.delta)
                     self._loop.post(
                         events.AttemptProgressed(
                             attempt_id, delta.token_offset, len(delta.ids), delta
                         )
                     )
                 case "started":
-                    started = up.started
+                    started = read_started(up.started)
                     self._loop.post(
                         events.AttemptStarted(
                             attempt_id, started.prompt_tokens, started.numerics[:64], started
                         )
                     )
                 case "finished":
+                    usage = read_finished(up.finished).usage
                     delivery.finished = True
-                    usage = read_usage(up.finished.usage)
                     self._loop.post(events.AttemptFinished(attempt_id, usage, up.finished))
                 case "failed":
                     delivery.finished = True
@@ -256,3 +296,16 @@ class FleetService(fleet_grpc.FleetServicer):
         if not delivery.finished:
             failure = Failure(FailureCode.NODE_LOST, reason)
             self._loop.post(events.AttemptFailed(delivery.attempt_id, failure))
+
+
+async def _first(context: Context, within_s: float | None = HELLO_WITHIN_S) -> object:
+    """Read what must come first on a stream.
+
+    Raises:
+        DeadlineExceeded: nothing came in time.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            return await context.read()
+    except TimeoutError:
+        raise DeadlineExceeded("nothing was said in time on a new stream") from None

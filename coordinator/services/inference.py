@@ -1,7 +1,10 @@
 """``Inference``: what clients ask. A request becomes an event; what follows becomes its stream."""
 
+import asyncio
 import secrets
 from typing import NoReturn
+
+import grpc
 
 from coordinator.access import Access, Caller, Context
 from coordinator.clients import ClientStream
@@ -18,6 +21,8 @@ from mesh.wire.models import write_models
 from mesh.wire.requests import read_request
 
 OPEN_MAX = 8192  # open requests: twice what waits and runs on a full mesh of 4,096 slots
+OPEN_BYTES_MAX = 256 * 1024 * 1024  # their prompts: eight of the largest, or 60,000 usual ones
+READ_WITHIN_S = 60.0  # a client that takes nothing for so long has forgotten us
 HOPS_MAX = 4  # a region of regions of sites is three
 
 
@@ -38,17 +43,25 @@ class InferenceService(inference_grpc.InferenceServicer):
             self._enter(request)
         except MeshError as failure:
             await abort(context, failure)
-        client = ClientStream(features.key, request)
+        cancelled = RequestCancelled(features.key, "the client reads too slowly")
+        client = ClientStream(features.key, request, lambda: self._loop.post(cancelled))
         self._relay.clients[features.key] = client
+        size_bytes = request.ByteSize()
+        self._relay.open_bytes += size_bytes
         self._loop.post(RequestArrived(features))
         try:
             while (event := await client.next()) is not None:
-                await context.write(event)
+                async with asyncio.timeout(READ_WITHIN_S):
+                    await context.write(event)
+        except TimeoutError:
+            client.too_slow = True
+        except grpc.aio.InternalError:  # a write that was under way when the client left
+            return
         finally:
             del self._relay.clients[features.key]
+            self._relay.open_bytes -= size_bytes
             if not client.ended:
-                reason = "the client reads too slowly" if client.too_slow else "the client left"
-                self._loop.post(RequestCancelled(features.key, reason))
+                self._loop.post(RequestCancelled(features.key, "the client left"))
         if client.too_slow:
             slow = "the answer is far ahead of what this client has read"
             await abort(context, Overloaded(slow, hint="read the stream as it comes"))
@@ -102,6 +115,11 @@ class InferenceService(inference_grpc.InferenceServicer):
             )
         if len(self._relay.clients) >= OPEN_MAX:
             raise Overloaded(f"{OPEN_MAX} requests are open", hint="try again in a moment")
+        if self._relay.open_bytes + message.ByteSize() > OPEN_BYTES_MAX:
+            raise Overloaded(
+                f"open requests hold {OPEN_BYTES_MAX // 2**20} MiB of prompts",
+                hint="try again in a moment",
+            )
         return features
 
     def _enter(self, message: inference.GenerateRequest) -> None:
@@ -109,7 +127,7 @@ class InferenceService(inference_grpc.InferenceServicer):
         if not message.sampling.HasField("seed"):
             message.sampling.seed = secrets.randbits(63)
         message.route.origin_mesh = message.route.origin_mesh or self._mesh_id
-        message.route.hops_left = message.route.hops_left or HOPS_MAX
+        message.route.hops_left = HOPS_MAX  # a client's word on it counts for nothing
 
     async def _not_yet(self, name: str, context: Context) -> NoReturn:
         try:

@@ -96,7 +96,8 @@ class OperationsService(operations_grpc.OperationsServicer):
             unknown = InvalidRequest("no such node", hint="see `deskmesh status`")
             await abort(context, unknown)
         reason = request.reason[:200] or "an operator asked"
-        self._loop.post(NodeDrained(node_id, reason, resumed=request.resume))
+        drained = NodeDrained(node_id, reason, resumed=request.resume, by_operator=True)
+        self._loop.post(drained)
         return inference.Acknowledgement()
 
     async def Revoke(

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from mesh.cli.children import running
+from mesh.cli.machine import require_engine, this_command
 from mesh.cli.operations import new_invitation
 from mesh.cli.output import console, seconds
 from mesh.cli.receipt import summary
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def demo() -> None:
     """Play two machines here: they find each other, and answer one prompt of each toy task."""
+    require_engine()
     with tempfile.TemporaryDirectory(prefix="deskmesh-demo-") as folder:
         asyncio.run(_demo(Path(folder)))
 
@@ -54,7 +56,10 @@ async def _demo(folder: Path) -> None:
         peer = await join(node_home, code, machine_name="desk-1")
         console.print(f"   joined mesh {peer.mesh_id}; its certificate is good for 24 hours")
         view = await _start_node(stack, coordinator_home, node_home, folder)
-        console.print("4. One prompt of each task that its model knows:\n")
+        console.print(
+            "4. One prompt of each task that its toy model knows. Long counts and 2-digit"
+        )
+        console.print("   sums are beyond it, on purpose: a mesh must notice such answers.\n")
         await _ask_each(coordinator_home, view)
         console.print("5. The mesh:\n")
         show_mesh(
@@ -62,6 +67,7 @@ async def _demo(folder: Path) -> None:
                 coordinator_home, has_nodes(1), within_s=START_WITHIN_S, what="node"
             )
         )
+        console.print(f"\nNext: `{this_command()} up` starts a mesh of your own.", style="bold")
 
 
 async def _start_node(
@@ -102,12 +108,13 @@ async def _ask_each(home: Home, view: operations.MeshView) -> None:
     async with await reach_coordinator(home) as channel:
         mesh = MeshClient(channel)
         for prompt in models[0].examples:
-            console.print(f"   [bold]{prompt}[/]")
+            console.print(f"   {prompt}", style="bold")
             console.print("   ", end="")
-            async with mesh.generate(prompt, temperature=0.0, max_tokens=160) as answer:
+            async with mesh.generate(prompt, temperature=0.0, max_tokens=320) as answer:
                 async for text in answer:
-                    console.print(text, end="", markup=False)
-            console.print(f"\n   {summary(answer.receipt, answer.usage)}\n", style="dim")
+                    console.print(text, end="", soft_wrap=True)
+            account = summary(answer.receipt, answer.usage)
+            console.print(f"\n   {account}\n", style="dim", soft_wrap=True)
 
 
 def _environment(home: Home, name: str) -> dict[str, str]:

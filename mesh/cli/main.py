@@ -2,12 +2,14 @@
 
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
 from mesh.cli.output import errors, plain_error, print_json, say_error
 from mesh.errors import MeshError
 from mesh.process import FAILED
+from mesh.version import VERSION
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C; our contract knows 0, 1 and 2
 
@@ -29,6 +31,7 @@ app = typer.Typer(
     name="deskmesh",
     help="One inference service made of the machines on the desks.",
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -36,8 +39,13 @@ app = typer.Typer(
 
 
 @app.callback()
-def deskmesh() -> None:
+def deskmesh(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
     """One inference service made of the machines on the desks."""
+    if show_version:
+        sys.stdout.write(f"deskmesh {VERSION}\n")
+        raise typer.Exit
 
 
 def main() -> None:

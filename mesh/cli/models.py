@@ -62,7 +62,7 @@ def _show(found: Sequence[inference.ModelView]) -> None:
         )
     console.print(table)
     for model in found:
-        if model.test:
+        if model.test and all(each.test for each in found):
             console.print(
                 f"{model.names[0]} is a test bench and knows these tasks only: "
                 + "; ".join(model.examples),

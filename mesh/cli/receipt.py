@@ -12,11 +12,10 @@ def summary(receipt: inference.Receipt, usage: inference.Usage) -> str:
     """One line: which model, where, how fast, at what cost."""
     answered = receipt.attempts[-1]
     model = f"{answered.model_name} (test model)" if receipt.test_model else answered.model_name
-    rate = f", {receipt.tokens_per_s:.0f} tokens/s" if receipt.tokens_per_s else ""
+    rate = f" · {receipt.tokens_per_s:.0f} tokens/s" if receipt.tokens_per_s else ""
     return (
-        f"{model} on {answered.node_name} · first token {seconds(receipt.first_token_s)} "
-        f"(predicted {seconds(receipt.predicted_first_token_s)}){rate} · "
-        f"{usage.prompt_tokens} + {usage.completion_tokens} tokens · {seconds(receipt.total_s)}"
+        f"{model} on {answered.node_name} · first token {seconds(receipt.first_token_s)}{rate} · "
+        f"{usage.prompt_tokens}+{usage.completion_tokens} tokens · {seconds(receipt.total_s)}"
     )
 
 
@@ -48,8 +47,8 @@ def _candidates(receipt: inference.Receipt) -> Table:
 
 
 def _attempt(attempt: inference.Attempt) -> str:
-    took = f"{attempt.node_name} {attempt.outcome.replace('_', ' ')}"
-    reason = f": {attempt.reason}" if attempt.reason else ""
+    took = f"{attempt.node_name}: {attempt.outcome.replace('_', ' ')}"
+    reason = f", {attempt.reason}" if attempt.reason else ""
     if not attempt.first_token_s:
         return f"tried {took}{reason} (after {seconds(attempt.duration_s)})"
     return (

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from mesh.cli.operations import mesh_view
 from mesh.cli.output import console, errors, print_json, seconds
@@ -17,6 +18,7 @@ from mesh.wire.plain import to_plain
 if TYPE_CHECKING:
     from mesh.discovery.nearby import Nearby
 
+_LOADS = ("idle", "light", "busy", "full")  # by load bucket
 _STYLES = {"alive": "green", "suspect": "yellow", "draining": "yellow", "asleep": "blue"}
 
 
@@ -35,6 +37,8 @@ def status(
         from mesh.discovery.nearby import scan
 
         interfaces = load_settings().discovery.interfaces
+        if not as_json:
+            errors.print("listening for 2 s ...", style="dim")
         _show_nearby(asyncio.run(scan(interfaces=interfaces)), as_json=as_json)
         return
     view = asyncio.run(mesh_view())
@@ -64,14 +68,14 @@ def show_mesh(view: operations.MeshView) -> None:
     console.print(table)
 
 
-def _row(node: operations.NodeView) -> tuple[str, ...]:
+def _row(node: operations.NodeView) -> tuple[str | Text, ...]:
     state = enums.NODE_STATE[node.state]
     style = _STYLES.get(state, "red")
     reason = f" ({node.reason})" if node.reason else ""
     owner = ", owner busy" if node.owner_busy else ""
     return (
         node.machine.name,
-        f"[{style}]{state}[/]{reason}{owner}",
+        Text(state, style).append(f"{reason}{owner}", "default"),
         ", ".join(_replica(model) for model in node.models) or "none",
         str(node.attempts_running),
         f"{node.cpu_share:.0%}",
@@ -119,7 +123,7 @@ def _show_nearby(found: "Nearby", *, as_json: bool) -> None:
             advert.role.name.lower(),
             advert.mesh_id or "none yet",
             ", ".join(advert.models) or "-",
-            "-" if advert.load is None else f"{advert.load}/3",
+            "-" if advert.load is None else _LOADS[advert.load],
             each.addresses[0],
             advert.version,
         )

@@ -10,11 +10,14 @@ from typing import Annotated
 import typer
 
 from mesh.cli.children import Child, running
+from mesh.cli.machine import require_engine, this_command
 from mesh.cli.output import console, count, errors
 from mesh.cli.run import node_environment
-from mesh.cli.waiting import has_nodes, wait_for_mesh
-from mesh.errors import DeadlineExceeded, ServiceError
+from mesh.cli.waiting import knows_its_models, wait_for_mesh
+from mesh.errors import DeadlineExceeded, InvalidRequest, ServiceError
 from mesh.home import Home
+from mesh.identity.store import IdentityStore
+from mesh.lock import only_one
 from mesh.process import FAILED, until_stopped
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
@@ -36,10 +39,24 @@ def up(
 ) -> None:
     """Start a mesh here: a coordinator, and a node that serves this machine's models."""
     environment = node_environment(name, models or [], [])
+    require_engine()
+    _refuse_a_guest(Home.find())
     try:
         asyncio.run(until_stopped(lambda stopping: _up(environment, stopping)))
     except asyncio.CancelledError:  # told twice to stop
         raise typer.Exit(FAILED) from None
+
+
+def _refuse_a_guest(home: Home) -> None:
+    """A machine that has joined a mesh does not begin another one in the same home."""
+    if IdentityStore(home).roles() and not home.authority.exists():
+        raise InvalidRequest(
+            "this machine has joined a mesh that another machine coordinates",
+            hint="use `deskmesh node` here, or another DESKMESH_HOME for a mesh of its own",
+        )
+    for what in ("coordinator", "node"):
+        with only_one(home, what):
+            pass  # nobody is; the processes that follow take the locks themselves
 
 
 async def _up(environment: dict[str, str], stopping: asyncio.Event) -> None:
@@ -69,12 +86,14 @@ async def _serve(environment: dict[str, str]) -> None:
         )
         await _ready(coordinator, answer)
         node = await stack.enter_async_context(running("node_agent", environment))
-        waiting = wait_for_mesh(home, has_nodes(1), within_s=NODE_WITHIN_S, what="model to serve")
+        waiting = wait_for_mesh(
+            home, knows_its_models, within_s=NODE_WITHIN_S, what="complete list of models"
+        )
         try:
             _say_ready(await _ready(node, waiting))
         except DeadlineExceeded:
             errors.print(
-                "no model yet: this goes on, and serves each one as soon as it is known",
+                "model files are still being read: each model is served as soon as it is known",
                 style="yellow",
             )
         ended = await _first_to_end(coordinator, node)
@@ -106,11 +125,14 @@ def _say_ready(view: operations.MeshView) -> None:
     console.print()
     if real:
         listed = ", ".join(f"{m.names[0]} ({count(m.parameters)})" for m in real[:6])
-        console.print(f"Serving {len(real)} models of this machine: {listed}")
+        many = "1 model" if len(real) == 1 else f"{len(real)} models"
+        console.print(f"Serving {many} of this machine: {listed}", soft_wrap=True)
     else:
         console.print(
-            "No model of your own was found: serving the bundled test model, which only knows a "
-            "few toy tasks.\nPut a GGUF file into a model folder, or start with --models FOLDER."
+            "No usable model of your own was found: serving the bundled test model, which only\n"
+            f"knows a few toy tasks. Put a GGUF file into {Home.find().models}, or start\n"
+            "with --models FOLDER.",
+            soft_wrap=True,
         )
     console.print("\nIn another terminal:\n")
     for line in _lines_to_paste(real or models):
@@ -120,10 +142,11 @@ def _say_ready(view: operations.MeshView) -> None:
 
 def _lines_to_paste(models: list[inference.ModelView]) -> list[str]:
     example = next((each for model in models for each in model.examples), "Why is the sky blue?")
+    command = this_command()
     return [
-        f"deskmesh ask {shlex.quote(example)}",
-        "deskmesh status",
-        "deskmesh invite        # prints a join code for the next machine",
+        f"{command} ask {shlex.quote(example)}",
+        f"{command} status",
+        f"{command} invite        # prints a join code for the next machine",
     ]
 
 

@@ -36,6 +36,12 @@ async def wait_for_mesh(
         ) from None
 
 
+def knows_its_models(view: operations.MeshView) -> bool:
+    """A node is there and has read every model file that it found, whether any is good or not."""
+    alive = [node for node in view.nodes if node.state == operations.NODE_STATE_ALIVE]
+    return bool(alive) and not any(node.files_unread for node in alive)
+
+
 def has_nodes(count: int) -> Callable[[operations.MeshView], bool]:
     """At least so many nodes are there, each with a model."""
 

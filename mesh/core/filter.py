@@ -20,6 +20,7 @@ from mesh.core.types import (
 )
 
 BYTES_PER_TOKEN_MAX = 2 * BYTES_PER_TOKEN  # beyond it a prompt certainly does not fit
+REASONS_MAX = 3  # told of one node: the rest is more of the same
 EXPLAINED_MAX = 256  # nodes a receipt explains: more than anyone reads, and a bound on its bytes
 REFUSED_MAX = 64  # nodes a refusal explains unasked: refusals come in herds, at 2 us a reason
 SUSPECTS_MAX = 256  # holders looked at for one that may speak again
@@ -127,7 +128,11 @@ def _reason(
     reasons = [why_not(request, each, avoid) for each in _asked_of(node, request, directory)]
     if not reasons:
         return avoid.get(node.node_id) or _holds(node)
-    return "; ".join(dict.fromkeys(filter(None, reasons))) if all(reasons) else None
+    if not all(reasons):
+        return None
+    told = list(dict.fromkeys(filter(None, reasons)))
+    more = f"; and {len(told) - REASONS_MAX} more" if len(told) > REASONS_MAX else ""
+    return "; ".join(told[:REASONS_MAX]) + more
 
 
 def _why_not_now(replica: Replica) -> str | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut
 from mesh.core.types import AttemptId, Epoch, NodeId, Request, Usage
 
+RATED_TOKENS_MIN = 16  # fewer arrive in one burst or two, and their rate means nothing
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -84,7 +86,7 @@ class Progress:
         if last is not None and last.first_token_s is not None:  # so it ended just now
             first_token_s = last.first_token_s - self.arrived_s
             decoding_s, completion = now_s - last.first_token_s, self.past[-1].usage
-            if decoding_s > 0 and completion.completion_tokens > 1:
+            if decoding_s > 0 and completion.completion_tokens >= RATED_TOKENS_MIN:
                 tokens_per_s = (completion.completion_tokens - 1) / decoding_s
         queued_until_s = self.first_attempt_s if self.first_attempt_s is not None else now_s
         return Receipt(

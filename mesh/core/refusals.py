@@ -37,8 +37,8 @@ def in_use(key: RequestKey) -> Failure:
 def no_nodes() -> Failure:
     return Failure(
         FailureCode.NO_CAPABLE_NODE,
-        "no machine has joined this mesh yet",
-        "start one with `deskmesh node`, or `deskmesh up` for this machine",
+        "no machine is attached to this mesh",
+        "if it has just started, ask again in a moment; else run `deskmesh node` on a machine",
     )
 
 
@@ -82,7 +82,7 @@ def time_is_up(progress: Progress) -> Failure:
         doing = f"{progress.attempt.candidate.node_name} was answering"
     return Failure(
         FailureCode.DEADLINE_EXCEEDED,
-        f"the request's {given_s:.1f} s ran out while {doing}",
+        f"the request's {given_s:.3g} s ran out while {doing}",
         "allow more time, or ask for fewer tokens",
     )
 

@@ -146,6 +146,7 @@ class Load:
     memory_free_bytes: int = 0
     on_battery: bool = False
     owner_busy: bool = False
+    files_unread: int = 0  # model files found and not described yet; their models follow
 
 
 @dataclass(frozen=True, slots=True)

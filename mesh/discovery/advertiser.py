@@ -114,7 +114,7 @@ class Advertiser:
         self._registered = self._info(content)
         pacer = Pacer(content, now_s=loop.time(), gap_s=self._gap_s)
         await (await zeroconf.async_register_service(self._registered, cooperating_responders=True))
-        logger.info("advertised as %s", self._registered.name)
+        logger.debug("advertised as %s", self._registered.name)
         while True:
             await self._wait(pacer.wait_s(loop.time()))
             pacer.offer(self._content())

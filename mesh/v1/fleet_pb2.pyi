@@ -149,7 +149,7 @@ class InventoryChanged(_message.Message):
     def __init__(self, offers: _Optional[_Iterable[_Union[ModelOffer, _Mapping]]] = ...) -> None: ...
 
 class NodeReport(_message.Message):
-    __slots__ = ("epoch", "sequence", "replicas", "cpu_share", "memory_share", "memory_free_bytes", "on_battery", "owner_busy", "temperature_share", "battery_share")
+    __slots__ = ("epoch", "sequence", "replicas", "cpu_share", "memory_share", "memory_free_bytes", "on_battery", "owner_busy", "temperature_share", "battery_share", "files_unread")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +160,7 @@ class NodeReport(_message.Message):
     OWNER_BUSY_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_SHARE_FIELD_NUMBER: _ClassVar[int]
     BATTERY_SHARE_FIELD_NUMBER: _ClassVar[int]
+    FILES_UNREAD_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     sequence: int
     replicas: _containers.RepeatedCompositeFieldContainer[ReplicaReport]
@@ -170,7 +171,8 @@ class NodeReport(_message.Message):
     owner_busy: bool
     temperature_share: float
     battery_share: float
-    def __init__(self, epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., replicas: _Optional[_Iterable[_Union[ReplicaReport, _Mapping]]] = ..., cpu_share: _Optional[float] = ..., memory_share: _Optional[float] = ..., memory_free_bytes: _Optional[int] = ..., on_battery: bool = ..., owner_busy: bool = ..., temperature_share: _Optional[float] = ..., battery_share: _Optional[float] = ...) -> None: ...
+    files_unread: int
+    def __init__(self, epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., replicas: _Optional[_Iterable[_Union[ReplicaReport, _Mapping]]] = ..., cpu_share: _Optional[float] = ..., memory_share: _Optional[float] = ..., memory_free_bytes: _Optional[int] = ..., on_battery: bool = ..., owner_busy: bool = ..., temperature_share: _Optional[float] = ..., battery_share: _Optional[float] = ..., files_unread: _Optional[int] = ...) -> None: ...
 
 class ReplicaReport(_message.Message):
     __slots__ = ("ordinal", "state", "slots", "slots_taken", "prefill_tokens_per_s", "decode_tokens_per_s", "load_s", "reason", "numerics", "prefixes", "decode_rates_by_batch", "load_progress")

@@ -30,15 +30,15 @@ except AttributeError:
 from mesh.v1 import fleet_pb2 as mesh_dot_v1_dot_fleet__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mesh/v1/operations.proto\x12\x07mesh.v1\x1a\x17mesh/v1/inference.proto\x1a\x13mesh/v1/fleet.proto\"\x10\n\x0eGetMeshRequest\"\xb8\x01\n\x08MeshView\x12\x0f\n\x07mesh_id\x18\x01 \x01(\t\x12-\n\x0b\x63oordinator\x18\x02 \x01(\x0b\x32\x18.mesh.v1.CoordinatorView\x12 \n\x05nodes\x18\x03 \x03(\x0b\x32\x11.mesh.v1.NodeView\x12\x18\n\x10requests_running\x18\x04 \x01(\x04\x12\x18\n\x10requests_waiting\x18\x05 \x01(\x04\x12\x16\n\x0erequests_total\x18\x06 \x01(\x04\"m\n\x0f\x43oordinatorView\x12\x16\n\x0e\x63oordinator_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08uptime_s\x18\x04 \x01(\x01\x12\x11\n\taddresses\x18\x05 \x03(\t\"\xd2\x02\n\x08NodeView\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12%\n\x07machine\x18\x02 \x01(\x0b\x32\x14.mesh.v1.MachineInfo\x12!\n\x05state\x18\x03 \x01(\x0e\x32\x12.mesh.v1.NodeState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0bstate_for_s\x18\x05 \x01(\x01\x12\x16\n\x0ereported_ago_s\x18\x06 \x01(\x01\x12\x0e\n\x06rtt_ms\x18\x07 \x01(\x01\x12\x11\n\tcpu_share\x18\x08 \x01(\x02\x12\x14\n\x0cmemory_share\x18\t \x01(\x02\x12\x12\n\non_battery\x18\n \x01(\x08\x12\x12\n\nowner_busy\x18\x0b \x01(\x08\x12\x18\n\x10\x61ttempts_running\x18\x0c \x01(\r\x12\"\n\x06models\x18\r \x03(\x0b\x32\x12.mesh.v1.ModelView\x12\x0f\n\x07\x61\x64\x64ress\x18\x0e \x01(\t\"+\n\rInviteRequest\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"4\n\x0eInviteResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x14\n\x0c\x65xpires_in_s\x18\x02 \x01(\r\"C\n\x10\x44rainNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06resume\x18\x03 \x01(\x08\"4\n\rRevokeRequest\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*\x9a\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10NODE_STATE_ALIVE\x10\x01\x12\x16\n\x12NODE_STATE_SUSPECT\x10\x02\x12\x13\n\x0fNODE_STATE_LOST\x10\x03\x12\x15\n\x11NODE_STATE_ASLEEP\x10\x04\x12\x17\n\x13NODE_STATE_DRAINING\x10\x05\x32\xfc\x01\n\nOperations\x12\x35\n\x07GetMesh\x12\x17.mesh.v1.GetMeshRequest\x1a\x11.mesh.v1.MeshView\x12\x39\n\x06Invite\x12\x16.mesh.v1.InviteRequest\x1a\x17.mesh.v1.InviteResponse\x12@\n\tDrainNode\x12\x19.mesh.v1.DrainNodeRequest\x1a\x18.mesh.v1.Acknowledgement\x12:\n\x06Revoke\x12\x16.mesh.v1.RevokeRequest\x1a\x18.mesh.v1.Acknowledgementb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mesh/v1/operations.proto\x12\x07mesh.v1\x1a\x17mesh/v1/inference.proto\x1a\x13mesh/v1/fleet.proto\"\x10\n\x0eGetMeshRequest\"\xb8\x01\n\x08MeshView\x12\x0f\n\x07mesh_id\x18\x01 \x01(\t\x12-\n\x0b\x63oordinator\x18\x02 \x01(\x0b\x32\x18.mesh.v1.CoordinatorView\x12 \n\x05nodes\x18\x03 \x03(\x0b\x32\x11.mesh.v1.NodeView\x12\x18\n\x10requests_running\x18\x04 \x01(\x04\x12\x18\n\x10requests_waiting\x18\x05 \x01(\x04\x12\x16\n\x0erequests_total\x18\x06 \x01(\x04\"m\n\x0f\x43oordinatorView\x12\x16\n\x0e\x63oordinator_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08uptime_s\x18\x04 \x01(\x01\x12\x11\n\taddresses\x18\x05 \x03(\t\"\xe8\x02\n\x08NodeView\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12%\n\x07machine\x18\x02 \x01(\x0b\x32\x14.mesh.v1.MachineInfo\x12!\n\x05state\x18\x03 \x01(\x0e\x32\x12.mesh.v1.NodeState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0bstate_for_s\x18\x05 \x01(\x01\x12\x16\n\x0ereported_ago_s\x18\x06 \x01(\x01\x12\x0e\n\x06rtt_ms\x18\x07 \x01(\x01\x12\x11\n\tcpu_share\x18\x08 \x01(\x02\x12\x14\n\x0cmemory_share\x18\t \x01(\x02\x12\x12\n\non_battery\x18\n \x01(\x08\x12\x12\n\nowner_busy\x18\x0b \x01(\x08\x12\x18\n\x10\x61ttempts_running\x18\x0c \x01(\r\x12\"\n\x06models\x18\r \x03(\x0b\x32\x12.mesh.v1.ModelView\x12\x0f\n\x07\x61\x64\x64ress\x18\x0e \x01(\t\x12\x14\n\x0c\x66iles_unread\x18\x0f \x01(\r\"+\n\rInviteRequest\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"4\n\x0eInviteResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x14\n\x0c\x65xpires_in_s\x18\x02 \x01(\r\"C\n\x10\x44rainNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06resume\x18\x03 \x01(\x08\"4\n\rRevokeRequest\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*\x9a\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10NODE_STATE_ALIVE\x10\x01\x12\x16\n\x12NODE_STATE_SUSPECT\x10\x02\x12\x13\n\x0fNODE_STATE_LOST\x10\x03\x12\x15\n\x11NODE_STATE_ASLEEP\x10\x04\x12\x17\n\x13NODE_STATE_DRAINING\x10\x05\x32\xfc\x01\n\nOperations\x12\x35\n\x07GetMesh\x12\x17.mesh.v1.GetMeshRequest\x1a\x11.mesh.v1.MeshView\x12\x39\n\x06Invite\x12\x16.mesh.v1.InviteRequest\x1a\x17.mesh.v1.InviteResponse\x12@\n\tDrainNode\x12\x19.mesh.v1.DrainNodeRequest\x1a\x18.mesh.v1.Acknowledgement\x12:\n\x06Revoke\x12\x16.mesh.v1.RevokeRequest\x1a\x18.mesh.v1.Acknowledgementb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mesh.v1.operations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NODESTATE']._serialized_start=963
-  _globals['_NODESTATE']._serialized_end=1117
+  _globals['_NODESTATE']._serialized_start=985
+  _globals['_NODESTATE']._serialized_end=1139
   _globals['_GETMESHREQUEST']._serialized_start=83
   _globals['_GETMESHREQUEST']._serialized_end=99
   _globals['_MESHVIEW']._serialized_start=102
@@ -46,15 +46,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COORDINATORVIEW']._serialized_start=288
   _globals['_COORDINATORVIEW']._serialized_end=397
   _globals['_NODEVIEW']._serialized_start=400
-  _globals['_NODEVIEW']._serialized_end=738
-  _globals['_INVITEREQUEST']._serialized_start=740
-  _globals['_INVITEREQUEST']._serialized_end=783
-  _globals['_INVITERESPONSE']._serialized_start=785
-  _globals['_INVITERESPONSE']._serialized_end=837
-  _globals['_DRAINNODEREQUEST']._serialized_start=839
-  _globals['_DRAINNODEREQUEST']._serialized_end=906
-  _globals['_REVOKEREQUEST']._serialized_start=908
-  _globals['_REVOKEREQUEST']._serialized_end=960
-  _globals['_OPERATIONS']._serialized_start=1120
-  _globals['_OPERATIONS']._serialized_end=1372
+  _globals['_NODEVIEW']._serialized_end=760
+  _globals['_INVITEREQUEST']._serialized_start=762
+  _globals['_INVITEREQUEST']._serialized_end=805
+  _globals['_INVITERESPONSE']._serialized_start=807
+  _globals['_INVITERESPONSE']._serialized_end=859
+  _globals['_DRAINNODEREQUEST']._serialized_start=861
+  _globals['_DRAINNODEREQUEST']._serialized_end=928
+  _globals['_REVOKEREQUEST']._serialized_start=930
+  _globals['_REVOKEREQUEST']._serialized_end=982
+  _globals['_OPERATIONS']._serialized_start=1142
+  _globals['_OPERATIONS']._serialized_end=1394
 # @@protoc_insertion_point(module_scope)

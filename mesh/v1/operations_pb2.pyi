@@ -60,7 +60,7 @@ class CoordinatorView(_message.Message):
     def __init__(self, coordinator_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., uptime_s: _Optional[float] = ..., addresses: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NodeView(_message.Message):
-    __slots__ = ("node_id", "machine", "state", "reason", "state_for_s", "reported_ago_s", "rtt_ms", "cpu_share", "memory_share", "on_battery", "owner_busy", "attempts_running", "models", "address")
+    __slots__ = ("node_id", "machine", "state", "reason", "state_for_s", "reported_ago_s", "rtt_ms", "cpu_share", "memory_share", "on_battery", "owner_busy", "attempts_running", "models", "address", "files_unread")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +75,7 @@ class NodeView(_message.Message):
     ATTEMPTS_RUNNING_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    FILES_UNREAD_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     machine: _fleet_pb2.MachineInfo
     state: NodeState
@@ -89,7 +90,8 @@ class NodeView(_message.Message):
     attempts_running: int
     models: _containers.RepeatedCompositeFieldContainer[_inference_pb2.ModelView]
     address: str
-    def __init__(self, node_id: _Optional[str] = ..., machine: _Optional[_Union[_fleet_pb2.MachineInfo, _Mapping]] = ..., state: _Optional[_Union[NodeState, str]] = ..., reason: _Optional[str] = ..., state_for_s: _Optional[float] = ..., reported_ago_s: _Optional[float] = ..., rtt_ms: _Optional[float] = ..., cpu_share: _Optional[float] = ..., memory_share: _Optional[float] = ..., on_battery: bool = ..., owner_busy: bool = ..., attempts_running: _Optional[int] = ..., models: _Optional[_Iterable[_Union[_inference_pb2.ModelView, _Mapping]]] = ..., address: _Optional[str] = ...) -> None: ...
+    files_unread: int
+    def __init__(self, node_id: _Optional[str] = ..., machine: _Optional[_Union[_fleet_pb2.MachineInfo, _Mapping]] = ..., state: _Optional[_Union[NodeState, str]] = ..., reason: _Optional[str] = ..., state_for_s: _Optional[float] = ..., reported_ago_s: _Optional[float] = ..., rtt_ms: _Optional[float] = ..., cpu_share: _Optional[float] = ..., memory_share: _Optional[float] = ..., on_battery: bool = ..., owner_busy: bool = ..., attempts_running: _Optional[int] = ..., models: _Optional[_Iterable[_Union[_inference_pb2.ModelView, _Mapping]]] = ..., address: _Optional[str] = ..., files_unread: _Optional[int] = ...) -> None: ...
 
 class InviteRequest(_message.Message):
     __slots__ = ("role", "name")

@@ -2,11 +2,15 @@
 
 from mesh.core.generation import Delta, Finished, GenerationEvent, Started
 from mesh.core.types import Failure, FailureCode, Usage
-from mesh.errors import ERROR_MESSAGE_CHARACTERS_MAX, MeshError
+from mesh.errors import ERROR_MESSAGE_CHARACTERS_MAX, InvalidRequest, MeshError
 from mesh.rpc import ERROR_BY_CODE
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
+from mesh.wire.text import printable
+
+# The longest tokens of common vocabularies have 128 characters, and 16 are sent together at most.
+DELTA_CHARACTERS_MAX = 64 * 1024
 
 
 def write_started(
@@ -63,6 +67,25 @@ def read_event(message: inference.GenerateEvent) -> GenerationEvent | None:
             return None
 
 
+def read_started(message: inference.GenerationStarted) -> inference.GenerationStarted:
+    """Check what a node says, and return it with its texts made fit to pass on."""
+    message.numerics = printable(message.numerics, 64)
+    message.sampler_version = printable(message.sampler_version, 64)
+    return message
+
+
+def read_delta(message: inference.GenerationDelta) -> inference.GenerationDelta:
+    """Check some tokens of a node, and return them.
+
+    Raises:
+        InvalidRequest: more text than any tokens make.
+    """
+    text_bytes = len(message.text) + len(message.reasoning)
+    if text_bytes > DELTA_CHARACTERS_MAX:
+        raise InvalidRequest(f"a node sent {text_bytes} characters as one batch of tokens")
+    return message
+
+
 def read_finished(message: inference.GenerationFinished) -> Finished:
     return Finished(
         enums.read(enums.FINISH_REASON, message.reason, "finished.reason"),
@@ -97,7 +120,8 @@ def read_attempt_failed(message: fleet.AttemptFailed) -> Failure:
     """Take a node's failure; a code we do not know is the node's own bug."""
     known = message.code in FailureCode.__members__.values()
     code = FailureCode(message.code) if known else FailureCode.INTERNAL_ERROR
-    return Failure(code, message.message[:ERROR_MESSAGE_CHARACTERS_MAX], message.hint[:200])
+    words = printable(message.message, ERROR_MESSAGE_CHARACTERS_MAX)
+    return Failure(code, words, printable(message.hint, 200))
 
 
 def error_of(failure: Failure) -> MeshError:

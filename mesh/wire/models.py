@@ -1,7 +1,7 @@
 """Models, offers and replicas, both ways."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mesh.core.node import Node, Replica
 from mesh.core.types import Model, ModelId, ModelIdentity, Offer
@@ -9,23 +9,24 @@ from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
+from mesh.wire.text import printable
 
 MODELS_MAX = 1024  # of one node: a large collection; bounds what one node makes us index
 NAMES_MAX = 16
+TASKS_MAX = 32  # as many as the library reads from a model file, and as long
 NAME_CHARACTERS_MAX = 256
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def read_offers(offers: Iterable[fleet.ModelOffer]) -> dict[int, Offer]:
+def read_offers(offers: Sequence[fleet.ModelOffer]) -> dict[int, Offer]:
     """Return a node's model list by ordinal.
 
     Raises:
         InvalidRequest: a field is malformed, or the list is too long.
     """
-    read = {offer.ordinal: _read_offer(offer) for offer in offers}
-    if len(read) > MODELS_MAX:
-        raise InvalidRequest(f"a node offers {len(read)} models; at most {MODELS_MAX} are allowed")
-    return read
+    if len(offers) > MODELS_MAX:
+        raise InvalidRequest(f"a node offers {len(offers)} models; at most {MODELS_MAX} may be")
+    return {offer.ordinal: _read_offer(offer) for offer in offers}
 
 
 def write_offer(ordinal: int, offer: Offer) -> fleet.ModelOffer:
@@ -99,15 +100,15 @@ def _read_model(view: inference.ModelView) -> Model:
     ):
         raise InvalidRequest(f"{names[0]} is offered without a valid sha256")
     return Model(
-        identity=ModelIdentity(*digests, view.quantisation[:32]),
+        identity=ModelIdentity(*digests, printable(view.quantisation, 32)),
         names=names,
-        architecture=view.architecture[:64],
+        architecture=printable(view.architecture, 64),
         parameters=view.parameters,
         size_bytes=view.size_bytes,
         context_tokens=view.context_tokens,
         test=view.test,
-        tasks=tuple(view.tasks)[:64],
-        examples=tuple(view.examples)[:64],
+        tasks=tuple(printable(task, 64) for task in view.tasks[:TASKS_MAX]),
+        examples=tuple(printable(example, 400) for example in view.examples[:TASKS_MAX]),
     )
 
 

@@ -1,7 +1,7 @@
 """What nodes report of themselves, both ways. A node's word is checked: it may be wrong or lie."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mesh.core.node import Node
 from mesh.core.types import Load, Machine, ModelId, Offer, ReplicaStatus
@@ -10,7 +10,8 @@ from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
 from mesh.wire import enums
-from mesh.wire.models import write_model, write_replica
+from mesh.wire.models import MODELS_MAX, write_model, write_replica
+from mesh.wire.text import printable
 
 SLOTS_MAX = 1024  # of one replica; no engine batches more
 RATE_MAX = 1e7  # tokens/s; beyond it the clock was wrong
@@ -24,10 +25,10 @@ def read_machine(info: fleet.MachineInfo) -> Machine:
         raise InvalidRequest("a node must have a printable name")
     return Machine(
         name=name,
-        platform=info.platform[:NAME_CHARACTERS_MAX],
+        platform=printable(info.platform, NAME_CHARACTERS_MAX),
         cores=min(info.cores, 4096),
         memory_bytes=info.memory_bytes,
-        version=info.version[:32],
+        version=printable(info.version, 32),
     )
 
 
@@ -48,17 +49,20 @@ def read_load(report: fleet.NodeReport) -> Load:
         memory_free_bytes=report.memory_free_bytes,
         on_battery=report.on_battery,
         owner_busy=report.owner_busy,
+        files_unread=report.files_unread,
     )
 
 
 def read_statuses(
-    reports: Iterable[fleet.ReplicaReport], offers: Mapping[int, Offer]
+    reports: Sequence[fleet.ReplicaReport], offers: Mapping[int, Offer]
 ) -> tuple[tuple[ModelId, ReplicaStatus], ...]:
     """Return the changes, by model; reports for unknown ordinals are dropped.
 
     Raises:
-        InvalidRequest: a state is unknown.
+        InvalidRequest: a state is unknown, or there are too many.
     """
+    if len(reports) > MODELS_MAX:
+        raise InvalidRequest(f"a report tells of {len(reports)} replicas; at most {MODELS_MAX} may")
     return tuple(
         (offers[report.ordinal].model.model_id, _read_status(report))
         for report in reports
@@ -96,6 +100,7 @@ def write_report(
         memory_free_bytes=load.memory_free_bytes,
         on_battery=load.on_battery,
         owner_busy=load.owner_busy,
+        files_unread=load.files_unread,
     )
 
 
@@ -120,6 +125,7 @@ def write_node(node: Node, now_s: float) -> operations.NodeView:
         memory_share=node.load.memory,
         on_battery=node.load.on_battery,
         owner_busy=node.load.owner_busy,
+        files_unread=node.load.files_unread,
         attempts_running=len(node.attempts),
         models=models,
         address=node.address,
@@ -134,8 +140,8 @@ def _read_status(report: fleet.ReplicaReport) -> ReplicaStatus:
         prefill_tokens_per_s=_rate(report.prefill_tokens_per_s),
         decode_tokens_per_s=_rate(report.decode_tokens_per_s),
         load_s=_rate(report.load_s),
-        reason=report.reason[:200],
-        numerics=report.numerics[:64],
+        reason=printable(report.reason, 200),
+        numerics=printable(report.numerics, 64),
     )
 
 

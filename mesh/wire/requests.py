@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from mesh.core.generation import Generation, Message, Role, Sampling
 from mesh.core.types import AUTO, Capability, Policy, Request, RequestKey, Tier
@@ -11,6 +11,10 @@ from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
 
 MESSAGES_MAX = 4096  # a long agent session has hundreds
+PARTS_MAX = (
+    16384  # of all messages; counted before they are read: 32 MB hold millions of empty ones
+)
+SESSION_CHARACTERS_MAX = 128
 STOP_STRINGS_MAX = 16  # each is matched against every token
 STOP_BYTES_MAX = 256
 NAME_CHARACTERS_MAX = 256  # of a model; Hugging Face's longest are about 100
@@ -54,6 +58,8 @@ def read_request(
         )
     if len(message.model) > NAME_CHARACTERS_MAX:
         raise InvalidRequest(f"model is longer than {NAME_CHARACTERS_MAX} characters")
+    if len(message.session) > SESSION_CHARACTERS_MAX:
+        raise InvalidRequest(f"session is longer than {SESSION_CHARACTERS_MAX} characters")
     read_generation(message)  # what the node would refuse is refused here, before it travels
     given_s = message.deadline_ms / 1000 if message.deadline_ms else DEADLINE_DEFAULT_S
     if remaining_s is not None:
@@ -94,12 +100,15 @@ def read_generation(message: inference.GenerateRequest) -> Generation:
     )
 
 
-def _messages(messages: Iterable[inference.Message]) -> tuple[Message, ...]:
-    read = tuple(_message(message, index) for index, message in enumerate(messages))
-    if not read:
+def _messages(messages: Sequence[inference.Message]) -> tuple[Message, ...]:
+    if not messages:
         raise InvalidRequest("messages is empty", hint="send at least one message")
-    if len(read) > MESSAGES_MAX:
-        raise InvalidRequest(f"{len(read)} messages; at most {MESSAGES_MAX} are allowed")
+    if len(messages) > MESSAGES_MAX:
+        raise InvalidRequest(f"{len(messages)} messages; at most {MESSAGES_MAX} are allowed")
+    parts = sum(len(message.parts) for message in messages)
+    if parts > PARTS_MAX:
+        raise InvalidRequest(f"messages have {parts} parts; at most {PARTS_MAX} are allowed")
+    read = tuple(_message(message, index) for index, message in enumerate(messages))
     if not any(message.text.strip() for message in read if message.role is not Role.SYSTEM):
         raise InvalidRequest("the prompt is empty", hint="say what you want in a message")
     return read

@@ -42,6 +42,7 @@ _ENVIRONMENT_PREFIXES = (
     *("LC_", "LD_", "DYLD_", "GGML_", "OMP_", "GOMP_", "KMP_"),
     *("CUDA_", "HIP_", "ROCR_", "HSA_", "VK_", "MTL_"),
 )
+_SECRETIVE = ("KEY", "TOKEN", "SECRET", "PASSWORD")  # whatever the prefix
 _ENVIRONMENT_SET = {
     "GGML_NO_BACKTRACE": "1",  # else an abort runs a debugger for a second
     "OMP_WAIT_POLICY": "passive",  # threads that spin collapse beside any other busy process
@@ -239,7 +240,8 @@ def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in ours.items()
-        if name in _ENVIRONMENT_NAMES or name.startswith(_ENVIRONMENT_PREFIXES)
+        if (name in _ENVIRONMENT_NAMES or name.startswith(_ENVIRONMENT_PREFIXES))
+        and not any(word in name for word in _SECRETIVE)
     }
     root = str(Path(node_agent.__file__).parents[1])
     if root not in (*site.getsitepackages(), site.getusersitepackages()):

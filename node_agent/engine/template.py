@@ -33,7 +33,6 @@ CHATML = """\
 _TIME_LIMIT_S = 2.0  # of CPU; an honest template takes milliseconds, for 5 MB some 100 of them
 _TEXT_CHARACTERS_MAX = 32 * 1024 * 1024  # twice the largest prompt that reaches an engine
 _REASON_CHARACTERS_MAX = 200
-_QUOTE_CHARACTERS_MIN = 4  # a shorter text in a reason is a coincidence rather than a quotation
 
 
 class TemplateOverrun(Exception):
@@ -47,6 +46,7 @@ class ChatTemplate:
         self, source: str | None, *, bos: str, eos: str, time_limit_s: float = _TIME_LIMIT_S
     ) -> None:
         self._broken = ""
+        self._source = CHATML if source is None else source
         self._time_limit_s = time_limit_s
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True,
@@ -64,7 +64,7 @@ class ChatTemplate:
             "documents": None,
         }
         try:
-            self._template = environment.from_string(CHATML if source is None else source)
+            self._template = environment.from_string(self._source)
         except Exception as failure:  # the parser meets text from anywhere; RecursionError is usual
             self._broken = _reason(failure)
 
@@ -87,7 +87,7 @@ class ChatTemplate:
                 return _joined(self._template.generate(messages=turns, add_generation_prompt=True))
         except Exception as failure:  # a template may fail in any way an expression can
             raise InvalidRequest(
-                f"the model's chat template refuses the messages: {_reason(failure, messages)}",
+                f"the model's chat template refuses the messages: {_reason(failure, self._source)}",
                 hint="change the roles or their order, or use another model",
             ) from None
 
@@ -118,18 +118,17 @@ def _cpu_time_limit(limit_s: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, previous)
 
 
-def _reason(failure: Exception, messages: Sequence[Message] = ()) -> str:
-    """Return what a person can use of ``failure``: a template's own words, else its kind.
+def _reason(failure: Exception, source: str | None = None) -> str:
+    """Return what a person can use of ``failure``: words, else its kind.
 
-    A template may quote a message in its words; prompts belong in no log, so that is taken out.
+    With a template's ``source``, for a failure on messages: words may then hold a part of a
+    prompt in any form, and prompts belong in no log, so only those that stand in it are told.
     """
     if not isinstance(failure, TemplateError | TemplateOverrun):
         return type(failure).__name__
     words = str(failure)
-    for message in messages:
-        quoted = message.text.strip()
-        if len(quoted) >= _QUOTE_CHARACTERS_MIN:
-            words = words.replace(quoted, "...")
+    if source is not None and not isinstance(failure, TemplateOverrun) and words not in source:
+        return type(failure).__name__
     return " ".join(words.split())[:_REASON_CHARACTERS_MAX]
 
 

@@ -1,6 +1,7 @@
 """Requests through a real coordinator, over mTLS, to nodes that do what the test says."""
 
 import asyncio
+import contextlib
 
 import grpc
 import pytest
@@ -290,3 +291,22 @@ async def test_repeated_tokens_cost_the_node_its_attempt(
         await delivery.tokens(0, "a")
         with pytest.raises(MeshError, match="jumped"):
             await asking
+
+
+async def test_a_client_that_stops_reading_frees_the_machine(
+    channel: grpc.aio.Channel, coordinator: Coordinator, new_node: NewNode
+) -> None:
+    """Its transcript fills up, and nobody else pays for it."""
+    async with new_node(QWEN) as node:
+        client = MeshClient(channel)
+        async with client.generate("hi") as answer:
+            start = await node.told_to_start()
+            delivery = await node.deliver().open(start.attempt_id)
+            await delivery.start()
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                for offset in range(200):  # 10 MB, of which gRPC buffers some
+                    await delivery.tokens(offset, "x" * 50_000)
+            await delivery.ended()  # OK, or a reset where we were writing
+            assert coordinator.loop.fleet.requests.running == 0
+            with pytest.raises(MeshError, match=r"far ahead"):
+                _ = [text async for text in answer]

@@ -13,7 +13,7 @@ from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import fleet_pb2_grpc as fleet_grpc
 from mesh.v1 import inference_pb2 as inference
 
-WITHIN_S = 5.0  # far longer than anything here takes; a test that hangs fails
+WITHIN_S = 30.0  # far longer than anything here takes on a busy machine; a test that hangs fails
 COORDINATOR_ID = "coordinator-of-the-test"
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -102,10 +102,12 @@ class PlayedDelivery:
             return await self._heard.get()
 
     async def next_delta(self) -> inference.GenerationDelta:
+        last = None
         while (message := await self.next()) is not None:
             if message.HasField("delta"):
                 return message.delta
-        raise AssertionError("the answer ended")
+            last = message
+        raise AssertionError(f"the answer ended: {last}")
 
     async def all(self) -> list[fleet.DeliverUp]:
         """Return every message that is still to come."""
@@ -196,7 +198,8 @@ class ScriptedCoordinator(fleet_grpc.FleetServicer):
 
     async def Deliver(self, _messages: object, context: Context) -> None:
         message = await context.read()
-        assert isinstance(message, fleet.DeliverUp), message
+        if not isinstance(message, fleet.DeliverUp):
+            return  # it stood by, and was not needed
         assert message.HasField("opened"), "the first message must be opened"
         delivery = PlayedDelivery(context, message.opened)
         self._deliveries.put_nowait(delivery)

@@ -167,16 +167,15 @@ async def test_the_bundled_test_model_answers_right(
         offers = list(attach.hello.offers) or list((await attach.next("inventory")).offers)
         [model] = [offer.model for offer in offers]
         assert model.test
-        assert model.tasks
         greedy = inference.Sampling(temperature=0.0)
         right = []
-        for number, name in enumerate(model.tasks):
-            request = asking(TASKS[name].example, sampling=greedy, max_tokens=400)
+        for number, prompt in enumerate(model.examples):
+            request = asking(prompt, sampling=greedy, max_tokens=400)
             await attach.start(number, model_id=model.model_id, request=request)
             messages = await (await coordinator.delivered()).all()
-            assert messages[-1].finished.reason == inference.FINISH_REASON_STOP, name
-            answer = "".join(message.delta.text for message in messages)
-            right.append(TASKS[name].check(TASKS[name].example, answer.strip()))
+            assert messages[-1].HasField("finished"), prompt
+            answer = "".join(message.delta.text for message in messages).strip()
+            right.append(any(task.check(prompt, answer) for task in TASKS.values()))
     assert len(right) > 3
     assert sum(right) > len(right) / 2, "a test model knows its own examples, mostly"
 

@@ -22,8 +22,9 @@ def kinds(messages: list[fleet.DeliverUp]) -> list[str | None]:
 
 
 async def test_an_answer_comes_in_order_and_whole(
-    attach: PlayedAttach, coordinator: ScriptedCoordinator
+    attach: PlayedAttach, coordinator: ScriptedCoordinator, engines: Engines
 ) -> None:
+    engines.new = lambda: EchoEngine(first_token_s=0.05, tokens_per_s=50.0)
     request = asking("one two three", sampling=inference.Sampling(seed=2**63))
     await attach.start(7, request=request)
     delivery = await coordinator.delivered()
@@ -42,8 +43,9 @@ async def test_an_answer_comes_in_order_and_whole(
 
 
 async def test_the_first_token_goes_at_once_and_later_ones_together(
-    attach: PlayedAttach, coordinator: ScriptedCoordinator
+    attach: PlayedAttach, coordinator: ScriptedCoordinator, engines: Engines
 ) -> None:
+    engines.new = lambda: EchoEngine(first_token_s=0.05)  # by then the stream is open
     await attach.start(1, "a b c d e f g h", batch_interval_ms=60_000)
     deltas = [m.delta for m in await (await coordinator.delivered()).all() if m.HasField("delta")]
     assert [(delta.token_offset, delta.text) for delta in deltas] == [
@@ -53,6 +55,17 @@ async def test_the_first_token_goes_at_once_and_later_ones_together(
     assert [len(delta.ids) for delta in deltas] == [1, 7]
 
 
+async def test_what_an_engine_says_while_a_message_is_on_its_way_travels_together(
+    attach: PlayedAttach, coordinator: ScriptedCoordinator, engines: Engines
+) -> None:
+    await attach.start(1, MANY_WORDS, batch_interval_ms=0)
+    messages = await (await coordinator.delivered()).all()
+    deltas = [message.delta for message in messages if message.HasField("delta")]
+    assert "".join(delta.text for delta in deltas).split() == MANY_WORDS.split()
+    assert len(deltas) < 400, "no token has waited for another"
+    assert kinds(messages)[0] == "started"
+
+
 async def test_tokens_that_wait_are_sent_when_the_interval_is_over(
     attach: PlayedAttach, coordinator: ScriptedCoordinator, engines: Engines
 ) -> None:
@@ -60,8 +73,7 @@ async def test_tokens_that_wait_are_sent_when_the_interval_is_over(
     await attach.start(1, MANY_WORDS, batch_interval_ms=100)
     delivery = await coordinator.delivered()
     deltas = [m.delta for m in await delivery.all() if m.HasField("delta")]
-    assert deltas[0].ids
-    assert len(deltas[0].ids) == 1
+    assert 0 < len(deltas[0].ids) < 25, "the first token waited for half an interval of others"
     assert 5 <= len(deltas) <= 10  # 0.8 s of tokens, one message each 0.1 s, and the first
     assert [delta.token_offset for delta in deltas] == [
         sum(len(earlier.ids) for earlier in deltas[:index]) for index in range(len(deltas))
@@ -69,8 +81,9 @@ async def test_tokens_that_wait_are_sent_when_the_interval_is_over(
 
 
 async def test_a_full_batch_does_not_wait(
-    attach: PlayedAttach, coordinator: ScriptedCoordinator
+    attach: PlayedAttach, coordinator: ScriptedCoordinator, engines: Engines
 ) -> None:
+    engines.new = lambda: EchoEngine(tokens_per_s=50.0)
     await attach.start(1, "a b c d e f g", batch_interval_ms=60_000, batch_tokens_max=3)
     deltas = [m.delta for m in await (await coordinator.delivered()).all() if m.HasField("delta")]
     assert [delta.text for delta in deltas] == ["a ", "b c d ", "e f g "]

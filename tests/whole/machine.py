@@ -62,7 +62,7 @@ class Machine:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "mesh.cli.main",
+            "mesh.cli.entry",
             *arguments,
             env=self.environment,
             stdin=asyncio.subprocess.PIPE,
@@ -80,7 +80,7 @@ class Machine:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "mesh.cli.main",
+            "mesh.cli.entry",
             *arguments,
             env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,

@@ -102,7 +102,7 @@ async def test_a_port_in_use_is_named_with_the_setting_to_change(
 
 async def test_a_prompt_may_come_from_stdin(office: Machine) -> None:
     asked = await office.run("ask", "-", stdin=b"hi")
-    assert "no machine has joined" in asked.err
+    assert "no machine is attached" in asked.err
     broken = await office.run("ask", "-", stdin=b"\xff\xfe")
     assert "not UTF-8" in broken.err
 

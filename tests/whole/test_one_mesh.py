@@ -33,7 +33,7 @@ async def test_a_node_is_found_by_multicast_alone(new_machine: NewMachine) -> No
     """The joined node forgets every address, so that mDNS is its only way."""
     office = new_machine("office", multicast=True)
     async with office.running("coordinator") as coordinator:
-        await coordinator.says("advertised as")
+        await coordinator.says("nodes and operators on port")
         desk = await joined(new_machine("desk", multicast=True), office)
         _forget_addresses(desk)
         async with desk.running("node") as node:

@@ -11,7 +11,7 @@ from mesh.core.actions import Action
 from mesh.core.types import FailureCode
 from tests.mesh.core.history import History
 
-SEEDS = range(60)
+SEEDS = range(40)
 SEEDS_THAT_FAILED: tuple[int, ...] = ()
 
 
@@ -33,7 +33,7 @@ def test_a_history_is_the_same_for_the_same_seed() -> None:
 def test_a_history_comes_to_everything_a_fleet_can_do() -> None:
     """Else the promises above would hold for want of trying."""
     seen: set[str] = set()
-    for seed in range(20):
+    for seed in range(100, 115):
         history = History(seed)
         history.run(200)
         seen |= history.seen

@@ -140,7 +140,7 @@ def test_a_lost_node_is_forgotten_after_an_hour(script: Script) -> None:
     script.after(1)
     assert script.fleet.directory.nodes == {}
     assert only(script.ask("r1"), FailRequest).failure.message == (
-        "no machine has joined this mesh yet"
+        "no machine is attached to this mesh"
     )
 
 

@@ -16,17 +16,17 @@ def test_the_receipt_of_an_answer_counts_from_its_arrival(script: Script) -> Non
     script.accept(start)
     script.now_s += 0.5  # the prompt
     script.progress(start, 0, 1)
-    script.now_s += 2.0  # ten more tokens
-    script.progress(start, 1, 10)
-    receipt = only(script.finish(start, tokens=11), FinishRequest).receipt
+    script.now_s += 2.0  # twenty more tokens
+    script.progress(start, 1, 20)
+    receipt = only(script.finish(start, tokens=21), FinishRequest).receipt
     assert (receipt.key, receipt.asked_model, receipt.tier) == (key("r1"), "llama", Tier.MESH)
     assert (receipt.queued_s, receipt.first_token_s, receipt.total_s) == (1.5, 2.0, 4.0)
-    assert receipt.tokens_per_s == pytest.approx(10 / 2.0)
+    assert receipt.tokens_per_s == pytest.approx(20 / 2.0)
     assert not receipt.test_model
     (attempt,) = receipt.attempts
     assert (attempt.outcome, attempt.node_name, attempt.model_name) == ("answered", "desk", "llama")
     assert (attempt.first_token_s, attempt.duration_s) == (0.5, 2.5)
-    assert attempt.usage == Usage(prompt_tokens=100, completion_tokens=11)
+    assert attempt.usage == Usage(prompt_tokens=100, completion_tokens=21)
     assert attempt.numerics == "numerics"
     assert attempt.predicted_first_token_s == receipt.candidates[0].first_token_s
 

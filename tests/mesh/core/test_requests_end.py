@@ -39,7 +39,7 @@ def test_a_deadline_ends_a_running_answer(script: Script) -> None:
     assert cancelled.attempt_id == start.attempt_id
     assert isinstance(failed, FailRequest)
     assert failed.failure.code is FailureCode.DEADLINE_EXCEEDED
-    assert failed.failure.message == "the request's 2.0 s ran out while desk was answering"
+    assert failed.failure.message == "the request's 2 s ran out while desk was answering"
     assert script.node("desk").attempts == {}
 
 

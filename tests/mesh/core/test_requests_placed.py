@@ -69,7 +69,7 @@ def test_a_very_long_name_is_cut_short(script: Script) -> None:
 def test_a_mesh_without_nodes_says_so_whatever_is_asked(script: Script, model: str) -> None:
     failure = only(script.ask("r1", model), FailRequest).failure
     assert failure.code is FailureCode.NO_CAPABLE_NODE
-    assert failure.message == "no machine has joined this mesh yet"
+    assert failure.message == "no machine is attached to this mesh"
 
 
 def test_auto_on_nodes_without_models_says_which_have_none(script: Script) -> None:

@@ -127,9 +127,7 @@ def test_a_deadline_ends_waiting(script: Script) -> None:
     assert script.after(1.9) == []
     failed = only(script.after(0.1), FailRequest)
     assert failed.failure.code is FailureCode.DEADLINE_EXCEEDED
-    assert failed.failure.message == (
-        "the request's 2.0 s ran out while waiting for a free machine"
-    )
+    assert failed.failure.message == ("the request's 2 s ran out while waiting for a free machine")
     assert script.fleet.requests.waiting == 0
 
 

@@ -20,10 +20,11 @@ from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
+from mesh.wire.answers import read_attempt_failed, read_delta
 from mesh.wire.models import read_offers, write_offer
 from mesh.wire.nodes import read_load, read_machine, read_statuses, write_report
 from mesh.wire.plain import to_plain
-from mesh.wire.requests import read_generation, read_request
+from mesh.wire.requests import PARTS_MAX, read_generation, read_request
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=40)
 SHA256 = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -166,3 +167,28 @@ def test_plain_data_has_every_key_and_numbers_as_numbers() -> None:
     assert plain["architecture"] == ""
     assert plain["replicas"][0]["state"] == "warm"
     assert plain.keys() == {field.name for field in inference.ModelView.DESCRIPTOR.fields}
+
+
+def test_millions_of_empty_parts_are_counted_and_not_read() -> None:
+    parts = [inference.Part()] * (PARTS_MAX + 1)
+    message = inference.Message(role=inference.ROLE_USER, parts=parts)
+    with pytest.raises(InvalidRequest, match="parts"):
+        read_generation(inference.GenerateRequest(request_id="r", messages=[message]))
+
+
+def test_what_a_node_says_cannot_move_a_cursor_or_forge_a_line() -> None:
+    words = "\x1b]0;owned\x07 bad\n20:00:00 INFO forged \x9b2J"
+    failure = read_attempt_failed(fleet.AttemptFailed(code="node_lost", message=words))
+    assert failure.message.isprintable()
+    view = inference.ModelView(
+        names=["m"], sha256="a" * 64, quantisation=words, examples=[words], tasks=[words]
+    )
+    offers = read_offers([fleet.ModelOffer(ordinal=1, model=view, context_tokens=64)])
+    model = offers[1].model
+    for text in (model.identity.quantisation, *model.examples, *model.tasks):
+        assert text.isprintable()
+
+
+def test_a_batch_of_tokens_has_a_largest_size() -> None:
+    with pytest.raises(InvalidRequest, match="one batch"):
+        read_delta(inference.GenerationDelta(text="x" * 100_000))

@@ -47,10 +47,10 @@ def test_a_template_finds_what_hugging_face_offers() -> None:
     ("source", "reason"),
     [
         ("{{ raise_exception('roles must alternate') }}", "roles must alternate"),
-        ("{{ messages[7].content.x }}", "has no element 7"),
+        ("{{ messages[7].content.x }}", "UndefinedError"),
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
-        ("{{ messages.__class__.__mro__ }}", "unsafe"),
-        ("{{ messages.append(1) }}", "unsafe"),
+        ("{{ messages.__class__.__mro__ }}", "SecurityError"),
+        ("{{ messages.append(1) }}", "SecurityError"),
         ("{% for %}", "broken"),
         ("{% include '/etc/passwd' %}", "TypeError"),  # there is nothing to load from
         ("(" * 10_000 + "{{" + "(" * 10_000, "broken"),
@@ -65,10 +65,20 @@ def test_a_template_that_fails_refuses_the_request_with_its_reason(
     assert "\n" not in str(refused.value)
 
 
-def test_a_template_that_quotes_the_prompt_is_not_quoted() -> None:
-    source = "{{ raise_exception('I dislike: ' + messages[0].content) }}"
-    with pytest.raises(InvalidRequest, match=r"I dislike: \.\.\.") as refused:
-        rendered(source)
+@pytest.mark.parametrize(
+    "quoting",
+    [
+        "raise_exception('I dislike: ' + messages[0].content)",
+        "raise_exception(messages[0].content[2:5])",
+        "raise_exception(messages[0].content | upper)",
+        "{}[messages[0].content].x",
+    ],
+)
+def test_a_template_that_quotes_the_prompt_is_not_quoted(quoting: str) -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"messages: (TemplateError|UndefinedError)"
+    ) as refused:
+        rendered("{{ " + quoting + " }}")
     assert "2 + 2" not in str(refused.value)
 
 

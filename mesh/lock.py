@@ -1,0 +1,52 @@
+"""One coordinator and one node a home: two of either would fight over one identity."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mesh.errors import InvalidRequest, ServiceError
+from mesh.home import Home
+
+
+@contextmanager
+def only_one(home: Home, what: str) -> Iterator[None]:
+    """Be the only ``what`` of ``home`` while the context is open; a crash frees it as well.
+
+    Raises:
+        InvalidRequest: another process is; says which.
+        ServiceError: the disk refuses.
+    """
+    path = home.root / f"{what}.lock"
+    try:
+        home.ensure(home.root)
+        descriptor = _locked(path, home, what)
+    except OSError as failure:
+        raise ServiceError(f"cannot write {path}: {failure.strerror}") from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _locked(path: Path, home: Home, what: str) -> int:
+    """Return the open descriptor of the lock file, locked and with our process id in it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its last holder may have removed the file between our two steps: then it is no lock.
+            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, str(os.getpid()).encode())
+                return descriptor
+        except BlockingIOError:
+            holder = os.read(descriptor, 32).decode("ascii", "replace") or "unknown"
+            os.close(descriptor)
+            raise InvalidRequest(
+                f"a {what} runs from {home.root} already (process {holder})",
+                hint="stop it, or play another machine with another DESKMESH_HOME",
+            ) from None
+        os.close(descriptor)
