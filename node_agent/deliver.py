@@ -28,7 +28,7 @@ from mesh.wire.requests import read_generation
 from node_agent.endings import BROKEN_STREAM
 from node_agent.engine.protocol import Engine
 from node_agent.gathering import Gathering
-from node_agent.outgoing import DeliverCall, Outgoing
+from node_agent.outgoing import TOKENS_WAITING_MAX, DeliverCall, Outgoing
 from node_agent.slot import Slot
 
 # Names the way in which tokens are drawn: an answer may be continued where the name is the same.
@@ -53,9 +53,8 @@ class Delivery:
         self._slot = slot
         loop = asyncio.get_running_loop()
         self._deadline_s = loop.time() + start.deadline_ms / 1000 if start.deadline_ms else None
-        gathering = Gathering(
-            interval_s=start.batch_interval_ms / 1000, tokens_max=start.batch_tokens_max
-        )
+        tokens_max = min(start.batch_tokens_max or TOKENS_WAITING_MAX, TOKENS_WAITING_MAX)
+        gathering = Gathering(interval_s=start.batch_interval_ms / 1000, tokens_max=tokens_max)
         self._outgoing = Outgoing(call, gathering)
         # Before anything else is done: the coordinator learns that we begin while we do.
         opened = fleet.DeliverOpened(epoch=start.epoch, attempt_id=start.attempt_id)

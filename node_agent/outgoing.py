@@ -39,7 +39,7 @@ class Outgoing:
         """Begin to send, this message first. ``stop`` must follow in any case."""
         self._ready.append(opened)
         self._sending = asyncio.create_task(self._send())
-        self._sending.add_done_callback(_look_at)
+        self._sending.add_done_callback(self._sent)
 
     def put(self, message: fleet.DeliverUp) -> None:
         """Send a message at once, behind whatever waits."""
@@ -53,7 +53,8 @@ class Outgoing:
         self._more.set()
         if self._gathering.wait_s(self._clock()) == 0.0:
             await asyncio.sleep(0)  # an engine that has more at hand would not let it go first
-        while self._gathering.tokens > TOKENS_WAITING_MAX:
+        assert self._sending is not None, "open comes first"
+        while self._gathering.tokens > TOKENS_WAITING_MAX and not self._sending.done():
             self._drained.clear()
             await self._drained.wait()
 
@@ -97,8 +98,8 @@ class Outgoing:
         if delta is not None:
             self._ready.append(fleet.DeliverUp(delta=write_delta(delta)))
 
-
-def _look_at(sending: asyncio.Task[None]) -> None:
-    """A broken stream is no news: ``close`` raises it, and the stream's end tells the same."""
-    if not sending.cancelled():
-        sending.exception()
+    def _sent(self, sending: asyncio.Task[None]) -> None:
+        """A broken stream is no news: ``close`` raises it, and the stream's end tells the same."""
+        if not sending.cancelled():
+            sending.exception()
+        self._drained.set()

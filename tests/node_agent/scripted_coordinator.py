@@ -160,6 +160,7 @@ class ScriptedCoordinator(fleet_grpc.FleetServicer):
         self._epochs = count(1)
         self._attaches: asyncio.Queue[PlayedAttach] = asyncio.Queue()
         self._deliveries: asyncio.Queue[PlayedDelivery] = asyncio.Queue()
+        self._streams: asyncio.Queue[None] = asyncio.Queue()
 
     @property
     def address(self) -> str:
@@ -174,6 +175,16 @@ class ScriptedCoordinator(fleet_grpc.FleetServicer):
         """Return the next answer stream."""
         async with asyncio.timeout(WITHIN_S):
             return await self._deliveries.get()
+
+    async def stream_opened(self) -> None:
+        """Wait for the next answer stream to be there, whether or not an attempt uses it."""
+        async with asyncio.timeout(WITHIN_S):
+            await self._streams.get()
+
+    @property
+    def streams_unseen(self) -> int:
+        """Answer streams that were opened and not waited for."""
+        return self._streams.qsize()
 
     async def Attach(self, _messages: object, context: Context) -> None:
         message = await context.read()
@@ -197,6 +208,7 @@ class ScriptedCoordinator(fleet_grpc.FleetServicer):
         await attach.serve()
 
     async def Deliver(self, _messages: object, context: Context) -> None:
+        self._streams.put_nowait(None)
         message = await context.read()
         if not isinstance(message, fleet.DeliverUp):
             return  # it stood by, and was not needed

@@ -42,6 +42,32 @@ async def test_an_answer_comes_in_order_and_whole(
     await delivery.ended.wait()
 
 
+async def test_an_attempt_takes_the_stream_that_stands_by_and_another_one_follows(
+    attach: PlayedAttach, coordinator: ScriptedCoordinator
+) -> None:
+    await coordinator.stream_opened()
+    await attach.start(1)
+    delivery = await coordinator.delivered()
+    assert coordinator.streams_unseen == 0
+    await delivery.all()
+    await coordinator.stream_opened()
+
+
+async def test_two_attempts_at_once_have_a_stream_each(
+    attach: PlayedAttach, coordinator: ScriptedCoordinator, engines: Engines
+) -> None:
+    engines.new = lambda: EchoEngine(slots=2)
+    await attach.start(1)
+    await (await coordinator.delivered()).all()  # it is known by now that there are two slots
+    await attach.replica(state=inference.REPLICA_STATE_WARM)
+    await attach.start(2)
+    await attach.start(3)
+    deliveries = [await coordinator.delivered(), await coordinator.delivered()]
+    assert {delivery.opened.attempt_id for delivery in deliveries} == {2, 3}
+    for delivery in deliveries:
+        assert (await delivery.all())[-1].HasField("finished")
+
+
 async def test_the_first_token_goes_at_once_and_later_ones_together(
     attach: PlayedAttach, coordinator: ScriptedCoordinator, engines: Engines
 ) -> None:
