@@ -14,7 +14,7 @@ from mesh.home import Home
 from mesh.joining import join
 
 START_WITHIN_S = 30.0
-FREE_PORTS = {f"DESKMESH_PORTS__{port}": "0" for port in ("MESH", "JOIN", "LOCAL")}
+FREE_PORTS = {f"DESKMESH_PORTS__{port}": "0" for port in ("MESH", "JOIN", "LOCAL", "HTTP")}
 
 
 @dataclass(frozen=True, slots=True)

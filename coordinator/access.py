@@ -37,6 +37,10 @@ ALLOWED: dict[str, frozenset[PeerRole]] = {
     "Operations/Invite": _OPERATOR,
     "Operations/DrainNode": _OPERATOR,
     "Operations/Revoke": _OPERATOR,
+    "Operations/ListMembers": _OPERATOR,
+    "Operations/GetLedgerSummary": _OPERATOR,
+    "Operations/ListLedgerRequests": _OPERATOR,
+    "Operations/Browse": _EVERYONE,  # what every machine's loopback shows: no names of askers
 }
 
 Context = grpc.aio.ServicerContext[Any, Any]

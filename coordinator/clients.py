@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mesh.core.types import Failure, RequestKey
+from mesh.core.types import Failure, Request
 from mesh.v1 import inference_pb2 as inference
 
 # What a client may lag behind. At 40 messages a second (tokens are batched for 25 ms) that is more
@@ -19,7 +19,7 @@ TRANSCRIPT_BYTES_MAX = 4 * 1024 * 1024
 class ClientStream:
     """One open request: what was asked, and what is still to be written to the client."""
 
-    key: RequestKey
+    features: Request
     request: inference.GenerateRequest
     on_overflow: Callable[[], None]  # called once, when the client lags too far behind
     failure: Failure | None = None

@@ -28,6 +28,8 @@ class NodeConnection:
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def send(self, message: fleet.CoordinatorMessage) -> None:
+        if self.closed is not None:
+            return  # nobody will write it
         if len(self._outbox) >= OUTBOX_MAX:
             self.close(Failure(FailureCode.NODE_LOST, "the node does not read its commands"))
             return

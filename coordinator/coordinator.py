@@ -7,10 +7,12 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import grpc
 
-from coordinator.access import LocalAccess, MeshAccess
+from coordinator.access import Caller, LocalAccess, MeshAccess
+from coordinator.desk import Desk, DeskAsking
 from coordinator.effects import Relay
 from coordinator.household import Household
 from coordinator.listeners import (
@@ -31,9 +33,12 @@ from coordinator.services.inference import InferenceService
 from coordinator.services.operations import OperationsService, Self
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
+from mesh.core.types import Tier
 from mesh.discovery.advert import Advert, Role
 from mesh.discovery.advertiser import Advertiser
 from mesh.discovery.responder import Responder
+from mesh.door.app import door
+from mesh.door.listening import listening
 from mesh.home import Home
 from mesh.identity.address import join_address
 from mesh.identity.invitations import Invitations
@@ -64,6 +69,12 @@ class Coordinator:
             directory=fleet.directory,
         )
         self.loop = FleetLoop(fleet, self._relay, time.monotonic)
+        self._desk = Desk(
+            self.loop,
+            self._relay,
+            self.household.mesh_id,
+            default_tier=Tier[settings.cloud.default_tier.upper()],
+        )
         self._access = MeshAccess(self.household.mesh_id)
         self._fleet_service = FleetService(self.loop, self._relay, self._access)
         self._invitations = Invitations()
@@ -81,6 +92,9 @@ class Coordinator:
             for server in servers:
                 await server.start()
                 stack.push_async_callback(server.stop, STOP_GRACE_S)
+            app = door(DeskAsking(self._desk, Caller("local", on_this_host=True)))
+            http = await stack.enter_async_context(listening(app, self._settings.ports.http))
+            self.ports = replace(self.ports, http=http)
             self.household.enrol_this_host(self.ports.mesh, self.ports.join)
             self._say_hello()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -120,11 +134,9 @@ class Coordinator:
         self, mesh: grpc.aio.Server, join: grpc.aio.Server, local: grpc.aio.Server
     ) -> None:
         authority, invitations = self.household.authority, self._invitations
-        mesh_id = self.household.mesh_id
         add_FleetServicer_to_server(self._fleet_service, mesh)
         for server, access in ((mesh, self._access), (local, LocalAccess())):
-            inference = InferenceService(self.loop, self._relay, access, mesh_id)
-            add_InferenceServicer_to_server(inference, server)
+            add_InferenceServicer_to_server(InferenceService(self._desk, access), server)
         for server, member in ((mesh, self._access), (join, None)):
             enrolment = EnrolmentService(authority, invitations, self.addresses, member)
             add_EnrolmentServicer_to_server(enrolment, server)
@@ -177,11 +189,13 @@ class Coordinator:
 
     def _say_hello(self) -> None:
         log.info(
-            "mesh %s: nodes and operators on port %d, joining on %d, this machine's programs on %d",
+            "mesh %s: nodes and operators on port %d, joining on %d; on this machine alone: "
+            "gRPC on %d, tools and the page at http://localhost:%d",
             self.household.mesh_id,
             self.ports.mesh,
             self.ports.join,
             self.ports.local,
+            self.ports.http,
         )
         if self._responder.trouble is not None:
             log.warning(

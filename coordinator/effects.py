@@ -3,20 +3,37 @@
 import logging
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Protocol
 
 from coordinator.calm import BATCH_TOKENS_MAX, Calm
 from coordinator.clients import ClientStream
 from coordinator.connections import NodeConnection
 from coordinator.deliveries import Delivery
+from coordinator.watching import Watcher
 from mesh.core import actions
 from mesh.core.actions import Action
 from mesh.core.directory import Directory
-from mesh.core.types import AttemptId, NodeId, RequestKey
+from mesh.core.receipt import Receipt
+from mesh.core.types import AttemptId, Failure, NodeId, Request, RequestKey
 from mesh.v1 import inference_pb2 as inference
+from mesh.wire.answers import write_origin
 from mesh.wire.commands import write_cancel, write_start, write_welcome
 from mesh.wire.receipts import write_failed, write_receipt
 
 log = logging.getLogger(__name__)
+
+
+class Cloud(Protocol):
+    """Calls the upstream. What comes of it is posted as events of the attempt."""
+
+    def start(
+        self, action: actions.StartCloudAttempt, request: inference.GenerateRequest
+    ) -> None: ...
+
+    def stop(self, attempt_id: AttemptId) -> None:
+        """End the call, if it is still open; nothing more is posted about it."""
+        ...
+
 
 PROTOCOL = 1  # the version of Attach and Deliver that this coordinator speaks
 
@@ -35,10 +52,17 @@ class Relay:
     opening: dict[int, Delivery] = field(default_factory=dict)  # not yet accepted
     by_node: dict[NodeId, NodeConnection] = field(default_factory=dict)
     ids: "count[int]" = field(default_factory=lambda: count(1))
+    watchers: list[Watcher] = field(default_factory=list)
+    cloud: Cloud | None = None  # set where an upstream is configured
     calm: Calm = field(init=False)
 
     def __post_init__(self) -> None:
         self.calm = Calm(lambda: len(self.deliveries))
+
+    def arrived(self, request: Request) -> None:
+        """Tell whoever follows requests of a new one, right before it enters the fleet."""
+        for watcher in self.watchers:
+            watcher.request_arrived(request)
 
     def carry_out(self, action: Action) -> None:  # noqa: PLR0912 - one arm for each action
         match action:  # the most frequent first
@@ -60,6 +84,11 @@ class Relay:
                 self._fail(action)
             case actions.CancelAttempt():
                 self._cancel(action)
+            case actions.StartCloudAttempt():
+                self._start_in_cloud(action)
+            case actions.StopCloudAttempt():
+                if self.cloud is not None:
+                    self.cloud.stop(action.attempt_id)
             case actions.EndDelivery():
                 self._end_delivery(action.attempt_id)
             case actions.RejectDelivery():
@@ -102,6 +131,17 @@ class Relay:
             )
         )
 
+    def _ended(self, request: Request, receipt: Receipt, failure: Failure | None) -> None:
+        for watcher in self.watchers:
+            watcher.request_ended(request, receipt, failure)
+
+    def _start_in_cloud(self, action: actions.StartCloudAttempt) -> None:
+        client = self.clients.get(action.key)
+        if client is None:
+            return  # its end is an event under way
+        assert self.cloud is not None, "the fleet was offered a cloud model that nobody serves"
+        self.cloud.start(action, client.request)
+
     def _cancel(self, action: actions.CancelAttempt) -> None:
         if action.attempt_id in self.deliveries:
             self._end_delivery(action.attempt_id)
@@ -123,9 +163,9 @@ class Relay:
         started = inference.GenerationStarted()
         assert isinstance(action.payload, inference.GenerationStarted)
         started.CopyFrom(action.payload)
-        started.attempt_id, started.model_id = action.attempt_id, action.model_id
-        model = self.directory.model(action.model_id)
-        started.model_name = model.name if model else action.model_id
+        write_origin(started, action)
+        for watcher in self.watchers:
+            watcher.request_started(action)
         client.send(inference.GenerateEvent(started=started))
 
     def _finish(self, action: actions.FinishRequest) -> None:
@@ -138,6 +178,7 @@ class Relay:
         assert isinstance(action.payload, inference.GenerationFinished)
         finished.CopyFrom(action.payload)
         finished.receipt.CopyFrom(write_receipt(action.receipt, self.coordinator_id))
+        self._ended(client.features, action.receipt, None)
         client.finish(inference.GenerateEvent(finished=finished))
 
     def _fail(self, action: actions.FailRequest) -> None:
@@ -145,5 +186,6 @@ class Relay:
         log.info("request %s failed: %s", action.key.request_id, action.failure.code)
         client = self.clients.get(action.key)
         if client is not None:
+            self._ended(client.features, action.receipt, action.failure)
             failed = write_failed(action.failure, action.receipt, self.coordinator_id)
             client.finish(inference.GenerateEvent(failed=failed), action.failure)

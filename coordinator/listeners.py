@@ -6,6 +6,7 @@ port      who                         what
 mesh      certificate of the mesh     everything, by role
 join      anyone, over TLS            Enrolment.Join
 local     programs of this machine    Inference
+http      tools and browsers of it    OpenAI's API at /v1, the mesh-health page at /
 ========  ==========================  =====================================================
 """
 
@@ -40,6 +41,7 @@ class Ports:
     mesh: int
     join: int
     local: int
+    http: int = 0
 
 
 def new_join_server() -> grpc.aio.Server:

@@ -17,8 +17,8 @@ Every failure is a ``mesh.errors.MeshError``. One event loop a process: gRPC all
 """
 
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +33,7 @@ from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import inference_pb2_grpc as inference_grpc
 
 TIMEOUT_S = 600.0  # a long answer from a slow desk
+LATE_S = 5.0  # a coordinator that keeps the time itself tells more than a transport that breaks off
 
 Messages = str | Sequence[Mapping[str, str]]
 
@@ -133,7 +134,24 @@ class MeshClient:
             )
         except (ValueError, TypeError) as failure:
             raise InvalidRequest(f"a parameter is out of range: {failure}") from None
-        return AnswerStream(self._stub.Generate(request, timeout=timeout_s + 5.0))
+        return AnswerStream(self.answer(request))
+
+    async def answer(
+        self, request: inference.GenerateRequest
+    ) -> AsyncGenerator[inference.GenerateEvent, None]:
+        """See ``mesh.asking.Asking``: the whole request, and every event of its answer."""
+        timeout_s = (request.deadline_ms / 1000 or TIMEOUT_S) + LATE_S
+        call = self._stub.Generate(request, timeout=timeout_s)
+        failed: MeshError | None = None
+        try:
+            async for event in call:
+                if event.WhichOneof("event") == "failed":
+                    failed = _failure(event.failed)
+                yield event
+        except grpc.aio.AioRpcError as failure:
+            raise failed or from_rpc(failure) from None
+        finally:
+            call.cancel()  # a call that is dropped without it is never collected
 
     async def ask(self, prompt: Messages, **parameters: Any) -> "Answer":
         """Ask, and wait for the whole answer. Takes what ``generate`` takes."""
@@ -167,7 +185,7 @@ class AnswerStream:
     ``receipt``, ``usage`` and ``finish_reason`` are there once the iteration has ended.
     """
 
-    _call: "grpc.aio.UnaryStreamCall[Any, inference.GenerateEvent]"
+    _events: AsyncGenerator[inference.GenerateEvent, None]
     started: inference.GenerationStarted = field(default_factory=inference.GenerationStarted)
     usage: inference.Usage = field(default_factory=inference.Usage)
     receipt: inference.Receipt = field(default_factory=inference.Receipt)
@@ -182,7 +200,7 @@ class AnswerStream:
         failure: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._call.cancel()  # a call that is dropped without it is never collected
+        await self._events.aclose()
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """Yield pieces of text.
@@ -190,9 +208,8 @@ class AnswerStream:
         Raises:
             MeshError: why there is no answer, or no more of it. ``receipt`` tells what was tried.
         """
-        failed: MeshError | None = None
-        try:
-            async for event in self._call:
+        async with aclosing(self._events) as events:
+            async for event in events:
                 match event.WhichOneof("event"):
                     case "delta" if event.delta.text:
                         yield event.delta.text
@@ -201,23 +218,19 @@ class AnswerStream:
                     case "finished":
                         self._finish(event.finished)
                     case "failed":
-                        failed = self._fail(event.failed)
+                        self.receipt = event.failed.receipt
                     case _:
                         pass  # of a newer protocol
-        except grpc.aio.AioRpcError as failure:
-            raise failed or from_rpc(failure) from None
-        finally:
-            self._call.cancel()
 
     def _finish(self, finished: inference.GenerationFinished) -> None:
         name = inference.FinishReason.Name(finished.reason)
         self.finish_reason = name.removeprefix("FINISH_REASON_").lower()
         self.usage, self.receipt = finished.usage, finished.receipt
 
-    def _fail(self, failed: inference.GenerationFailed) -> MeshError:
-        self.receipt = failed.receipt
-        error = ERROR_BY_CODE.get(failed.code, MeshError)
-        return error(failed.message, hint=failed.hint)
+
+def _failure(failed: inference.GenerationFailed) -> MeshError:
+    error = ERROR_BY_CODE.get(failed.code, MeshError)
+    return error(failed.message, hint=failed.hint)
 
 
 def _messages(prompt: Messages) -> list[inference.Message]:

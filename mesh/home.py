@@ -36,6 +36,16 @@ class Home:
         return self.root / "identity"
 
     @property
+    def members(self) -> Path:
+        """Who was let into the mesh, and who no longer is; only where its CA is."""
+        return self.root / "members.json"
+
+    @property
+    def ledger(self) -> Path:
+        """The coordinator's store of requests and attempts, and its journal."""
+        return self.root / "ledger"
+
+    @property
     def models(self) -> Path:
         """Model files that the owner puts here are served without any setting."""
         return self.root / "models"

@@ -7,9 +7,9 @@ import tomllib
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -44,6 +44,9 @@ class PortSettings(Section):
     )
     join: int = Field(default=7444, ge=0, le=65535, description="Coordinator, TLS, all interfaces.")
     local: int = Field(default=7481, ge=0, le=65535, description="Loopback gRPC for own programs.")
+    http: int = Field(
+        default=7480, ge=0, le=65535, description="Loopback HTTP: tools at /v1, the page at /."
+    )
 
 
 class DiscoverySettings(Section):
@@ -94,6 +97,42 @@ class FleetSettings(Section):
         return self
 
 
+class CloudSettings(Section):
+    """The upstream that answers what no machine can and what may leave. Off until ``base_url``."""
+
+    base_url: str = Field(
+        default="", max_length=512, description="An OpenAI-compatible API, up to its /v1."
+    )
+    model: str = Field(default="", max_length=256, description="As the upstream calls it.")
+    api_key: SecretStr = Field(default=SecretStr(""), description="Better in the environment.")
+    api_key_file: Path | None = Field(default=None, description="Or in a file of its owner's.")
+    max_usd_per_day: float | None = Field(
+        default=None, ge=0, le=1_000_000, description="Unset: nothing is spent at all."
+    )
+    input_usd_per_million_tokens: float | None = Field(
+        default=None, ge=0, le=100_000, description="Unset: the published price, if known."
+    )
+    output_usd_per_million_tokens: float | None = Field(default=None, ge=0, le=100_000)
+    default_tier: Literal["device", "mesh", "cloud"] = Field(
+        default="mesh", description="How far a prompt may travel whose request does not say."
+    )
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if bool(self.base_url) != bool(self.model):
+            raise ValueError("cloud.base_url and cloud.model need each other")
+        given = (self.input_usd_per_million_tokens, self.output_usd_per_million_tokens)
+        if (given[0] is None) != (given[1] is None):
+            raise ValueError("a price needs both its input and its output part")
+        return self
+
+
+class LedgerSettings(Section):
+    """What the coordinator remembers of requests: numbers and names, never a prompt."""
+
+    keep_days: int = Field(default=90, ge=1, le=3650, description="Older rows are removed.")
+
+
 class Settings(BaseSettings):
     """Everything a machine's owner may decide."""
 
@@ -105,6 +144,8 @@ class Settings(BaseSettings):
     discovery: DiscoverySettings = DiscoverySettings()
     node: NodeSettings = NodeSettings()
     fleet: FleetSettings = FleetSettings()
+    cloud: CloudSettings = CloudSettings()
+    ledger: LedgerSettings = LedgerSettings()
 
     @classmethod
     def settings_customise_sources(

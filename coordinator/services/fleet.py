@@ -67,7 +67,7 @@ class FleetService(fleet_grpc.FleetServicer):
             await abort(context, failure)
         connection = NodeConnection(attached.connection_id, caller.node_id)
         self._relay.connections[connection.connection_id] = connection
-        ended = "its connection ended"
+        failed: MeshError | None = None
         try:
             self._loop.post(attached)
             reading = asyncio.create_task(self._read_node(context, connection, offers))
@@ -76,12 +76,14 @@ class FleetService(fleet_grpc.FleetServicer):
             finally:
                 reading.cancel()
         except MeshError as failure:
-            ended = failure.message
-            await abort(context, failure)
+            failed = failure
         finally:
+            ended = failed.message if failed else "its connection ended"
             self._relay.forget_connection(connection)
             lost = events.ConnectionLost(connection.connection_id, connection.node_id, ended)
             self._loop.post(lost)
+        if failed is not None:  # last: a status waits behind whatever the node does not read
+            await abort(context, failed)
 
     async def _hello(self, context: Context, caller: Caller) -> fleet.Hello:
         message = await _first(context)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from coordinator.access import Context, MeshAccess
 from coordinator.loop import FleetLoop
@@ -103,8 +104,29 @@ class OperationsService(operations_grpc.OperationsServicer):
     async def Revoke(
         self, request: operations.RevokeRequest, context: Context
     ) -> inference.Acknowledgement:
-        await self._admit("Revoke", context)
-        await abort(context, Unsupported("Revoke is not served by this version"))
+        await self._not_yet("Revoke", context)
+
+    async def ListMembers(
+        self, request: operations.ListMembersRequest, context: Context
+    ) -> operations.ListMembersResponse:
+        await self._not_yet("ListMembers", context)
+
+    async def GetLedgerSummary(
+        self, request: operations.LedgerSummaryRequest, context: Context
+    ) -> operations.LedgerSummary:
+        await self._not_yet("GetLedgerSummary", context)
+
+    async def ListLedgerRequests(
+        self, request: operations.LedgerRequestsRequest, context: Context
+    ) -> operations.LedgerRequestsResponse:
+        await self._not_yet("ListLedgerRequests", context)
+
+    async def Browse(self, request: operations.BrowseRequest, context: Context) -> None:
+        await self._not_yet("Browse", context)
+
+    async def _not_yet(self, name: str, context: Context) -> NoReturn:
+        await self._admit(name, context)
+        await abort(context, Unsupported(f"{name} is not served by this version"))
 
     async def _admit(self, name: str, context: Context) -> None:
         try:

@@ -27,7 +27,7 @@ MULTICAST_WITHIN_S = 10.0
 
 # A demonstration touches nothing of the user's: homes of its own, any free port, no models of
 # theirs, and no DESKMESH_* setting of the surrounding shell can lead it astray.
-_FREE_PORTS = {f"DESKMESH_PORTS__{port}": "0" for port in ("MESH", "JOIN", "LOCAL")}
+_FREE_PORTS = {f"DESKMESH_PORTS__{port}": "0" for port in ("MESH", "JOIN", "LOCAL", "HTTP")}
 
 
 def register(app: typer.Typer) -> None:

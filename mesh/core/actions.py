@@ -5,8 +5,17 @@ The edge carries them out in order and without waiting; whatever comes of it is 
 
 from dataclasses import dataclass
 
-from mesh.core.receipt import Receipt
-from mesh.core.types import AttemptId, Epoch, Failure, ModelId, NodeId, RequestKey
+from mesh.core.receipt import Candidate, Receipt
+from mesh.core.types import (
+    AttemptId,
+    CloudModel,
+    Epoch,
+    Failure,
+    ModelId,
+    NodeId,
+    RequestKey,
+    Tier,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,24 @@ class CancelAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class StartCloudAttempt:
+    """Ask the upstream. Its answer comes back as the events of any attempt."""
+
+    attempt_id: AttemptId
+    key: RequestKey
+    model: CloudModel
+    tier: Tier  # of the request, for the gate before the socket, which trusts nobody
+    remaining_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopCloudAttempt:
+    """End the call to the upstream, if it is still open."""
+
+    attempt_id: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptDelivery:
     """The answer stream belongs to a living attempt: send the body if one is owed, and read."""
 
@@ -78,7 +105,9 @@ class SendStarted:
 
     key: RequestKey
     attempt_id: AttemptId
-    model_id: ModelId
+    candidate: Candidate  # who answers
+    tier: Tier  # how far the prompt has travelled
+    why: str
     payload: object
 
 
@@ -113,6 +142,8 @@ Action = (
     | CloseConnection
     | StartAttempt
     | CancelAttempt
+    | StartCloudAttempt
+    | StopCloudAttempt
     | AcceptDelivery
     | RejectDelivery
     | EndDelivery

@@ -6,7 +6,15 @@
 from math import inf
 from random import Random
 
-from mesh.core.actions import Action, CancelAttempt, FailRequest, StartAttempt
+from mesh.core.actions import (
+    Action,
+    CancelAttempt,
+    FailRequest,
+    StartAttempt,
+    StartCloudAttempt,
+    StopCloudAttempt,
+)
+from mesh.core.cloud import as_candidate, may_leave, names_cloud
 from mesh.core.directory import Directory
 from mesh.core.filter import (
     EXPLAINED_MAX,
@@ -24,9 +32,12 @@ from mesh.core.progress import Attempt, Progress
 from mesh.core.receipt import RuledOut
 from mesh.core.refusals import (
     all_busy,
+    cloud_failed,
+    cloud_lacks,
     no_attempts_left,
     no_nodes,
     node_failed,
+    not_for_the_cloud,
     nowhere,
     queue_full,
     time_is_up,
@@ -35,9 +46,22 @@ from mesh.core.refusals import (
 from mesh.core.retry import RetryBudget
 from mesh.core.routing import AllBusy, Placed, Unplaceable, place, place_now
 from mesh.core.timers import Due, Timers
-from mesh.core.types import AttemptId, Failure, ModelId, NodeId, Refusal, Request, RequestKey
+from mesh.core.types import (
+    AttemptId,
+    CloudModel,
+    Epoch,
+    Failure,
+    ModelId,
+    NodeId,
+    Refusal,
+    Request,
+    RequestKey,
+    Tier,
+)
 
 Running = tuple[Progress, Attempt]
+
+NO_EPOCH = Epoch(0)  # of an attempt that no node attached for
 
 
 class Dispatch:
@@ -52,6 +76,7 @@ class Dispatch:
         self._rng = rng
         self._budget = RetryBudget()
         self._attempts_made = 0
+        self.cloud: CloudModel | None = None  # what may answer where no machine can
         self.open: dict[RequestKey, Progress] = {}  # every request that has not ended
         self.line = Line()  # those of them that wait
         self.running: dict[AttemptId, Running] = {}  # the attempts of the others
@@ -73,7 +98,9 @@ class Dispatch:
         if not now_s < request.deadline_s:
             return self.fail(progress, time_is_up(progress), now_s)
         if len(progress.past) >= self._limits.attempts_max:
-            return self.fail(progress, no_attempts_left(progress), now_s)
+            return self._leave_or_fail(progress, no_attempts_left(progress), now_s)
+        if self.cloud is not None and names_cloud(request.model, self.cloud):
+            return self._ask_cloud(progress, self.cloud, last, now_s)
         match place(request, self._directory, progress.avoid, self._rng):
             case Placed() as placed:
                 return [self._start(progress, placed, now_s)]
@@ -82,7 +109,7 @@ class Dispatch:
             case Unplaceable() as unplaceable if last is None:
                 return self._refuse(progress, unplaceable, now_s)
             case Unplaceable():
-                return self.fail(progress, last, now_s)
+                return self._leave_or_fail(progress, last, now_s)
 
     def move(
         self, progress: Progress, attempt: Attempt, failure: Failure, now_s: float
@@ -90,7 +117,9 @@ class Dispatch:
         """Close an attempt that failed, and begin the next one if there may be one."""
         self.release(attempt)
         progress.close(failure.code, failure.message, now_s)
-        if failure.code.elsewhere:
+        if attempt.in_cloud and progress.instead_of is not None and not attempt.seen:
+            failure = cloud_failed(progress.instead_of, failure)
+        elif failure.code.elsewhere:
             failure = node_failed(attempt.candidate.node_name, failure, seen=attempt.seen)
         if failure.code.elsewhere and self._budget.spend():
             actions = self.place(progress, now_s, failure)
@@ -103,6 +132,8 @@ class Dispatch:
         attempt = progress.attempt
         if attempt is None:
             return []
+        if attempt.in_cloud:
+            return [StopCloudAttempt(attempt.attempt_id)]
         return [CancelAttempt(attempt.attempt_id, attempt.connection_id, attempt.epoch, reason)]
 
     def fail(
@@ -209,14 +240,41 @@ class Dispatch:
                 request, self._directory, progress.avoid, REFUSED_MAX
             )
             failure = nowhere(explained, nodes)
-        return self.fail(progress, failure, now_s, explained)
+        return self._leave_or_fail(progress, failure, now_s, explained)
+
+    def _ask_cloud(
+        self, progress: Progress, model: CloudModel, last: Failure | None, now_s: float
+    ) -> list[Action]:
+        """Serve a request that names the cloud: there, or not at all."""
+        request = progress.request
+        if request.tier is not Tier.CLOUD:
+            return self.fail(progress, not_for_the_cloud(model, request.tier), now_s)
+        if may_leave(request, model, progress.avoid) is None:
+            return self.fail(progress, last or cloud_lacks(model, request.needs), now_s)
+        progress.why = f"{request.model} was asked for"
+        return [self._start_in_cloud(progress, model, now_s)]
+
+    def _leave_or_fail(
+        self,
+        progress: Progress,
+        failure: Failure,
+        now_s: float,
+        explained: tuple[RuledOut, ...] = (),
+    ) -> list[Action]:
+        """No machine can: ask the cloud if the request may go there, else end it."""
+        model = may_leave(progress.request, self.cloud, progress.avoid)
+        if model is None:
+            return self.fail(progress, failure, now_s, explained)
+        progress.instead_of = failure
+        progress.why = f"cloud: {failure.message}"
+        return [self._start_in_cloud(progress, model, now_s)]
 
     def _wait(self, progress: Progress, busy: AllBusy, now_s: float) -> list[Action]:
         key = progress.request.key
         if key in self.line:
             return []
         if len(self.line) >= self._limits.waiting_max:
-            return self.fail(progress, queue_full(self._limits.waiting_max), now_s)
+            return self._leave_or_fail(progress, queue_full(self._limits.waiting_max), now_s)
         progress.candidates, progress.why = busy.candidates, all_busy(busy)
         self.line.join(progress.request, progress.number)
         self._watch_line(now_s)
@@ -228,20 +286,39 @@ class Dispatch:
         self._attempts_made += 1
         attempt_id = AttemptId(self._attempts_made)
         test_model = node.replicas[chosen.model_id].model.test
-        attempt = Attempt(attempt_id, chosen, node.epoch, node.connection_id, now_s, test_model)
-        progress.attempt = attempt
+        # A prompt that may go to the cloud has still travelled no further than this.
+        tier = min(request.tier, Tier.MESH)
+        attempt = Attempt(
+            attempt_id, chosen, node.epoch, node.connection_id, now_s, test_model, tier
+        )
         progress.candidates, progress.why = placed.candidates, placed.why
-        if progress.first_attempt_s is None:
-            progress.first_attempt_s = now_s
         node.begin(attempt_id, chosen.model_id)
         self._directory.refresh(node, (chosen.model_id,))
-        self.running[attempt_id] = (progress, attempt)
-        self.line.leave(request.key)
+        self._begin(progress, attempt)
         self._timers.set(now_s + self._limits.delivery_within_s, Due.DELIVERY, attempt_id)
         remaining_s = request.deadline_s - now_s
         return StartAttempt(
             attempt_id, node.connection_id, node.epoch, request.key, chosen.model_id, remaining_s
         )
+
+    def _start_in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> Action:
+        request, chosen = progress.request, as_candidate(model)
+        self._attempts_made += 1
+        attempt_id = AttemptId(self._attempts_made)
+        attempt = Attempt(attempt_id, chosen, NO_EPOCH, 0, now_s, test_model=False, tier=Tier.CLOUD)
+        attempt.delivered = True  # its answer comes by no node's stream
+        progress.candidates = (chosen,)
+        self._begin(progress, attempt)
+        remaining_s = request.deadline_s - now_s
+        return StartCloudAttempt(attempt_id, request.key, model, request.tier, remaining_s)
+
+    def _begin(self, progress: Progress, attempt: Attempt) -> None:
+        """Put a new attempt on the books."""
+        progress.attempt = attempt
+        if progress.first_attempt_s is None:
+            progress.first_attempt_s = attempt.began_s
+        self.running[attempt.attempt_id] = (progress, attempt)
+        self.line.leave(progress.request.key)
 
     def _watch_line(self, now_s: float) -> None:
         if len(self.line) and not self._timers.is_set(Due.LINE):

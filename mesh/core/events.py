@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mesh.core.types import (
     AttemptId,
+    CloudModel,
     Epoch,
     Failure,
     Load,
@@ -165,6 +166,13 @@ class AttemptFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class CloudOffered:
+    """The operator allows, or no longer allows, a cloud model to answer what may leave the mesh."""
+
+    model: CloudModel | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """Something may be due."""
 
@@ -185,5 +193,6 @@ Event = (
     | AttemptProgressed
     | AttemptFinished
     | AttemptFailed
+    | CloudOffered
     | TimePassed
 )

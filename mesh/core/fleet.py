@@ -95,6 +95,8 @@ class Fleet:
                 return members.drained(event, now_s)
             case events.ConnectionLost():
                 return members.connection_lost(event, now_s)
+            case events.CloudOffered():
+                return requests.cloud_offered(event)
             case events.TimePassed():
                 return self._time_passed(now_s)
 

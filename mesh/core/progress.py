@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut
-from mesh.core.types import AttemptId, Epoch, NodeId, Request, Usage
+from mesh.core.types import AttemptId, Epoch, Failure, NodeId, Request, Tier, Usage
 
 RATED_TOKENS_MIN = 16  # fewer arrive in one burst or two, and their rate means nothing
 
@@ -18,6 +18,7 @@ class Attempt:
     connection_id: int
     began_s: float
     test_model: bool
+    tier: Tier  # how far the prompt travels for it
     delivered: bool = False  # its answer stream is open
     started: bool = False  # the prompt was accepted
     first_token_s: float | None = None  # on the fleet's clock
@@ -28,6 +29,10 @@ class Attempt:
     @property
     def node_id(self) -> NodeId:
         return self.candidate.node_id
+
+    @property
+    def in_cloud(self) -> bool:
+        return self.tier is Tier.CLOUD
 
     @property
     def seen(self) -> bool:
@@ -49,6 +54,7 @@ class Attempt:
             duration_s=now_s - self.began_s,
             usage=usage,
             numerics=self.numerics,
+            tier=self.tier,
         )
 
     def usage(self) -> Usage:
@@ -70,6 +76,7 @@ class Progress:
     candidates: tuple[Candidate, ...] = ()
     why: str = ""
     first_attempt_s: float | None = None
+    instead_of: Failure | None = None  # why no machine could, if the cloud was asked for that
 
     def close(self, outcome: str, reason: str, now_s: float, usage: Usage | None = None) -> None:
         """End the attempt under way, if any, and put it on the account."""
@@ -92,7 +99,7 @@ class Progress:
         return Receipt(
             key=self.request.key,
             asked_model=self.request.model,
-            tier=self.request.tier,
+            tier=max((past.tier for past in self.past), default=self.request.tier),
             policy=self.request.policy,
             attempts=tuple(self.past),
             candidates=self.candidates,

@@ -44,6 +44,7 @@ class AttemptAccount:
     duration_s: float
     usage: Usage
     numerics: str
+    tier: Tier  # how far the prompt travelled for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Receipt:
 
     key: RequestKey
     asked_model: str
-    tier: Tier
+    tier: Tier  # how far the prompt did travel; without an attempt, how far it was allowed to
     policy: Policy
     attempts: tuple[AttemptAccount, ...]
     candidates: tuple[Candidate, ...]

@@ -6,7 +6,7 @@ from heapq import nsmallest
 from mesh.core.progress import Progress
 from mesh.core.receipt import RuledOut
 from mesh.core.routing import AllBusy
-from mesh.core.types import Failure, FailureCode, RequestKey
+from mesh.core.types import Capability, CloudModel, Failure, FailureCode, RequestKey, Tier
 
 _NAMES_COMPARED_MAX = 64  # with a mistyped one: about 10 us each, while all others wait
 _NAME_SHOWN_MAX = 80
@@ -24,6 +24,8 @@ _FOR_NODES_TO_SAY = frozenset(
         FailureCode.INTERNAL_ERROR,
     }
 )
+# An upstream may no longer have the model; and our gate before it forbids what must not leave.
+_FOR_THE_CLOUD_TO_SAY = _FOR_NODES_TO_SAY | {FailureCode.MODEL_NOT_FOUND, FailureCode.FORBIDDEN}
 
 
 def in_use(key: RequestKey) -> Failure:
@@ -96,9 +98,9 @@ def no_attempts_left(progress: Progress) -> Failure:
     )
 
 
-def told_by_node(failure: Failure) -> Failure:
-    """Take a node's failure, as far as a node can know."""
-    if failure.code in _FOR_NODES_TO_SAY:
+def told_by(failure: Failure, *, in_cloud: bool) -> Failure:
+    """Take a node's failure, or the cloud's, as far as either can know."""
+    if failure.code in (_FOR_THE_CLOUD_TO_SAY if in_cloud else _FOR_NODES_TO_SAY):
         return failure
     return Failure(FailureCode.INTERNAL_ERROR, f"{failure.code}: {failure.message}", failure.hint)
 
@@ -110,6 +112,29 @@ def node_failed(node_name: str, failure: Failure, *, seen: bool) -> Failure:
         return Failure(FailureCode.ANSWER_LOST, message, "ask again")
     hint = failure.hint or "ask again in a moment; see `deskmesh status`"
     return Failure(failure.code, f"{node_name} failed: {failure.message}", hint)
+
+
+def not_for_the_cloud(model: CloudModel, tier: Tier) -> Failure:
+    return Failure(
+        FailureCode.FORBIDDEN,
+        f"{model.name} runs in the cloud, and this request may not leave its {tier.name.lower()}",
+        "ask with tier cloud, or for a model of the mesh",
+    )
+
+
+def cloud_lacks(model: CloudModel, needs: frozenset[Capability]) -> Failure:
+    missing = ", ".join(sorted(needs - model.capabilities))
+    return Failure(FailureCode.UNSUPPORTED, f"{model.name} in the cloud lacks {missing}")
+
+
+def cloud_failed(instead_of: Failure, failure: Failure) -> Failure:
+    """The words for a client that no machine could serve, and then the cloud could not either."""
+    refused = failure.code is FailureCode.FORBIDDEN  # by our own gate, so the mesh is what failed
+    return Failure(
+        instead_of.code if refused else failure.code,
+        f"{instead_of.message}; the cloud {'may' if refused else 'could'} not: {failure.message}",
+        failure.hint or instead_of.hint,
+    )
 
 
 def all_busy(busy: AllBusy) -> str:

@@ -19,16 +19,18 @@ from mesh.core.events import (
     AttemptProgressed,
     AttemptRefused,
     AttemptStarted,
+    CloudOffered,
     DeliveryOpened,
     RequestCancelled,
 )
 from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
 from mesh.core.progress import Attempt, Progress
-from mesh.core.refusals import in_use, time_is_up, told_by_node
+from mesh.core.refusals import in_use, time_is_up, told_by
 from mesh.core.timers import Due, Timers
 from mesh.core.types import (
     AttemptId,
+    CloudModel,
     Failure,
     FailureCode,
     NodeId,
@@ -58,6 +60,16 @@ class Requests:
     @property
     def waiting(self) -> int:
         return len(self._dispatch.line)
+
+    @property
+    def cloud(self) -> CloudModel | None:
+        """What answers for money, if anything may."""
+        return self._dispatch.cloud
+
+    def cloud_offered(self, event: CloudOffered) -> list[Action]:
+        """Requests from now on may be answered by another cloud model, or by none."""
+        self._dispatch.cloud = event.model
+        return []
 
     # -- a request's beginning and end -------------------------------------------------------------
 
@@ -108,8 +120,16 @@ class Requests:
             return self._broke_protocol(attempt, "it began its answer twice", now_s)
         attempt.started = True
         attempt.prompt_tokens, attempt.numerics = event.prompt_tokens, event.numerics
-        model_id = attempt.candidate.model_id
-        return [SendStarted(progress.request.key, event.attempt_id, model_id, event.payload)]
+        return [
+            SendStarted(
+                key=progress.request.key,
+                attempt_id=event.attempt_id,
+                candidate=attempt.candidate,
+                tier=attempt.tier,
+                why=progress.why,
+                payload=event.payload,
+            )
+        ]
 
     def progressed(self, event: AttemptProgressed, now_s: float) -> list[Action]:
         running = self._dispatch.running.get(event.attempt_id)
@@ -146,7 +166,7 @@ class Requests:
         if running is None:
             return []
         progress, attempt = running
-        failure = told_by_node(failure)
+        failure = told_by(failure, in_cloud=attempt.in_cloud)
         progress.avoid[attempt.node_id] = f"failed this request: {failure.message}"
         return self._dispatch.move(progress, attempt, failure, now_s)
 

@@ -10,6 +10,7 @@ AttemptId = NewType("AttemptId", int)  # issued by the coordinator, never used t
 Epoch = NewType("Epoch", int)  # issued by the coordinator at each attach; later is larger
 
 AUTO = "auto"  # the model name that lets the mesh choose
+CLOUD_NODE = NodeId("")  # stands for an upstream where a node's id would be
 
 
 class Tier(IntEnum):
@@ -124,6 +125,19 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class CloudModel:
+    """A model that an upstream serves for money. Reached only by requests of tier CLOUD."""
+
+    name: str  # as the upstream calls it
+    upstream: str  # whose it is, for people
+    capabilities: frozenset[Capability] = frozenset()
+
+    @property
+    def model_id(self) -> ModelId:
+        return ModelId(f"cloud:{self.name}")
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """What changes about a replica, as the node last reported it."""
 
@@ -202,6 +216,7 @@ class FailureCode(StrEnum):
     CONTEXT_OVERFLOW = "context_overflow"
     UNSUPPORTED = "unsupported"
     REQUEST_EXISTS = "request_exists"
+    FORBIDDEN = "forbidden"
     NODE_LOST = "node_lost"
     ANSWER_LOST = "answer_lost"
     NO_CAPABLE_NODE = "no_capable_node"

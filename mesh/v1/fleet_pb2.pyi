@@ -39,20 +39,22 @@ class JoinRequest(_message.Message):
     def __init__(self, secret: _Optional[bytes] = ..., signing_request_pem: _Optional[str] = ..., machine_name: _Optional[str] = ..., version: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
 
 class JoinResponse(_message.Message):
-    __slots__ = ("certificate_pem", "authority_pem", "mesh_id", "role", "coordinators", "join_addresses")
+    __slots__ = ("certificate_pem", "authority_pem", "mesh_id", "role", "coordinators", "join_addresses", "challenge")
     CERTIFICATE_PEM_FIELD_NUMBER: _ClassVar[int]
     AUTHORITY_PEM_FIELD_NUMBER: _ClassVar[int]
     MESH_ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     COORDINATORS_FIELD_NUMBER: _ClassVar[int]
     JOIN_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
     certificate_pem: str
     authority_pem: str
     mesh_id: str
     role: str
     coordinators: _containers.RepeatedScalarFieldContainer[str]
     join_addresses: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, certificate_pem: _Optional[str] = ..., authority_pem: _Optional[str] = ..., mesh_id: _Optional[str] = ..., role: _Optional[str] = ..., coordinators: _Optional[_Iterable[str]] = ..., join_addresses: _Optional[_Iterable[str]] = ...) -> None: ...
+    challenge: bytes
+    def __init__(self, certificate_pem: _Optional[str] = ..., authority_pem: _Optional[str] = ..., mesh_id: _Optional[str] = ..., role: _Optional[str] = ..., coordinators: _Optional[_Iterable[str]] = ..., join_addresses: _Optional[_Iterable[str]] = ..., challenge: _Optional[bytes] = ...) -> None: ...
 
 class RenewRequest(_message.Message):
     __slots__ = ("signing_request_pem", "certificate_pem", "proof", "challenge")

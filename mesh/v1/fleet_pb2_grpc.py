@@ -179,7 +179,8 @@ class EnrolmentServicer(object):
 
     def Renew(self, request, context):
         """A new certificate for a known key: over mTLS while the old one holds; after that, for 90 days,
-        here, by proof of possession.
+        here, by proof of possession: a first call without `proof` is answered by a challenge alone,
+        the second call signs it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

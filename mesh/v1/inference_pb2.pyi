@@ -307,7 +307,7 @@ class GenerateEvent(_message.Message):
     def __init__(self, started: _Optional[_Union[GenerationStarted, _Mapping]] = ..., delta: _Optional[_Union[GenerationDelta, _Mapping]] = ..., restarted: _Optional[_Union[GenerationRestarted, _Mapping]] = ..., finished: _Optional[_Union[GenerationFinished, _Mapping]] = ..., failed: _Optional[_Union[GenerationFailed, _Mapping]] = ...) -> None: ...
 
 class GenerationStarted(_message.Message):
-    __slots__ = ("attempt_id", "model_id", "model_name", "prompt_ids", "prompt_tokens", "cached_tokens", "context_tokens", "seed", "sampler_version", "numerics")
+    __slots__ = ("attempt_id", "model_id", "model_name", "prompt_ids", "prompt_tokens", "cached_tokens", "context_tokens", "seed", "sampler_version", "numerics", "node_id", "node_name", "tier", "why")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -318,6 +318,10 @@ class GenerationStarted(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     SAMPLER_VERSION_FIELD_NUMBER: _ClassVar[int]
     NUMERICS_FIELD_NUMBER: _ClassVar[int]
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
     attempt_id: int
     model_id: str
     model_name: str
@@ -328,7 +332,11 @@ class GenerationStarted(_message.Message):
     seed: int
     sampler_version: str
     numerics: str
-    def __init__(self, attempt_id: _Optional[int] = ..., model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., prompt_ids: _Optional[_Iterable[int]] = ..., prompt_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., context_tokens: _Optional[int] = ..., seed: _Optional[int] = ..., sampler_version: _Optional[str] = ..., numerics: _Optional[str] = ...) -> None: ...
+    node_id: str
+    node_name: str
+    tier: _receipt_pb2.Tier
+    why: str
+    def __init__(self, attempt_id: _Optional[int] = ..., model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., prompt_ids: _Optional[_Iterable[int]] = ..., prompt_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., context_tokens: _Optional[int] = ..., seed: _Optional[int] = ..., sampler_version: _Optional[str] = ..., numerics: _Optional[str] = ..., node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., tier: _Optional[_Union[_receipt_pb2.Tier, str]] = ..., why: _Optional[str] = ...) -> None: ...
 
 class GenerationDelta(_message.Message):
     __slots__ = ("token_offset", "ids", "text", "logprobs", "reasoning", "tool_calls")
@@ -416,7 +424,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[ModelView, _Mapping]]] = ...) -> None: ...
 
 class ModelView(_message.Message):
-    __slots__ = ("model_id", "names", "sha256", "template_sha256", "quantisation", "architecture", "parameters", "size_bytes", "context_tokens", "test", "tasks", "examples", "replicas", "capabilities")
+    __slots__ = ("model_id", "names", "sha256", "template_sha256", "quantisation", "architecture", "parameters", "size_bytes", "context_tokens", "test", "tasks", "examples", "replicas", "capabilities", "upstream")
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -431,6 +439,7 @@ class ModelView(_message.Message):
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_FIELD_NUMBER: _ClassVar[int]
     model_id: str
     names: _containers.RepeatedScalarFieldContainer[str]
     sha256: str
@@ -445,7 +454,8 @@ class ModelView(_message.Message):
     examples: _containers.RepeatedScalarFieldContainer[str]
     replicas: _containers.RepeatedCompositeFieldContainer[ReplicaView]
     capabilities: _containers.RepeatedScalarFieldContainer[Capability]
-    def __init__(self, model_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., sha256: _Optional[str] = ..., template_sha256: _Optional[str] = ..., quantisation: _Optional[str] = ..., architecture: _Optional[str] = ..., parameters: _Optional[int] = ..., size_bytes: _Optional[int] = ..., context_tokens: _Optional[int] = ..., test: bool = ..., tasks: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaView, _Mapping]]] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ...) -> None: ...
+    upstream: str
+    def __init__(self, model_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., sha256: _Optional[str] = ..., template_sha256: _Optional[str] = ..., quantisation: _Optional[str] = ..., architecture: _Optional[str] = ..., parameters: _Optional[int] = ..., size_bytes: _Optional[int] = ..., context_tokens: _Optional[int] = ..., test: bool = ..., tasks: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaView, _Mapping]]] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., upstream: _Optional[str] = ...) -> None: ...
 
 class ReplicaView(_message.Message):
     __slots__ = ("node_id", "node_name", "state", "slots", "slots_taken", "reason")

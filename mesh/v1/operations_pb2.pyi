@@ -126,3 +126,157 @@ class RevokeRequest(_message.Message):
     fingerprint: str
     reason: str
     def __init__(self, fingerprint: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ListMembersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListMembersResponse(_message.Message):
+    __slots__ = ("members",)
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    members: _containers.RepeatedCompositeFieldContainer[MemberView]
+    def __init__(self, members: _Optional[_Iterable[_Union[MemberView, _Mapping]]] = ...) -> None: ...
+
+class MemberView(_message.Message):
+    __slots__ = ("fingerprint", "role", "name", "invited_as", "joined_at_s", "renewed_at_s", "revoked_at_s", "revoked_because")
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INVITED_AS_FIELD_NUMBER: _ClassVar[int]
+    JOINED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    RENEWED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    fingerprint: str
+    role: str
+    name: str
+    invited_as: str
+    joined_at_s: float
+    renewed_at_s: float
+    revoked_at_s: float
+    revoked_because: str
+    def __init__(self, fingerprint: _Optional[str] = ..., role: _Optional[str] = ..., name: _Optional[str] = ..., invited_as: _Optional[str] = ..., joined_at_s: _Optional[float] = ..., renewed_at_s: _Optional[float] = ..., revoked_at_s: _Optional[float] = ..., revoked_because: _Optional[str] = ...) -> None: ...
+
+class LedgerSummaryRequest(_message.Message):
+    __slots__ = ("since_s",)
+    SINCE_S_FIELD_NUMBER: _ClassVar[int]
+    since_s: float
+    def __init__(self, since_s: _Optional[float] = ...) -> None: ...
+
+class LedgerSummary(_message.Message):
+    __slots__ = ("since_s", "requests", "answered", "failed", "lost", "prompt_tokens", "completion_tokens", "cost_microusd", "places", "models", "rows_waiting", "trouble")
+    SINCE_S_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_MICROUSD_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_WAITING_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    since_s: float
+    requests: int
+    answered: int
+    failed: int
+    lost: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_microusd: int
+    places: _containers.RepeatedCompositeFieldContainer[LedgerShare]
+    models: _containers.RepeatedCompositeFieldContainer[LedgerShare]
+    rows_waiting: int
+    trouble: str
+    def __init__(self, since_s: _Optional[float] = ..., requests: _Optional[int] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., lost: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., places: _Optional[_Iterable[_Union[LedgerShare, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[LedgerShare, _Mapping]]] = ..., rows_waiting: _Optional[int] = ..., trouble: _Optional[str] = ...) -> None: ...
+
+class LedgerShare(_message.Message):
+    __slots__ = ("name", "tier", "requests", "prompt_tokens", "completion_tokens", "cost_microusd")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_MICROUSD_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    tier: _receipt_pb2.Tier
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_microusd: int
+    def __init__(self, name: _Optional[str] = ..., tier: _Optional[_Union[_receipt_pb2.Tier, str]] = ..., requests: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ...) -> None: ...
+
+class LedgerRequestsRequest(_message.Message):
+    __slots__ = ("since_s", "limit", "state")
+    SINCE_S_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    since_s: float
+    limit: int
+    state: str
+    def __init__(self, since_s: _Optional[float] = ..., limit: _Optional[int] = ..., state: _Optional[str] = ...) -> None: ...
+
+class LedgerRequestsResponse(_message.Message):
+    __slots__ = ("requests",)
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    requests: _containers.RepeatedCompositeFieldContainer[LedgerRequest]
+    def __init__(self, requests: _Optional[_Iterable[_Union[LedgerRequest, _Mapping]]] = ...) -> None: ...
+
+class LedgerRequest(_message.Message):
+    __slots__ = ("principal", "request_id", "state", "failure", "arrived_at_s", "total_s", "asked_model", "served_model", "place", "tier", "usage", "cost_microusd", "attempts", "why")
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    ARRIVED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_S_FIELD_NUMBER: _ClassVar[int]
+    ASKED_MODEL_FIELD_NUMBER: _ClassVar[int]
+    SERVED_MODEL_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    COST_MICROUSD_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    principal: str
+    request_id: str
+    state: str
+    failure: str
+    arrived_at_s: float
+    total_s: float
+    asked_model: str
+    served_model: str
+    place: str
+    tier: _receipt_pb2.Tier
+    usage: _receipt_pb2.Usage
+    cost_microusd: int
+    attempts: int
+    why: str
+    def __init__(self, principal: _Optional[str] = ..., request_id: _Optional[str] = ..., state: _Optional[str] = ..., failure: _Optional[str] = ..., arrived_at_s: _Optional[float] = ..., total_s: _Optional[float] = ..., asked_model: _Optional[str] = ..., served_model: _Optional[str] = ..., place: _Optional[str] = ..., tier: _Optional[_Union[_receipt_pb2.Tier, str]] = ..., usage: _Optional[_Union[_receipt_pb2.Usage, _Mapping]] = ..., cost_microusd: _Optional[int] = ..., attempts: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
+
+class BrowseRequest(_message.Message):
+    __slots__ = ("path", "headers")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    headers: _containers.RepeatedCompositeFieldContainer[BrowseHeader]
+    def __init__(self, path: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[BrowseHeader, _Mapping]]] = ...) -> None: ...
+
+class BrowseHeader(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class BrowseResponse(_message.Message):
+    __slots__ = ("status", "headers", "body")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    status: int
+    headers: _containers.RepeatedCompositeFieldContainer[BrowseHeader]
+    body: bytes
+    def __init__(self, status: _Optional[int] = ..., headers: _Optional[_Iterable[_Union[BrowseHeader, _Mapping]]] = ..., body: _Optional[bytes] = ...) -> None: ...

@@ -55,6 +55,26 @@ class OperationsStub(object):
                 request_serializer=mesh_dot_v1_dot_operations__pb2.RevokeRequest.SerializeToString,
                 response_deserializer=mesh_dot_v1_dot_inference__pb2.Acknowledgement.FromString,
                 _registered_method=True)
+        self.ListMembers = channel.unary_unary(
+                '/mesh.v1.Operations/ListMembers',
+                request_serializer=mesh_dot_v1_dot_operations__pb2.ListMembersRequest.SerializeToString,
+                response_deserializer=mesh_dot_v1_dot_operations__pb2.ListMembersResponse.FromString,
+                _registered_method=True)
+        self.GetLedgerSummary = channel.unary_unary(
+                '/mesh.v1.Operations/GetLedgerSummary',
+                request_serializer=mesh_dot_v1_dot_operations__pb2.LedgerSummaryRequest.SerializeToString,
+                response_deserializer=mesh_dot_v1_dot_operations__pb2.LedgerSummary.FromString,
+                _registered_method=True)
+        self.ListLedgerRequests = channel.unary_unary(
+                '/mesh.v1.Operations/ListLedgerRequests',
+                request_serializer=mesh_dot_v1_dot_operations__pb2.LedgerRequestsRequest.SerializeToString,
+                response_deserializer=mesh_dot_v1_dot_operations__pb2.LedgerRequestsResponse.FromString,
+                _registered_method=True)
+        self.Browse = channel.unary_stream(
+                '/mesh.v1.Operations/Browse',
+                request_serializer=mesh_dot_v1_dot_operations__pb2.BrowseRequest.SerializeToString,
+                response_deserializer=mesh_dot_v1_dot_operations__pb2.BrowseResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServicer(object):
@@ -88,6 +108,34 @@ class OperationsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMembers(self, request, context):
+        """Everyone who was let in, and who is no longer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLedgerSummary(self, request, context):
+        """What was asked and where it was answered, in numbers, since some moment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLedgerRequests(self, request, context):
+        """The rows behind the numbers, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Browse(self, request, context):
+        """The mesh-health page, carried to another machine's loopback: one HTTP GET, answered as it comes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -110,6 +158,26 @@ def add_OperationsServicer_to_server(servicer, server):
                     servicer.Revoke,
                     request_deserializer=mesh_dot_v1_dot_operations__pb2.RevokeRequest.FromString,
                     response_serializer=mesh_dot_v1_dot_inference__pb2.Acknowledgement.SerializeToString,
+            ),
+            'ListMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMembers,
+                    request_deserializer=mesh_dot_v1_dot_operations__pb2.ListMembersRequest.FromString,
+                    response_serializer=mesh_dot_v1_dot_operations__pb2.ListMembersResponse.SerializeToString,
+            ),
+            'GetLedgerSummary': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLedgerSummary,
+                    request_deserializer=mesh_dot_v1_dot_operations__pb2.LedgerSummaryRequest.FromString,
+                    response_serializer=mesh_dot_v1_dot_operations__pb2.LedgerSummary.SerializeToString,
+            ),
+            'ListLedgerRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLedgerRequests,
+                    request_deserializer=mesh_dot_v1_dot_operations__pb2.LedgerRequestsRequest.FromString,
+                    response_serializer=mesh_dot_v1_dot_operations__pb2.LedgerRequestsResponse.SerializeToString,
+            ),
+            'Browse': grpc.unary_stream_rpc_method_handler(
+                    servicer.Browse,
+                    request_deserializer=mesh_dot_v1_dot_operations__pb2.BrowseRequest.FromString,
+                    response_serializer=mesh_dot_v1_dot_operations__pb2.BrowseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -220,6 +288,114 @@ class Operations(object):
             '/mesh.v1.Operations/Revoke',
             mesh_dot_v1_dot_operations__pb2.RevokeRequest.SerializeToString,
             mesh_dot_v1_dot_inference__pb2.Acknowledgement.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mesh.v1.Operations/ListMembers',
+            mesh_dot_v1_dot_operations__pb2.ListMembersRequest.SerializeToString,
+            mesh_dot_v1_dot_operations__pb2.ListMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLedgerSummary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mesh.v1.Operations/GetLedgerSummary',
+            mesh_dot_v1_dot_operations__pb2.LedgerSummaryRequest.SerializeToString,
+            mesh_dot_v1_dot_operations__pb2.LedgerSummary.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLedgerRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mesh.v1.Operations/ListLedgerRequests',
+            mesh_dot_v1_dot_operations__pb2.LedgerRequestsRequest.SerializeToString,
+            mesh_dot_v1_dot_operations__pb2.LedgerRequestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Browse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mesh.v1.Operations/Browse',
+            mesh_dot_v1_dot_operations__pb2.BrowseRequest.SerializeToString,
+            mesh_dot_v1_dot_operations__pb2.BrowseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,5 +1,6 @@
 """What an engine says, on its way up and on to the client, both ways."""
 
+from mesh.core.actions import SendStarted
 from mesh.core.generation import Delta, Finished, GenerationEvent, Started
 from mesh.core.types import Failure, FailureCode, Usage
 from mesh.errors import ERROR_MESSAGE_CHARACTERS_MAX, InvalidRequest, MeshError
@@ -26,6 +27,15 @@ def write_started(
         sampler_version=sampler_version,
         numerics=event.numerics,
     )
+
+
+def write_origin(started: inference.GenerationStarted, action: SendStarted) -> None:
+    """Add what the coordinator knows of who answers."""
+    candidate = action.candidate
+    started.attempt_id, started.why = action.attempt_id, action.why
+    started.model_id, started.model_name = candidate.model_id, candidate.model_name
+    started.node_id, started.node_name = candidate.node_id, candidate.node_name
+    started.tier = enums.write(enums.TIER, action.tier)
 
 
 def write_delta(event: Delta) -> inference.GenerationDelta:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from mesh.core.node import Node, Replica
-from mesh.core.types import Model, ModelId, ModelIdentity, Offer
+from mesh.core.types import CloudModel, Model, ModelId, ModelIdentity, Offer
 from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
@@ -53,6 +53,16 @@ def write_model(model: Model) -> inference.ModelView:
         test=model.test,
         tasks=model.tasks,
         examples=model.examples,
+    )
+
+
+def write_cloud_model(model: CloudModel) -> inference.ModelView:
+    """Write a model that an upstream serves: no weights, no replicas."""
+    return inference.ModelView(
+        model_id=model.model_id,
+        names=(model.name,),
+        capabilities=[enums.write(enums.CAPABILITY, each) for each in sorted(model.capabilities)],
+        upstream=model.upstream,
     )
 
 

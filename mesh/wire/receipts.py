@@ -64,6 +64,7 @@ def _attempt(attempt: AttemptAccount) -> inference.Attempt:
         duration_s=attempt.duration_s,
         usage=write_usage(attempt.usage),
         numerics=attempt.numerics,
+        tier=enums.write(enums.TIER, attempt.tier),
     )
 
 

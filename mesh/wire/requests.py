@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from mesh.core.generation import Generation, Message, Role, Sampling
+from mesh.core.generation import Generation, Message, Sampling
 from mesh.core.types import AUTO, Capability, Policy, Request, RequestKey, Tier
 from mesh.errors import InvalidRequest, Unsupported
 from mesh.v1 import inference_pb2 as inference
@@ -15,6 +15,9 @@ PARTS_MAX = (
     16384  # of all messages; counted before they are read: 32 MB hold millions of empty ones
 )
 SESSION_CHARACTERS_MAX = 128
+TOOLS_MAX = 128  # as OpenAI allows
+TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+LOGPROBS_MAX = 20  # alternatives a token, as OpenAI allows
 STOP_STRINGS_MAX = 16  # each is matched against every token
 STOP_BYTES_MAX = 256
 NAME_CHARACTERS_MAX = 256  # of a model; Hugging Face's longest are about 100
@@ -34,18 +37,20 @@ _RANGES: dict[str, tuple[float, float]] = {
 _MORE_THAN_ZERO = frozenset({"top_p", "repeat_penalty"})
 
 
-def read_request(
+def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
     message: inference.GenerateRequest,
     *,
     principal: str,
     now_s: float,
     remaining_s: float | None,
     from_coordinator_host: bool,
+    tier: Tier = Tier.MESH,
 ) -> Request:
     """Check a client's request and return the features that routing sees.
 
     Args:
         remaining_s: what the transport allows, if it sets a limit.
+        tier: how far the prompt may travel if the request does not say.
 
     Raises:
         InvalidRequest: a field is missing, malformed or out of range; names it.
@@ -60,16 +65,16 @@ def read_request(
         raise InvalidRequest(f"model is longer than {NAME_CHARACTERS_MAX} characters")
     if len(message.session) > SESSION_CHARACTERS_MAX:
         raise InvalidRequest(f"session is longer than {SESSION_CHARACTERS_MAX} characters")
-    read_generation(message)  # what the node would refuse is refused here, before it travels
+    check_generation(message)  # what any engine would refuse is refused here, before it travels
     given_s = message.deadline_ms / 1000 if message.deadline_ms else DEADLINE_DEFAULT_S
     if remaining_s is not None:
         given_s = remaining_s if not message.deadline_ms else min(given_s, remaining_s)
     return Request(
         key=RequestKey(principal, message.request_id),
         model=message.model or AUTO,
-        tier=_tier(message.tier),
+        tier=enums.read(enums.TIER, message.tier, "tier") if message.tier else tier,
         policy=_policy(message.policy),
-        prompt_bytes=sum(len(part.text.encode()) for m in message.messages for part in m.parts),
+        prompt_bytes=_prompt_bytes(message),
         max_tokens=message.max_tokens,
         deadline_s=now_s + min(given_s, DEADLINE_MAX_S),
         needs=_needs(message),
@@ -79,28 +84,42 @@ def read_request(
     )
 
 
-def read_generation(message: inference.GenerateRequest) -> Generation:
-    """Check and return the work that an engine does for ``message``.
+def check_generation(message: inference.GenerateRequest) -> None:
+    """Check all that an answer is made from, whoever makes it.
 
     Raises:
         InvalidRequest, Unsupported: as ``read_request``.
     """
-    stop = tuple(message.stop)
+    stop = message.stop
     if len(stop) > STOP_STRINGS_MAX:
         raise InvalidRequest(
             f"stop has {len(stop)} strings; at most {STOP_STRINGS_MAX} are allowed"
         )
     if any(not 0 < len(string.encode()) <= STOP_BYTES_MAX for string in stop):
         raise InvalidRequest(f"each stop string must have 1 to {STOP_BYTES_MAX} bytes")
+    if message.HasField("logprobs") and message.logprobs > LOGPROBS_MAX:
+        raise InvalidRequest(f"logprobs is {message.logprobs}; at most {LOGPROBS_MAX} are allowed")
+    _check_messages(message.messages)
+    _check_tools(message.tools)
+    _sampling(message.sampling)
+
+
+def read_generation(message: inference.GenerateRequest) -> Generation:
+    """Check and return the work that an engine of a node does for ``message``.
+
+    Raises:
+        InvalidRequest, Unsupported: as ``read_request``, and for what no engine here can do.
+    """
+    check_generation(message)
     return Generation(
-        messages=_messages(message.messages),
+        messages=tuple(_message(each, index) for index, each in enumerate(message.messages)),
         sampling=_sampling(message.sampling),
         max_tokens=message.max_tokens or 2**31 - 1,
-        stop=stop,
+        stop=tuple(message.stop),
     )
 
 
-def _messages(messages: Sequence[inference.Message]) -> tuple[Message, ...]:
+def _check_messages(messages: Sequence[inference.Message]) -> None:
     if not messages:
         raise InvalidRequest("messages is empty", hint="send at least one message")
     if len(messages) > MESSAGES_MAX:
@@ -108,10 +127,24 @@ def _messages(messages: Sequence[inference.Message]) -> tuple[Message, ...]:
     parts = sum(len(message.parts) for message in messages)
     if parts > PARTS_MAX:
         raise InvalidRequest(f"messages have {parts} parts; at most {PARTS_MAX} are allowed")
-    read = tuple(_message(message, index) for index, message in enumerate(messages))
-    if not any(message.text.strip() for message in read if message.role is not Role.SYSTEM):
+    for index, message in enumerate(messages):
+        enums.read(enums.ROLE, message.role, f"messages[{index}].role")
+    if not any(_says_something(each) for each in messages if each.role != inference.ROLE_SYSTEM):
         raise InvalidRequest("the prompt is empty", hint="say what you want in a message")
-    return read
+
+
+def _says_something(message: inference.Message) -> bool:
+    return bool(message.tool_calls) or any(
+        part.text.strip() or part.HasField("image") for part in message.parts
+    )
+
+
+def _check_tools(tools: Sequence[inference.Tool]) -> None:
+    if len(tools) > TOOLS_MAX:
+        raise InvalidRequest(f"{len(tools)} tools; at most {TOOLS_MAX} are allowed")
+    for tool in tools:
+        if not TOOL_NAME.fullmatch(tool.name):
+            raise InvalidRequest("a tool's name must be 1 to 64 characters of [A-Za-z0-9_-]")
 
 
 def _message(message: inference.Message, index: int) -> Message:
@@ -124,6 +157,14 @@ def _message(message: inference.Message, index: int) -> Message:
         raise Unsupported(f"{field} holds a tool call, and no engine here calls tools yet")
     # Thoughts of earlier turns are not repeated to a model: its template drops them as well.
     return Message(role, "".join(part.text for part in message.parts))
+
+
+def _prompt_bytes(message: inference.GenerateRequest) -> int:
+    """All text that the model reads: of the messages, and of the tools that it may call."""
+    spoken = sum(len(part.text.encode()) for each in message.messages for part in each.parts)
+    tools = sum(len(tool.description) + len(tool.parameters_json) for tool in message.tools)
+    calls = sum(len(c.arguments_json) for each in message.messages for c in each.tool_calls)
+    return spoken + tools + calls
 
 
 def _sampling(message: inference.Sampling) -> Sampling:
@@ -141,12 +182,6 @@ def _sampling(message: inference.Sampling) -> Sampling:
     return Sampling(seed=message.seed, **given)
 
 
-def _tier(value: inference.Tier) -> Tier:
-    if value == inference.TIER_UNSPECIFIED:
-        return Tier.MESH  # the furthest that any mesh allows until a cloud is configured
-    return enums.read(enums.TIER, value, "tier")
-
-
 def _policy(value: str) -> Policy:
     try:
         return Policy(value or Policy.BALANCED)
@@ -156,8 +191,11 @@ def _policy(value: str) -> Policy:
 
 
 def _needs(message: inference.GenerateRequest) -> frozenset[Capability]:
+    told = [each for each in message.messages if each.tool_calls or each.tool_call_id]
+    images = any(part.HasField("image") for each in message.messages for part in each.parts)
     asked = {
-        Capability.TOOLS: bool(message.tools),
+        Capability.TOOLS: bool(message.tools or told),
+        Capability.VISION: images,
         Capability.LOGPROBS: message.HasField("logprobs"),
         Capability.GRAMMAR: message.response_format.WhichOneof("format") not in (None, "text"),
         Capability.RESUME: message.HasField("resume"),

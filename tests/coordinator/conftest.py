@@ -24,7 +24,7 @@ NewNode = Callable[..., ScriptedNode]
 @pytest.fixture
 def settings() -> Settings:
     return Settings(
-        ports=PortSettings(mesh=0, join=0, local=0),
+        ports=PortSettings(mesh=0, join=0, local=0, http=0),
         discovery=DiscoverySettings(multicast=False),
         fleet=FleetSettings(beat_every_s=0.1, suspect_after_s=0.4, lost_after_s=1.0),
     )

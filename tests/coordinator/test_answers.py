@@ -300,13 +300,17 @@ async def test_a_client_that_stops_reading_frees_the_machine(
     async with new_node(QWEN) as node:
         client = MeshClient(channel)
         async with client.generate("hi") as answer:
+            pieces = aiter(answer)
+            reading = asyncio.ensure_future(anext(pieces))
             start = await node.told_to_start()
             delivery = await node.deliver().open(start.attempt_id)
             await delivery.start()
+            await delivery.tokens(0, "x")
+            assert await reading == "x"
             with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                for offset in range(200):  # 10 MB, of which gRPC buffers some
+                for offset in range(1, 400):  # 20 MB, of which gRPC buffers some
                     await delivery.tokens(offset, "x" * 50_000)
             await delivery.ended()  # OK, or a reset where we were writing
             assert coordinator.loop.fleet.requests.running == 0
             with pytest.raises(MeshError, match=r"far ahead"):
-                _ = [text async for text in answer]
+                _ = [text async for text in pieces]

@@ -3,14 +3,22 @@
 from collections.abc import AsyncIterator
 
 from coordinator.clients import TRANSCRIPT_BYTES_MAX, TRANSCRIPT_MAX, ClientStream
-from mesh.core.types import RequestKey
+from mesh.core.types import Policy, Request, RequestKey, Tier
 from mesh.v1 import inference_pb2 as inference
 
 
 def _stream(overflows: list[str] | None = None) -> ClientStream:
     told = [] if overflows is None else overflows
-    key = RequestKey("p", "r")
-    return ClientStream(key, inference.GenerateRequest(), lambda: told.append("overflow"))
+    asked = Request(
+        key=RequestKey("p", "r"),
+        model="auto",
+        tier=Tier.MESH,
+        policy=Policy.BALANCED,
+        prompt_bytes=1,
+        max_tokens=1,
+        deadline_s=1.0,
+    )
+    return ClientStream(asked, inference.GenerateRequest(), lambda: told.append("overflow"))
 
 
 def _delta(text: str) -> inference.GenerateEvent:

@@ -66,7 +66,7 @@ async def test_both_clients_get_an_answer(
         await attached(up)
         assert IdentityStore(machine.home).roles()
         sdk = await _run(machine, tmp_path / "sdk_client.py", PROMPT, modules=ROOT)
-        local = re.search(r"this machine's programs on (\d+)", up.text)
+        local = re.search(r"gRPC on (\d+)", up.text)
         assert local
         address = f"127.0.0.1:{local[1]}"
         plain = await _run(machine, tmp_path / "grpc_client.py", address, PROMPT, modules=stubs)

@@ -19,7 +19,7 @@ from mesh.home import Home
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 60.0  # far longer than anything takes on a busy machine; a test that hangs fails
 
-FREE_PORTS = {f"DESKMESH_PORTS__{port}": "0" for port in ("MESH", "JOIN", "LOCAL")}
+FREE_PORTS = {f"DESKMESH_PORTS__{port}": "0" for port in ("MESH", "JOIN", "LOCAL", "HTTP")}
 
 
 @dataclass(slots=True)

@@ -13,7 +13,16 @@ from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
 from mesh.core.retry import RATIO, RESERVE
 from mesh.core.routing import place_now
-from mesh.core.types import AUTO, AttemptId, FailureCode, NodeId, NodeState, RequestKey
+from mesh.core.types import (
+    AUTO,
+    AttemptId,
+    FailureCode,
+    NodeId,
+    NodeState,
+    Request,
+    RequestKey,
+    Tier,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Tokens:
 class Asked:
     """One open request, as its client sees it."""
 
+    request: Request
     attempt_id: AttemptId | None = None
     tokens: int = 0
     seen_from: AttemptId | None = None
@@ -41,7 +51,7 @@ class Books:
     fleet: Fleet
     limits: FleetLimits
     open: dict[RequestKey, Asked] = field(default_factory=dict)
-    running: dict[AttemptId, act.StartAttempt] = field(default_factory=dict)
+    running: dict[AttemptId, act.StartAttempt | act.StartCloudAttempt] = field(default_factory=dict)
     ended: int = 0
     arrived: int = 0
     starts: int = 0
@@ -58,7 +68,7 @@ class Books:
                 return
             case events.RequestArrived(request=request):
                 self.arrived += 1
-                self.open[request.key] = Asked()
+                self.open[request.key] = Asked(request)
             case events.AttemptRefused(attempt_id=attempt_id):
                 self.refusals += 1
                 self.over.add(attempt_id)
@@ -91,7 +101,8 @@ class Books:
 
     def _take(self, action: Action) -> None:
         match action:
-            case act.StartAttempt(attempt_id=attempt_id, key=key):
+            case act.StartAttempt(key=key) | act.StartCloudAttempt(key=key):
+                attempt_id = action.attempt_id
                 self.starts += 1
                 assert attempt_id == self.starts, "attempt ids count up"
                 asked = self.open[key]
@@ -103,6 +114,9 @@ class Books:
                 assert action.remaining_s > 0
                 asked.attempt_id = attempt_id
                 self.running[attempt_id] = action
+                if isinstance(action, act.StartCloudAttempt):
+                    assert asked.request.tier is Tier.CLOUD, "nothing else leaves the mesh"
+                    assert asked.request.model in (AUTO, action.model.name), "never a substitute"
             case act.SendStarted(key=key, attempt_id=attempt_id):
                 assert self.open[key].attempt_id == attempt_id
             case act.SendDelta(key=key, payload=Tokens() as tokens):
@@ -116,7 +130,12 @@ class Books:
                 assert attempt_id not in self.deliveries, "one answer stream an attempt"
                 self.deliveries.add(attempt_id)
             case act.CancelAttempt(attempt_id=attempt_id):
-                assert self.running[attempt_id].connection_id == action.connection_id
+                start = self.running[attempt_id]
+                assert isinstance(start, act.StartAttempt)
+                assert start.connection_id == action.connection_id
+                self.over.add(attempt_id)
+            case act.StopCloudAttempt(attempt_id=attempt_id):
+                assert isinstance(self.running[attempt_id], act.StartCloudAttempt)
                 self.over.add(attempt_id)
             case act.EndDelivery(attempt_id=attempt_id):
                 self.over.add(attempt_id)
@@ -192,7 +211,9 @@ class Books:
                 assert (node.node_id in holders.free) == replica.can_begin
                 assert (node.node_id in holders.able) == replica.able
         assert on_nodes == {
-            attempt_id: attempt.node_id for attempt_id, (_, attempt) in dispatch.running.items()
+            attempt_id: attempt.node_id
+            for attempt_id, (_, attempt) in dispatch.running.items()
+            if not attempt.in_cloud
         }
         for progress, attempt in dispatch.running.values():
             assert progress.attempt is attempt

@@ -12,6 +12,7 @@ from mesh.core.limits import FleetLimits
 from mesh.core.types import (
     AttemptId,
     Capability,
+    CloudModel,
     Epoch,
     Failure,
     FailureCode,
@@ -38,6 +39,8 @@ MODELS = [
     a_model("qwen", "chat", parameters=10**9),
     a_model("tiny", test=True),
 ]
+BIG = CloudModel("big", "upstream.example", frozenset({Capability.TOOLS}))
+NAMES = ["llama", "qwen", "chat", "tiny", "big"]
 ABSURD = [math.nan, math.inf, -math.inf, -1.0, 0.0, 1e300, 5e-324]
 STEPS_S = [0.0] * 20 + [0.01, 0.01, 0.1, 0.1, 0.1, 0.3, 0.5, 1.0, 3.0]
 
@@ -46,10 +49,14 @@ STEPS_S = [0.0] * 20 + [0.01, 0.01, 0.1, 0.1, 0.1, 0.3, 0.5, 1.0, 3.0]
 class Stage:
     """How far an attempt has come, as its node sees it."""
 
-    start: act.StartAttempt
+    start: act.StartAttempt | act.StartCloudAttempt
     opened: bool = False
     started: bool = False
     tokens: int = 0
+
+    @property
+    def epoch(self) -> Epoch:
+        return self.start.epoch if isinstance(self.start, act.StartAttempt) else Epoch(0)
 
 
 @dataclass
@@ -81,6 +88,7 @@ class History:
             self._request_is_cancelled: 4,
             self._node_errs: 4,
             self._node_goes: 2,
+            self._cloud_changes: 1,
         }
         # Each history has more of this and less of that, so that together they come to states
         # which an even mixture never would ("Swarm testing", Groce et al., ISSTA 2012).
@@ -89,6 +97,7 @@ class History:
 
     def run(self, steps: int) -> None:
         """Raises AssertionError with the seed and the last events."""
+        self.step(self._cloud_changes())
         for _ in range(3):
             self.step(self._node_attaches())
         for _ in range(steps):
@@ -112,6 +121,8 @@ class History:
             self.seen.add(type(action).__name__)
             if isinstance(action, act.StartAttempt):
                 self.stages[action.attempt_id] = Stage(action)
+            elif isinstance(action, act.StartCloudAttempt):
+                self.stages[action.attempt_id] = Stage(action, opened=True)
             elif isinstance(action, act.FailRequest):
                 self.seen.add(action.failure.code)
 
@@ -138,8 +149,8 @@ class History:
         return events.RequestArrived(
             Request(
                 key=fresh if rng.random() < 0.95 else rng.choice(known),
-                model=rng.choice(["llama", "llama", "qwen", "chat", "tiny", "auto", "nothing"]),
-                tier=rng.choice([Tier.MESH] * 4 + [Tier.CLOUD, Tier.DEVICE]),
+                model=rng.choice([*NAMES, "llama", "auto", "nothing"]),
+                tier=rng.choice([Tier.MESH] * 3 + [Tier.CLOUD] * 2 + [Tier.DEVICE]),
                 policy=rng.choice(list(Policy)),
                 prompt_bytes=rng.choice([0, 100, 100, 4000, 10**6]),
                 max_tokens=rng.choice([0, 10, 10**9]),
@@ -197,6 +208,9 @@ class History:
         ]
         return rng.choice(possible)
 
+    def _cloud_changes(self) -> events.Event:
+        return events.CloudOffered(self.rng.choice([BIG, BIG, None]))
+
     def _attempt_goes_on(self) -> events.Event:
         """The next thing an honest node would say of one of its attempts."""
         stage = self._stage()
@@ -206,7 +220,7 @@ class History:
         if not stage.opened:
             stage.opened = True
             self.made += 1
-            return events.DeliveryOpened(attempt_id, stage.start.epoch, self.made)
+            return events.DeliveryOpened(attempt_id, stage.epoch, self.made)
         if not stage.started:
             stage.started = True
             return events.AttemptStarted(attempt_id, 10, "", None)
@@ -224,7 +238,7 @@ class History:
 
     def _attempt_is_refused(self) -> events.Event:
         stage = self._stage()
-        epoch = stage.start.epoch if stage else Epoch(1)
+        epoch = stage.epoch if stage else Epoch(1)
         refusal = self.rng.choice(list(Refusal))
         return events.AttemptRefused(self._attempt_id(stage), epoch, refusal)
 

@@ -12,7 +12,7 @@ from mesh.core.actions import (
     SendStarted,
     StartAttempt,
 )
-from mesh.core.types import AttemptId, Epoch, FailureCode, Refusal
+from mesh.core.types import AttemptId, Epoch, FailureCode, Refusal, Tier
 from tests.mesh.core.script import LLAMA, Script, key, kinds, only
 
 
@@ -96,8 +96,11 @@ def test_an_accepted_prompt_is_told_to_the_client(script: Script) -> None:
     script.attach("desk", LLAMA)
     start = only(script.ask("r1"), StartAttempt)
     script.open(start)
-    told = SendStarted(key("r1"), start.attempt_id, LLAMA.model_id, "started")
-    assert script.happens(accepted(start)) == [told]
+    told = only(script.happens(accepted(start)), SendStarted)
+    assert (told.key, told.attempt_id, told.payload) == (key("r1"), start.attempt_id, "started")
+    assert (told.candidate.node_name, told.candidate.model_id) == ("desk", LLAMA.model_id)
+    assert told.tier is Tier.MESH
+    assert "only machine" in told.why
 
 
 def test_tokens_are_passed_on_as_they_came(script: Script) -> None:

@@ -1,0 +1,136 @@
+"""The coordinator's own front desk: whoever asks, by whichever door, asks here.
+
+It checks what is asked, enters it into the fleet, and hands out what follows as a stream of events.
+The gRPC services and the HTTP door are two ways to this desk.
+"""
+
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+
+from coordinator.access import Caller
+from coordinator.clients import ClientStream
+from coordinator.effects import Relay
+from coordinator.loop import FleetLoop
+from mesh.core.cloud import names_cloud
+from mesh.core.events import RequestArrived, RequestCancelled
+from mesh.core.types import Request, Tier
+from mesh.errors import Overloaded, RequestExists
+from mesh.v1 import inference_pb2 as inference
+from mesh.wire.answers import error_of
+from mesh.wire.models import write_cloud_model, write_models
+from mesh.wire.requests import read_request
+
+OPEN_MAX = 8192  # open requests: twice what waits and runs on a full mesh of 4,096 slots
+OPEN_BYTES_MAX = 256 * 1024 * 1024  # their prompts: eight of the largest, or 60,000 usual ones
+HOPS_MAX = 4  # a region of regions of sites is three
+
+
+class Desk:
+    """Takes requests in, one stream of events out for each."""
+
+    def __init__(
+        self, loop: FleetLoop, relay: Relay, mesh_id: str, *, default_tier: Tier = Tier.MESH
+    ) -> None:
+        """``default_tier`` is how far a prompt may travel whose request does not say."""
+        self._loop = loop
+        self._relay = relay
+        self._mesh_id = mesh_id
+        self._default_tier = default_tier
+
+    async def answer(
+        self,
+        request: inference.GenerateRequest,
+        caller: Caller,
+        *,
+        remaining_s: float | None = None,
+    ) -> AsyncGenerator[inference.GenerateEvent, None]:
+        """See ``mesh.asking.Asking``. Closing the generator cancels the request.
+
+        Args:
+            remaining_s: what the caller's transport allows, if it sets a limit.
+        """
+        features = self._read(request, caller, remaining_s)
+        self._enter(request)
+        cancelled = RequestCancelled(features.key, "the client reads too slowly")
+        client = ClientStream(features, request, lambda: self._loop.post(cancelled))
+        size_bytes = request.ByteSize()
+        self._relay.clients[features.key] = client
+        self._relay.open_bytes += size_bytes
+        self._relay.arrived(features)
+        self._loop.post(RequestArrived(features))
+        try:
+            while (event := await client.next()) is not None:
+                yield event
+        finally:
+            if not client.ended:
+                self._loop.post(RequestCancelled(features.key, "the client left"))
+            del self._relay.clients[features.key]
+            self._relay.open_bytes -= size_bytes
+        if client.too_slow:
+            slow = "the answer is far ahead of what this client has read"
+            raise Overloaded(slow, hint="read the stream as it comes")
+        if client.failure is not None:
+            raise error_of(client.failure)
+
+    def models(self) -> list[inference.ModelView]:
+        """Every model that a connected node holds, and the cloud's, if it may be asked."""
+        fleet = self._loop.fleet
+        nodes = fleet.directory.nodes.values()
+        views = write_models(node for node in nodes if node.connected)
+        if fleet.requests.cloud is not None:
+            views.append(write_cloud_model(fleet.requests.cloud))
+        return views
+
+    def _read(
+        self, message: inference.GenerateRequest, caller: Caller, remaining_s: float | None
+    ) -> Request:
+        features = read_request(
+            message,
+            principal=caller.principal,
+            now_s=self._loop.now_s,
+            remaining_s=remaining_s,
+            from_coordinator_host=caller.on_this_host,
+            tier=self._tier_of(message),
+        )
+        if features.key in self._relay.clients:
+            raise RequestExists(
+                f"request id {message.request_id} is in use", hint="make a new id for each request"
+            )
+        if len(self._relay.clients) >= OPEN_MAX:
+            raise Overloaded(f"{OPEN_MAX} requests are open", hint="try again in a moment")
+        if self._relay.open_bytes + message.ByteSize() > OPEN_BYTES_MAX:
+            raise Overloaded(
+                f"open requests hold {OPEN_BYTES_MAX // 2**20} MiB of prompts",
+                hint="try again in a moment",
+            )
+        return features
+
+    def _tier_of(self, message: inference.GenerateRequest) -> Tier:
+        """How far a prompt may travel whose request does not say. To name the cloud is to say."""
+        if names_cloud(message.model, self._loop.fleet.requests.cloud):
+            return Tier.CLOUD
+        return self._default_tier
+
+    def _enter(self, message: inference.GenerateRequest) -> None:
+        """Fill in what is decided where a request enters the mesh."""
+        if not message.sampling.HasField("seed"):
+            message.sampling.seed = secrets.randbits(63)
+        message.route.origin_mesh = message.route.origin_mesh or self._mesh_id
+        message.route.hops_left = HOPS_MAX  # a client's word on it counts for nothing
+
+
+@dataclass(frozen=True, slots=True)
+class DeskAsking:
+    """``Asking`` for one caller in this very process."""
+
+    desk: Desk
+    caller: Caller
+
+    def answer(
+        self, request: inference.GenerateRequest
+    ) -> AsyncGenerator[inference.GenerateEvent, None]:
+        return self.desk.answer(request, self.caller)
+
+    async def models(self) -> Sequence[inference.ModelView]:
+        return self.desk.models()

@@ -1,0 +1,37 @@
+"""What every door of the mesh stands on: ask, and be answered as a stream of events.
+
+The SDK's client implements it over gRPC, the coordinator in its own process, an agent by the
+coordinator that it reaches and, where none answers, by the machine's own models. The HTTP door and
+the loopback gRPC service know nothing else.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from mesh.v1 import inference_pb2 as inference
+
+
+class Asking(Protocol):
+    """Somebody who may ask the mesh."""
+
+    def answer(
+        self, request: inference.GenerateRequest
+    ) -> AsyncGenerator[inference.GenerateEvent, None]:
+        """Answer ``request``: ``started``, deltas, ``finished``.
+
+        ``started`` may come again before the first delta, when another machine takes over. Closing
+        the generator cancels the request, whose slot is free soon after.
+
+        Raises:
+            MeshError: why there is no answer, or no more of it; a ``failed`` event with the receipt
+                comes before it, unless the request never began.
+        """
+        ...
+
+    async def models(self) -> Sequence[inference.ModelView]:
+        """Return the models that may be asked for now, test models last.
+
+        Raises:
+            MeshError: nobody answers.
+        """
+        ...
