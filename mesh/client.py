@@ -25,12 +25,15 @@ from typing import Any, Self
 
 import grpc
 
+from mesh.core.generation import TokenLogprob
 from mesh.core.types import AUTO
 from mesh.dial import plain_channel
 from mesh.errors import InvalidRequest, MeshError
 from mesh.rpc import ERROR_BY_CODE, from_rpc
+from mesh.shown_tokens import ShownTokens
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import inference_pb2_grpc as inference_grpc
+from mesh.wire.logprobs import read_logprobs
 
 TIMEOUT_S = 600.0  # a long answer from a slow desk
 LATE_S = 5.0  # a coordinator that keeps the time itself tells more than a transport that breaks off
@@ -97,6 +100,7 @@ class MeshClient:
         top_k: int | None = None,
         seed: int | None = None,
         stop: Sequence[str] = (),
+        logprobs: int | None = None,
         tier: str = "",
         policy: str = "",
         session: str = "",
@@ -110,6 +114,8 @@ class MeshClient:
             prompt: a string, or messages as ``{"role": "user", "content": "..."}``.
             model: a name, an identity, or "auto".
             max_tokens: 0 leaves the end to the model.
+            logprobs: tell how likely each token was, and so many of the likeliest in its place, 0
+                to 20.
             tier: how far the prompt may travel: "device", "mesh" or "cloud"; "" is the mesh's own.
             explain: let the receipt say for every node why it could not.
 
@@ -126,6 +132,7 @@ class MeshClient:
                 ),
                 max_tokens=max_tokens,
                 stop=stop,
+                logprobs=logprobs,
                 tier=_known(_TIERS, tier, "tier"),
                 policy=policy,
                 session=session,
@@ -157,7 +164,9 @@ class MeshClient:
         """Ask, and wait for the whole answer. Takes what ``generate`` takes."""
         async with self.generate(prompt, **parameters) as stream:
             text = "".join([piece async for piece in stream])
-        return Answer(text, stream.finish_reason, stream.usage, stream.receipt)
+        return Answer(
+            text, stream.finish_reason, stream.usage, stream.receipt, tuple(stream.logprobs)
+        )
 
     async def models(self) -> Sequence[inference.ModelView]:
         """Return the models of the mesh, test models last."""
@@ -176,6 +185,7 @@ class Answer:
     finish_reason: str  # "stop" or "length"
     usage: inference.Usage
     receipt: inference.Receipt
+    logprobs: tuple[TokenLogprob, ...] = ()  # of the tokens in the text, if they were asked for
 
 
 @dataclass(slots=True)
@@ -183,6 +193,7 @@ class AnswerStream:
     """The text of an answer as it comes; leaving the ``async with`` block cancels the rest.
 
     ``receipt``, ``usage`` and ``finish_reason`` are there once the iteration has ended.
+    ``logprobs`` has come as far as the text: it tells of its tokens, and of no stop string's.
     """
 
     _events: AsyncGenerator[inference.GenerateEvent, None]
@@ -190,6 +201,8 @@ class AnswerStream:
     usage: inference.Usage = field(default_factory=inference.Usage)
     receipt: inference.Receipt = field(default_factory=inference.Receipt)
     finish_reason: str = ""
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    _shown: ShownTokens = field(default_factory=ShownTokens)
 
     async def __aenter__(self) -> Self:
         return self
@@ -211,8 +224,10 @@ class AnswerStream:
         async with aclosing(self._events) as events:
             async for event in events:
                 match event.WhichOneof("event"):
-                    case "delta" if event.delta.text:
-                        yield event.delta.text
+                    case "delta":
+                        self._take(event.delta)
+                        if event.delta.text:
+                            yield event.delta.text
                     case "started":
                         self.started = event.started
                     case "finished":
@@ -221,6 +236,9 @@ class AnswerStream:
                         self.receipt = event.failed.receipt
                     case _:
                         pass  # of a newer protocol
+
+    def _take(self, delta: inference.GenerationDelta) -> None:
+        self.logprobs += self._shown.take(delta.text, read_logprobs(delta.logprobs))
 
     def _finish(self, finished: inference.GenerationFinished) -> None:
         name = inference.FinishReason.Name(finished.reason)

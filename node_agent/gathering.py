@@ -49,4 +49,5 @@ class Gathering:
             waiting[0].token_offset,
             tuple(token for delta in waiting for token in delta.ids),
             "".join(delta.text for delta in waiting),
+            tuple(told for delta in waiting for told in delta.logprobs),
         )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from mesh.core.types import ModelId, Offer, ReplicaState, ReplicaStatus
 from mesh.errors import MeshError
+from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.protocol import Engine, EngineInfo
 from node_agent.library.view import LibraryEntry
 from node_agent.rates import Rates
@@ -118,11 +119,14 @@ class Replica:
         )
 
     def offer(self, context_tokens_max: int) -> Offer:
-        """What coordinators are told: facts where an engine was warm, else what is expected."""
+        """What coordinators are told: facts where an engine was warm, else what is expected.
+
+        Less than is expected would rule a cold model out for what it can do once it is loaded.
+        """
         if self.info is not None:
             return Offer(self.entry.model, self.info.context_tokens, self.info.capabilities)
         trained_for = self.entry.model.context_tokens
-        return Offer(self.entry.model, min(trained_for, context_tokens_max))
+        return Offer(self.entry.model, min(trained_for, context_tokens_max), CAPABILITIES)
 
     def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
         """Replace whatever timer was running."""

@@ -25,6 +25,7 @@ from mesh.errors import (
 from mesh.rpc import abort
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import fleet_pb2_grpc as fleet_grpc
+from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
 from mesh.wire.answers import (
     error_of,
@@ -253,10 +254,10 @@ class FleetService(fleet_grpc.FleetServicer):
             raise Superseded(f"attempt {attempt_id} is unknown, ended or superseded")
         return delivery
 
-    async def _send_body(self, delivery: Delivery, context: Context) -> None:
+    def _asked(self, delivery: Delivery) -> inference.GenerateRequest:
+        """What the attempt answers; nothing if its client left as it was opened."""
         client = self._relay.clients.get(delivery.key) if delivery.key else None
-        if client is not None and body_follows(client.request):
-            await context.write(fleet.DeliverDown(body=client.request))
+        return client.request if client is not None else inference.GenerateRequest()
 
     async def _pump(self, context: Context, delivery: Delivery) -> None:
         """Always drain the node; a slow client costs its own transcript only.
@@ -264,12 +265,14 @@ class FleetService(fleet_grpc.FleetServicer):
         Raises:
             InvalidRequest: the node breaks the protocol.
         """
-        await self._send_body(delivery, context)
+        request = self._asked(delivery)
+        if body_follows(request):
+            await context.write(fleet.DeliverDown(body=request))
         attempt_id = delivery.attempt_id
         while not delivery.finished and isinstance(up := await context.read(), fleet.DeliverUp):
             match up.WhichOneof("message"):
                 case "delta":
-                    delta = read_delta(up.delta)
+                    delta = read_delta(up.delta, request)
                     self._loop.post(
                         events.AttemptProgressed(
                             attempt_id, delta.token_offset, len(delta.ids), delta

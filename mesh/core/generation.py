@@ -5,6 +5,10 @@ from enum import StrEnum
 
 from mesh.core.types import FinishReason, Usage
 
+LOGPROBS_MAX = 20  # alternatives a token, as OpenAI allows
+LOGPROB_MIN = -9999.0  # nats; stands for what is impossible, as no infinity is JSON
+TOKEN_BYTES_MAX = 1024  # the longest tokens we know, runs of spaces, have some 250
+
 
 class Role(StrEnum):
     """Who speaks in a message."""
@@ -45,6 +49,7 @@ class Generation:
     sampling: Sampling
     max_tokens: int  # > 0; the context may end the answer earlier
     stop: tuple[str, ...] = ()
+    logprobs: int | None = None  # alternatives told for each token; None: no log-probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,36 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token that the model might have said, and how likely it was."""
+
+    id: int
+    logprob: float  # natural logarithm, <= 0 nats
+    text: bytes  # what it adds to an answer: maybe half a character; nothing for control tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """How likely the model itself held a token of its answer to be.
+
+    By the softmax of the model's own logits, before penalties, temperature and filters, as OpenAI
+    gives them. So the token drawn may be less likely than its alternatives, or not among them.
+    """
+
+    id: int
+    logprob: float  # natural logarithm, <= 0 nats
+    text: bytes  # as an alternative's
+    alternatives: tuple[Alternative, ...]  # the likeliest tokens, this one included; highest first
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """Some tokens of the answer."""
 
     token_offset: int  # of the first id, counted from the answer's start
     ids: tuple[int, ...]
     text: str  # may be empty: half of a character, or of a stop string, is held back
+    logprobs: tuple[TokenLogprob, ...] = ()  # one for each id, if they were asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from mesh.rpc import ERROR_BY_CODE
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
+from mesh.wire.logprobs import check_logprobs, read_logprobs, write_logprobs
 from mesh.wire.text import printable
 
 # The longest tokens of common vocabularies have 128 characters, and 16 are sent together at most.
@@ -40,7 +41,10 @@ def write_origin(started: inference.GenerationStarted, action: SendStarted) -> N
 
 def write_delta(event: Delta) -> inference.GenerationDelta:
     return inference.GenerationDelta(
-        token_offset=event.token_offset, ids=event.ids, text=event.text
+        token_offset=event.token_offset,
+        ids=event.ids,
+        text=event.text,
+        logprobs=write_logprobs(event.logprobs),
     )
 
 
@@ -70,7 +74,8 @@ def read_event(message: inference.GenerateEvent) -> GenerationEvent | None:
             )
         case "delta":
             delta = message.delta
-            return Delta(delta.token_offset, tuple(delta.ids), delta.text)
+            logprobs = read_logprobs(delta.logprobs)
+            return Delta(delta.token_offset, tuple(delta.ids), delta.text, logprobs)
         case "finished":
             return read_finished(message.finished)
         case _:
@@ -84,15 +89,18 @@ def read_started(message: inference.GenerationStarted) -> inference.GenerationSt
     return message
 
 
-def read_delta(message: inference.GenerationDelta) -> inference.GenerationDelta:
-    """Check some tokens of a node, and return them.
+def read_delta(
+    message: inference.GenerationDelta, request: inference.GenerateRequest
+) -> inference.GenerationDelta:
+    """Check some tokens that a node answers ``request`` with, and return them.
 
     Raises:
-        InvalidRequest: more text than any tokens make.
+        InvalidRequest: more text than any tokens make, or log-probabilities as ``check_logprobs``.
     """
     text_bytes = len(message.text) + len(message.reasoning)
     if text_bytes > DELTA_CHARACTERS_MAX:
         raise InvalidRequest(f"a node sent {text_bytes} characters as one batch of tokens")
+    check_logprobs(message, request)
     return message
 
 

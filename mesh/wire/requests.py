@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from mesh.core.generation import Generation, Message, Sampling
+from mesh.core.generation import LOGPROBS_MAX, Generation, Message, Sampling
 from mesh.core.types import AUTO, Capability, Policy, Request, RequestKey, Tier
 from mesh.errors import InvalidRequest, Unsupported
 from mesh.v1 import inference_pb2 as inference
@@ -17,7 +17,6 @@ PARTS_MAX = (
 SESSION_CHARACTERS_MAX = 128
 TOOLS_MAX = 128  # as OpenAI allows
 TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-LOGPROBS_MAX = 20  # alternatives a token, as OpenAI allows
 STOP_STRINGS_MAX = 16  # each is matched against every token
 STOP_BYTES_MAX = 256
 NAME_CHARACTERS_MAX = 256  # of a model; Hugging Face's longest are about 100
@@ -116,6 +115,7 @@ def read_generation(message: inference.GenerateRequest) -> Generation:
         sampling=_sampling(message.sampling),
         max_tokens=message.max_tokens or 2**31 - 1,
         stop=tuple(message.stop),
+        logprobs=message.logprobs if message.HasField("logprobs") else None,
     )
 
 

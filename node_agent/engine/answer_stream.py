@@ -2,19 +2,26 @@
 
 The reader of the pipe never waits for the one who asked: one slow reader must not hold up the other
 answers in the same pipe. So what is not yet read waits here. From EVENTS_MAX on, deltas are joined
-to the last one waiting, so a reader who never comes costs the text of one answer and no more.
+to the last one waiting, so a reader who never comes costs one answer, its text and what was asked
+for of its tokens, and no more.
 """
 
 import asyncio
 from collections import deque
 
-from mesh.core.generation import Delta, Finished, Generation, GenerationEvent, Started
+from mesh.core.generation import (
+    TOKEN_BYTES_MAX,
+    Delta,
+    Finished,
+    Generation,
+    GenerationEvent,
+    Started,
+)
 from mesh.errors import MeshError
 from node_agent.engine.frames import FrameError
 
 EVENTS_MAX = 64  # a second or two of tokens: who is further behind gains nothing from single ones
 JOINED_TOKENS_MAX = 256  # each joining copies what is there, so a joined delta stays short
-_CHARACTERS_PER_TOKEN_MAX = 1024  # the longest tokens we know, runs of spaces, have some 250
 
 
 class AnswerStream:
@@ -27,6 +34,7 @@ class AnswerStream:
         self._failure: MeshError | None = None
         self._context_tokens = context_tokens
         self._max_tokens = work.max_tokens
+        self._logprobs = work.logprobs
         self._started: Started | None = None
         self._tokens = 0
         self._characters = 0
@@ -74,8 +82,13 @@ class AnswerStream:
     def _keep(self, event: GenerationEvent) -> None:
         last = self._waiting[-1] if len(self._waiting) >= EVENTS_MAX else None
         match last, event:
-            case Delta(offset, ids, text), Delta() if len(ids) < JOINED_TOKENS_MAX:
-                self._waiting[-1] = Delta(offset, ids + event.ids, text + event.text)
+            case Delta(), Delta() if len(last.ids) < JOINED_TOKENS_MAX:
+                self._waiting[-1] = Delta(
+                    last.token_offset,
+                    last.ids + event.ids,
+                    last.text + event.text,
+                    last.logprobs + event.logprobs,
+                )
             case _:
                 self._waiting.append(event)
 
@@ -103,8 +116,17 @@ class AnswerStream:
         room = self._context_tokens - len(self._started.prompt_ids)
         if self._tokens > min(self._max_tokens, room):
             raise FrameError("an answer is longer than was asked for")
-        if self._characters > _CHARACTERS_PER_TOKEN_MAX * self._tokens:
+        if self._characters > TOKEN_BYTES_MAX * self._tokens:
             raise FrameError("an answer has more text than its tokens could hold")
+        self._check_logprobs(event)
+
+    def _check_logprobs(self, event: Delta) -> None:
+        wanted = () if self._logprobs is None else event.ids
+        if tuple(told.id for told in event.logprobs) != wanted:
+            raise FrameError("log-probabilities are not those of the tokens, or were not asked for")
+        for told in event.logprobs:
+            if len(told.alternatives) > (self._logprobs or 0):
+                raise FrameError("more alternatives came than were asked for")
 
     def _check_finished(self, event: Finished) -> None:
         if self._started is None or self.ended.is_set():

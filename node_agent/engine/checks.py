@@ -2,7 +2,7 @@
 
 import math
 
-from mesh.core.generation import Generation, Sampling
+from mesh.core.generation import LOGPROBS_MAX, Generation, Sampling
 from mesh.errors import InvalidRequest
 
 # Each token is compared with each stop string, so their number and length cost time.
@@ -23,6 +23,8 @@ def refuse_invalid(work: Generation) -> None:
         raise InvalidRequest("there is no message", hint="send at least one")
     if work.max_tokens < 1:
         raise InvalidRequest(f"max_tokens is {work.max_tokens}", hint="ask for at least 1")
+    if work.logprobs is not None:
+        _check("logprobs", work.logprobs, 0, LOGPROBS_MAX)
     _check_stop(work.stop)
     _check_sampling(work.sampling)
     for text in (*work.stop, *(message.text for message in work.messages)):

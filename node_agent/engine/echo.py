@@ -8,9 +8,18 @@ import asyncio
 from collections.abc import AsyncGenerator
 from zlib import crc32
 
-from mesh.core.generation import Delta, Finished, Generation, GenerationEvent, Started
+from mesh.core.generation import (
+    Alternative,
+    Delta,
+    Finished,
+    Generation,
+    GenerationEvent,
+    Started,
+    TokenLogprob,
+)
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import ContextOverflow, NodeLost, Overloaded
+from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.checks import refuse_invalid
 from node_agent.engine.protocol import EngineInfo
 
@@ -19,6 +28,8 @@ _WORD_IDS = 2**31  # ids are 31 bits, as llama.cpp's
 
 class EchoEngine:
     """Answers with the words of the last message; a word and its space are one token.
+
+    It is certain of each: log-probabilities are 0, and there is no alternative to the word.
 
     Args:
         slots: answers at a time; one more is refused as Overloaded.
@@ -35,7 +46,7 @@ class EchoEngine:
         first_token_s: float = 0.0,
         tokens_per_s: float = 0.0,
     ) -> None:
-        self._info = EngineInfo(context_tokens, slots, frozenset(), "echo", 0.0)
+        self._info = EngineInfo(context_tokens, slots, CAPABILITIES, "echo", 0.0)
         self._first_token_s = first_token_s
         self._token_s = 1 / tokens_per_s if tokens_per_s else 0.0
         self._busy = 0
@@ -85,7 +96,7 @@ class EchoEngine:
         yield Started(tuple(map(_word_id, prompt)), 0, self._info.context_tokens, "echo")
         for offset, word in enumerate(words[:limit]):
             await self._until(began_s + self._first_token_s + offset * self._token_s)
-            yield Delta(offset, (_word_id(word),), f"{word} ")
+            yield _said(offset, word, work.logprobs)
         told = min(limit, len(words))
         reason = FinishReason.LENGTH if limit < len(words) else FinishReason.STOP
         decode_s = max(0.0, loop.time() - began_s - self._first_token_s)
@@ -98,6 +109,14 @@ class EchoEngine:
             await asyncio.sleep(delay_s)
         if self._closed.is_set():
             raise NodeLost("the echo engine was closed")
+
+
+def _said(offset: int, word: str, logprobs: int | None) -> Delta:
+    text, token = f"{word} ", _word_id(word)
+    if logprobs is None:
+        return Delta(offset, (token,), text)
+    alternatives = (Alternative(token, 0.0, text.encode()),)[:logprobs]
+    return Delta(offset, (token,), text, (TokenLogprob(token, 0.0, text.encode(), alternatives),))
 
 
 def _word_id(word: str) -> int:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Self
 
+from mesh.core.generation import LOGPROB_MIN, TOKEN_BYTES_MAX
 from node_agent.engine.frames import FrameError
 
 _COUNT_MAX = 2**31 - 1  # llama.cpp counts tokens, ids and positions in 32 bits
@@ -39,6 +40,12 @@ class Fields:
         """Return an integer in [0, most]."""
         return _count(name, self._body.get(name), most)
 
+    def count_if_given(self, name: str, *, most: int = _COUNT_MAX) -> int | None:
+        """Return ``count``, or None for JSON's null."""
+        if name in self._body and self._body[name] is None:
+            return None
+        return self.count(name, most=most)
+
     def number(self, name: str, *, negative: bool = False) -> float:
         """Return a finite number; >= 0 unless ``negative``."""
         value = self._body.get(name)
@@ -47,6 +54,20 @@ class Fields:
         if type(value) is not float or not math.isfinite(value) or (value < 0 and not negative):
             raise FrameError(f"field {name} is not a number in range")
         return value
+
+    def logprob(self, name: str) -> float:
+        """Return a natural logarithm of a probability, in nats."""
+        value = self.number(name, negative=True)
+        if not LOGPROB_MIN <= value <= 0:
+            raise FrameError(f"field {name} is not a log-probability")
+        return value
+
+    def token_bytes(self, name: str) -> bytes:
+        """Return bytes that came as characters of the same numbers; no more than a token has."""
+        text = self.text(name)
+        if len(text) > TOKEN_BYTES_MAX or any(character > "\xff" for character in text):
+            raise FrameError(f"field {name} is not the bytes of a token")
+        return text.encode("latin-1")
 
     def ids(self, name: str) -> tuple[int, ...]:
         """Return token ids."""

@@ -11,6 +11,7 @@ for the import (25 MB, a third of its start) to read two messages.
 from dataclasses import asdict, dataclass
 
 from mesh.core.generation import (
+    LOGPROBS_MAX,
     Delta,
     Finished,
     Generation,
@@ -24,6 +25,7 @@ from mesh.core.types import Capability, FinishReason, Usage
 from mesh.errors import ContextOverflow, InternalError, InvalidRequest, MeshError, NodeLost
 from node_agent.engine.fields import Fields
 from node_agent.engine.frames import FrameError
+from node_agent.engine.logprob_fields import decode_logprobs, encode_logprob
 
 # What an engine process may say went wrong with a request. Anything else it sends is not believed.
 _ERRORS: dict[str, type[MeshError]] = {
@@ -141,8 +143,7 @@ def decode_from_engine(body: dict[str, object]) -> FromEngine:
     fields = Fields(body)
     match fields.text("type"):
         case "delta":
-            delta = Delta(fields.count("token_offset"), fields.ids("ids"), fields.text("text"))
-            return Produced(fields.count("request"), delta)
+            return Produced(fields.count("request"), _decode_delta(fields))
         case "started":
             return Produced(fields.count("request"), _decode_started(fields))
         case "finished":
@@ -162,12 +163,23 @@ def decode_from_engine(body: dict[str, object]) -> FromEngine:
 
 def _encode_event(event: GenerationEvent) -> dict[str, object]:
     match event:
-        case Delta(token_offset, ids, text):
-            return {"type": "delta", "token_offset": token_offset, "ids": ids, "text": text}
+        case Delta(token_offset, ids, text, logprobs):
+            told = [encode_logprob(each) for each in logprobs]
+            counted = {"token_offset": token_offset, "ids": ids, "text": text}
+            return {"type": "delta", **counted, "logprobs": told}
         case Started():
             return {"type": "started", **asdict(event)}
         case Finished():
             return {"type": "finished", **asdict(event)}
+
+
+def _decode_delta(fields: Fields) -> Delta:
+    return Delta(
+        token_offset=fields.count("token_offset"),
+        ids=fields.ids("ids"),
+        text=fields.text("text"),
+        logprobs=decode_logprobs(fields.inners("logprobs")),
+    )
 
 
 def _decode_started(fields: Fields) -> Started:
@@ -213,6 +225,7 @@ def _decode_work(fields: Fields) -> Generation:
         sampling=_decode_sampling(fields.inner("sampling")),
         max_tokens=fields.count("max_tokens"),
         stop=fields.texts("stop"),
+        logprobs=fields.count_if_given("logprobs", most=LOGPROBS_MAX),
     )
 
 

@@ -1,9 +1,16 @@
 """One answer on one model, from its messages to its last token."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
-from mesh.core.generation import Delta, Finished, Generation, GenerationEvent, Started
+from mesh.core.generation import (
+    Delta,
+    Finished,
+    Generation,
+    GenerationEvent,
+    Started,
+    TokenLogprob,
+)
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import ContextOverflow, InvalidRequest
 from node_agent.engine.answer_text import AnswerText
@@ -16,7 +23,9 @@ def answer(llama: Llama, template: ChatTemplate, work: Generation) -> Iterator[G
     """Yield ``Started``, a ``Delta`` for each token, and ``Finished``.
 
     Each drawn id is in exactly one delta, but for the one that ends the turn, which is in none. A
-    last delta without ids brings text that was held back until the turn ended.
+    last delta without ids brings text that was held back until the turn ended. Log-probabilities
+    stay with their ids, so they may come before the text that they belong to, and those of a stop
+    string come though its text does not.
 
     Raises:
         InvalidRequest, ContextOverflow: the request can't be answered; nothing was yielded.
@@ -55,6 +64,7 @@ def _decode(
 ) -> Generator[Delta, None, tuple[FinishReason, int]]:
     """Yield the answer's deltas; return why it ended and how many tokens were drawn."""
     text = AnswerText(work.stop)
+    logprobs = _logprobs(llama, work)
     last = min(work.max_tokens, llama.context_tokens - len(prompt)) - 1
     with Sampler(work.sampling, llama.vocabulary_size, prompt) as sampler:
         for offset in range(last + 1):
@@ -66,9 +76,18 @@ def _decode(
             shown = text.feed(llama.piece(token))
             if offset == last:
                 shown += text.finish()
-            yield Delta(offset, (token,), shown)
+            yield Delta(offset, (token,), shown, logprobs(row, token))
             if text.stopped:
                 return FinishReason.STOP, offset + 1
             if offset < last:
                 row = llama.decode([token])
     return FinishReason.LENGTH, last + 1
+
+
+def _logprobs(llama: Llama, work: Generation) -> Callable[[int, int], tuple[TokenLogprob, ...]]:
+    """Return what tells the log-probability of a token drawn from a row, or nothing if unasked."""
+    if (alternatives := work.logprobs) is None:
+        return lambda row, token: ()
+    from node_agent.engine.logprobs import token_logprob
+
+    return lambda row, token: (token_logprob(llama, row, token, alternatives),)

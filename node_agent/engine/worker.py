@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mesh.errors import InternalError, MeshError, NodeLost
 from node_agent.engine.abort import Aborted, AbortFlag
+from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.frames import FrameDecoder, FrameError, encode_frame
 from node_agent.engine.inbox import Inbox
 from node_agent.engine.llama import DecodeError, Llama, LoadError
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
         channel.send(LoadRefused(str(failure), failure.hint))
         return 1
     template = ChatTemplate(llama.chat_template(), bos=llama.bos_text(), eos=llama.eos_text())
-    channel.send(Loaded(llama.context_tokens, 1, frozenset(), llama.numerics))
+    channel.send(Loaded(llama.context_tokens, 1, CAPABILITIES, llama.numerics))
     while True:
         _serve(llama, template, inbox.take(), channel)
 

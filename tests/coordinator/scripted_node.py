@@ -29,6 +29,9 @@ from mesh.wire.nodes import write_report
 WITHIN_S = 5.0  # far longer than anything here takes; a test that hangs fails
 
 
+CAPABILITIES = frozenset({Capability.RESUME, Capability.LOGPROBS})
+
+
 def model(name: str, *, digest: str = "a", test: bool = False) -> Model:
     identity = ModelIdentity(digest * 64, "b" * 64, "Q8_0")
     return Model(identity, (name,), "llama", 135_000_000, 145_000_000, 2048, test=test)
@@ -80,7 +83,7 @@ class ScriptedNode:
             protocol_min=1,
             protocol_max=1,
             offers=[
-                write_offer(ordinal, Offer(each, 2048, frozenset({Capability.RESUME})))
+                write_offer(ordinal, Offer(each, 2048, CAPABILITIES))
                 for ordinal, each in enumerate(self._models)
             ],
             report=report,
@@ -153,8 +156,11 @@ class ScriptedDelivery:
 
     async def tokens(self, offset: int, *texts: str) -> None:
         for index, text in enumerate(texts):
-            delta = inference.GenerationDelta(token_offset=offset + index, ids=[7], text=text)
-            await self._call.write(fleet.DeliverUp(delta=delta))
+            await self.delta(token_offset=offset + index, ids=[7], text=text)
+
+    async def delta(self, **fields: Any) -> None:
+        delta = inference.GenerationDelta(**fields)
+        await self._call.write(fleet.DeliverUp(delta=delta))
 
     async def finish(self, completion_tokens: int) -> None:
         finished = inference.GenerationFinished(

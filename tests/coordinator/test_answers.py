@@ -8,6 +8,7 @@ import pytest
 
 from coordinator.coordinator import Coordinator
 from mesh.client import Answer, MeshClient, connect
+from mesh.core.generation import Alternative, TokenLogprob
 from mesh.errors import (
     AnswerLost,
     ContextOverflow,
@@ -19,6 +20,7 @@ from mesh.errors import (
     RequestExists,
 )
 from mesh.v1 import fleet_pb2 as fleet
+from mesh.v1 import inference_pb2 as inference
 from tests.coordinator.conftest import NewNode
 from tests.coordinator.scripted_node import ScriptedNode, model
 
@@ -42,6 +44,32 @@ async def test_an_answer_reaches_the_client_with_its_receipt(
     assert (attempt.node_name, attempt.outcome) == (node.name, "answered")
     assert 0 < answer.receipt.first_token_s <= answer.receipt.total_s
     assert "only machine" in answer.receipt.why
+
+
+async def test_log_probabilities_reach_the_client_with_the_text_that_shows_them(
+    client: MeshClient, new_node: NewNode
+) -> None:
+    def told(text: bytes) -> inference.TokenLogprobs:
+        likely = inference.TokenLogprobs.Alternative(id=8, logprob=-0.1, text=b"b")
+        return inference.TokenLogprobs(id=7, logprob=-2.5, text=text, alternatives=[likely])
+
+    async with new_node(QWEN) as node, client.generate("hi", logprobs=1) as answer:
+        pieces = aiter(answer)
+        asking = asyncio.ensure_future(anext(pieces))
+        start = await node.told_to_start()
+        assert start.request.logprobs == 1
+        delivery = await node.deliver().open(start.attempt_id)
+        await delivery.start()
+        await delivery.delta(ids=[7, 7], text="a", logprobs=[told(b"a"), told(b"\xc3")])
+        assert await asking == "a"
+        assert [each.text for each in answer.logprobs] == [b"a"]
+        await delivery.delta(token_offset=2, ids=[7], text="ë", logprobs=[told(b"\xab")])
+        assert await anext(pieces) == "ë"
+        await delivery.delta(token_offset=3, ids=[7], logprobs=[told(b"STOP")])
+        await delivery.finish(4)
+        assert [piece async for piece in pieces] == []
+    assert [each.text for each in answer.logprobs] == [b"a", b"\xc3", b"\xab"]
+    assert answer.logprobs[0] == TokenLogprob(7, -2.5, b"a", (Alternative(8, -0.1, b"b"),))
 
 
 async def test_a_program_of_the_same_machine_needs_no_certificate(

@@ -15,12 +15,13 @@ from mesh.cli.operations import calling
 from mesh.client import MeshClient
 from mesh.core.node import Node
 from mesh.core.types import Model, NodeId, NodeState
-from mesh.errors import Overloaded
+from mesh.errors import NodeLost, Overloaded
 from mesh.home import Home
 from mesh.identity.tls import joining_credentials, name_override
 from mesh.settings import DiscoverySettings, FleetSettings, PortSettings, Settings
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import fleet_pb2_grpc as fleet_grpc
+from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
 from tests.coordinator.conftest import NewNode
 from tests.coordinator.scripted_node import WITHIN_S, ScriptedNode, model
@@ -62,6 +63,50 @@ async def test_an_operators_drain_outlives_a_new_attach(
         assert _known(coordinator, node).state is NodeState.DRAINING
         await stub.DrainNode(operations.DrainNodeRequest(node_id=node.node_id, resume=True))
         assert _known(coordinator, node).state is NodeState.ALIVE
+
+
+HALF = inference.TokenLogprobs(id=7, logprob=-0.5, text=b"a")
+LOGPROBS_THAT_ARE_NONE = {
+    "unasked": (None, [HALF]),
+    "missing": (0, []),
+    "of another token": (0, [inference.TokenLogprobs(id=8)]),
+    "too many": (0, [HALF, HALF]),
+    "more likely than certain": (0, [inference.TokenLogprobs(id=7, logprob=0.1)]),
+    "no number": (0, [inference.TokenLogprobs(id=7, logprob=float("nan"))]),
+    "infinite": (0, [inference.TokenLogprobs(id=7, logprob=float("-inf"))]),
+    "endless": (0, [inference.TokenLogprobs(id=7, text=b"x" * 2000)]),
+    "more alternatives": (
+        1,
+        [inference.TokenLogprobs(id=7, alternatives=[inference.TokenLogprobs.Alternative()] * 2)],
+    ),
+    "an alternative that is none": (
+        1,
+        [
+            inference.TokenLogprobs(
+                id=7, alternatives=[inference.TokenLogprobs.Alternative(logprob=float("inf"))]
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LOGPROBS_THAT_ARE_NONE)
+async def test_log_probabilities_that_are_none_end_the_attempt_and_never_reach_a_client(
+    client: MeshClient, new_node: NewNode, lie: str
+) -> None:
+    asked, logprobs = LOGPROBS_THAT_ARE_NONE[lie]
+    async with new_node(QWEN) as node, client.generate("hi", logprobs=asked) as answer:
+        pieces = aiter(answer)
+        asking = asyncio.ensure_future(anext(pieces))
+        start = await node.told_to_start()
+        delivery = await node.deliver().open(start.attempt_id)
+        await delivery.start()
+        await delivery.delta(ids=[7], text="a", logprobs=logprobs)
+        with pytest.raises(NodeLost, match="failed: a node"):
+            await asking
+    assert answer.logprobs == []
+    [attempt] = answer.receipt.attempts
+    assert attempt.outcome == "node_lost"
 
 
 async def test_a_node_that_reads_no_body_holds_no_attempt_once_the_client_has_left(

@@ -42,6 +42,19 @@ async def test_an_answer_comes_in_order_and_whole(
     await delivery.ended.wait()
 
 
+async def test_tokens_that_travel_together_keep_a_log_probability_each(
+    attach: PlayedAttach, coordinator: ScriptedCoordinator
+) -> None:
+    await attach.start(7, request=asking(MANY_WORDS, logprobs=1), batch_interval_ms=50)
+    messages = await (await coordinator.delivered()).all()
+    deltas = [message.delta for message in messages if message.HasField("delta")]
+    assert len(deltas) < 400
+    for delta in deltas:
+        assert [told.id for told in delta.logprobs] == list(delta.ids)
+        assert b"".join(told.text for told in delta.logprobs).decode() == delta.text
+        assert all(len(told.alternatives) == 1 for told in delta.logprobs)
+
+
 async def test_an_attempt_takes_the_stream_that_stands_by_and_another_one_follows(
     attach: PlayedAttach, coordinator: ScriptedCoordinator
 ) -> None:

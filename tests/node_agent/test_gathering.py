@@ -3,12 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.core.generation import Delta
+from mesh.core.generation import Delta, TokenLogprob
 from node_agent.gathering import Gathering
 
 
 def delta(offset: int, tokens: int = 1) -> Delta:
-    return Delta(offset, tuple(range(offset, offset + tokens)), "x" * tokens)
+    ids = range(offset, offset + tokens)
+    told = tuple(TokenLogprob(token, -1.0, b"x", ()) for token in ids)
+    return Delta(offset, tuple(ids), "x" * tokens, told)
 
 
 def test_the_first_token_is_due_at_once() -> None:
@@ -74,4 +76,5 @@ def test_no_token_is_lost_repeated_or_moved(
     assert [token for each in told for token in each.ids] == list(range(offset))
     assert "".join(each.text for each in told) == "x" * offset
     for each in told:
+        assert tuple(one.id for one in each.logprobs) == each.ids
         assert each.ids in ((), tuple(range(each.token_offset, each.token_offset + len(each.ids))))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mesh.core.types import Refusal, ReplicaState, ReplicaStatus
+from mesh.core.types import Capability, Refusal, ReplicaState, ReplicaStatus
 from mesh.errors import NodeLost, Overloaded
 from mesh.settings import NodeSettings
 from node_agent import replica
@@ -93,6 +93,13 @@ async def test_those_who_wait_share_one_load(
     for slot in slots:
         assert isinstance(slot, Slot)
         slot.free()
+
+
+async def test_a_model_that_was_never_loaded_offers_what_its_engine_will_do(shelf: Shelf) -> None:
+    [(_, cold)] = shelf.offers()
+    await warm(shelf)
+    [(_, loaded)] = shelf.offers()
+    assert cold.capabilities == loaded.capabilities == {Capability.LOGPROBS}
 
 
 async def test_a_warm_engine_changes_the_offer_to_what_it_serves(

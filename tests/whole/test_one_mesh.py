@@ -1,6 +1,7 @@
 """A coordinator and two nodes on one machine, each with a home: joined, found, asked, killed."""
 
 import asyncio
+import math
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from mesh.cli.operations import calling
-from mesh.cli.waiting import wait_for_mesh
+from mesh.cli.waiting import has_nodes, wait_for_mesh
+from mesh.client import connect
 from mesh.v1 import operations_pb2 as operations
 from tests.node_agent.engine.gguf_files import RandomModel
 from tests.whole.conftest import NewMachine, attached, joined
@@ -88,6 +90,22 @@ async def test_the_request_goes_to_the_machine_that_has_the_model(
         # A real model is there, so `auto` never picks the test model.
         answer = await office.run("ask", "--json", "--max-tokens", "4", "hi")
         assert answer.json["model"] == held["names"][0]
+
+
+async def test_a_model_that_was_never_loaded_tells_how_likely_its_tokens_were(
+    office: Machine, new_machine: NewMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await joined(new_machine("desk"), office)
+    monkeypatch.setenv("DESKMESH_HOME", str(office.home.root))
+    async with desk.running("node"), connect() as mesh:
+        await wait_for_mesh(office.home, has_nodes(1), within_s=WITHIN_S, what="node")
+        answer = await mesh.ask(PROMPT, temperature=0, logprobs=5)
+    assert answer.text.strip() == "hsem"
+    assert b"".join(told.text for told in answer.logprobs).decode() == answer.text
+    for told in answer.logprobs:
+        assert len(told.alternatives) == 5
+        assert (told.alternatives[0].id, told.alternatives[0].logprob) == (told.id, told.logprob)
+        assert 0.9 < sum(math.exp(one.logprob) for one in told.alternatives) <= 1 + 1e-6
 
 
 async def test_the_other_machine_answers_when_one_is_killed_before_the_first_token(

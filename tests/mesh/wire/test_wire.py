@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.core.generation import LOGPROB_MIN, Alternative, Delta, TokenLogprob
 from mesh.core.types import (
     Capability,
     Load,
@@ -20,7 +21,7 @@ from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
-from mesh.wire.answers import read_attempt_failed, read_delta
+from mesh.wire.answers import read_attempt_failed, read_delta, read_event, write_delta
 from mesh.wire.models import read_offers, write_offer
 from mesh.wire.nodes import read_load, read_machine, read_statuses, write_report
 from mesh.wire.plain import to_plain
@@ -191,4 +192,44 @@ def test_what_a_node_says_cannot_move_a_cursor_or_forge_a_line() -> None:
 
 def test_a_batch_of_tokens_has_a_largest_size() -> None:
     with pytest.raises(InvalidRequest, match="one batch"):
-        read_delta(inference.GenerationDelta(text="x" * 100_000))
+        read_delta(inference.GenerationDelta(text="x" * 100_000), _request())
+
+
+@pytest.mark.parametrize("logprobs", [None, 0, 20])
+def test_an_engine_is_asked_for_as_many_alternatives_as_the_client_wants(
+    logprobs: int | None,
+) -> None:
+    assert read_generation(_request(logprobs=logprobs)).logprobs == logprobs
+
+
+def test_more_alternatives_than_openai_allows_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="logprobs is 21; at most 20"):
+        read_generation(_request(logprobs=21))
+
+
+TOLD = st.builds(
+    TokenLogprob,
+    st.integers(0, 2**31 - 1),
+    st.floats(LOGPROB_MIN, 0),
+    st.binary(max_size=5),
+    st.lists(
+        st.builds(
+            Alternative,
+            st.integers(0, 2**31 - 1),
+            st.floats(LOGPROB_MIN, 0),
+            st.binary(max_size=5),
+        ),
+        max_size=20,
+    ).map(tuple),
+)
+
+
+@given(st.lists(TOLD, max_size=3).map(tuple))
+def test_a_delta_survives_the_wire_with_all_that_is_told_of_its_tokens(
+    told: tuple[TokenLogprob, ...],
+) -> None:
+    event = Delta(7, tuple(each.id for each in told), "text", told)
+    sent = inference.GenerateEvent(delta=write_delta(event)).SerializeToString()
+    received = inference.GenerateEvent.FromString(sent)
+    read_delta(received.delta, _request(logprobs=20 if told else None))
+    assert read_event(received) == event

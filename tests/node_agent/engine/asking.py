@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass, field
 
-from mesh.core.generation import Delta, Finished, Generation, Message, Role, Sampling, Started
+from mesh.core.generation import (
+    Delta,
+    Finished,
+    Generation,
+    Message,
+    Role,
+    Sampling,
+    Started,
+    TokenLogprob,
+)
 from node_agent.engine.protocol import Engine
 
 GREEDY = Sampling(temperature=0)
@@ -14,9 +23,10 @@ def ask(
     max_tokens: int = 16,
     sampling: Sampling = GREEDY,
     stop: tuple[str, ...] = (),
+    logprobs: int | None = None,
 ) -> Generation:
     """Return the work that a user's message makes."""
-    return Generation((Message(Role.USER, text),), sampling, max_tokens, stop)
+    return Generation((Message(Role.USER, text),), sampling, max_tokens, stop, logprobs)
 
 
 @dataclass(slots=True)
@@ -35,6 +45,10 @@ class Heard:
     def ids(self) -> tuple[int, ...]:
         return tuple(token for delta in self.deltas for token in delta.ids)
 
+    @property
+    def logprobs(self) -> tuple[TokenLogprob, ...]:
+        return tuple(told for delta in self.deltas for told in delta.logprobs)
+
 
 async def hear(engine: Engine, work: Generation) -> Heard:
     """Return the whole answer to ``work``."""
@@ -46,6 +60,8 @@ async def hear(engine: Engine, work: Generation) -> Heard:
     for delta in deltas:
         assert isinstance(delta, Delta)
         assert delta.token_offset == len(heard.ids)
+        told = () if work.logprobs is None else delta.ids
+        assert tuple(each.id for each in delta.logprobs) == told
         heard.deltas.append(delta)
     usage = finished.usage
     assert usage.prompt_tokens == len(started.prompt_ids)

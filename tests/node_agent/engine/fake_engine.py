@@ -31,9 +31,11 @@ def started(**changes: object) -> bytes:
     return frame({"type": "started", "request": 1, **STARTED, **changes})
 
 
-def delta(offset: int, ids: list[int], text: str = "a", request: int = 1) -> bytes:
+def delta(
+    offset: int, ids: list[int], text: str = "a", request: int = 1, logprobs: object = ()
+) -> bytes:
     body = {"request": request, "token_offset": offset, "ids": ids, "text": text}
-    return frame({"type": "delta", **body})
+    return frame({"type": "delta", **body, "logprobs": logprobs})
 
 
 def finished(**changes: object) -> bytes:
@@ -67,6 +69,8 @@ AT_WORK = {
     "too-many": started() + delta(0, [1, 2, 3]),
     "too-much-text": started() + delta(0, [1], "x" * 2000),
     "endless-nothing": started() + delta(0, [], "") + delta(0, [], ""),
+    "logprobs-unasked": started()
+    + delta(0, [1], logprobs=[{"id": 1, "logprob": 0, "text": "a", "alternatives": []}]),
     "negative-id": started() + delta(0, [-1]),
     "prompt-too-long": started(prompt_ids=[1] * 64),
     "cached-too-much": started(cached_tokens=3),

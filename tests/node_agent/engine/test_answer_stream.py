@@ -4,7 +4,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mesh.core.generation import Delta, Finished, GenerationEvent, Started
+from mesh.core.generation import (
+    Alternative,
+    Delta,
+    Finished,
+    GenerationEvent,
+    Started,
+    TokenLogprob,
+)
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import NodeLost
 from node_agent.engine.answer_stream import EVENTS_MAX, JOINED_TOKENS_MAX, AnswerStream
@@ -98,3 +105,43 @@ def test_an_event_that_can_not_follow_is_refused(
         answer.put(event)
     with pytest.raises(FrameError):
         answer.put(wrong)
+
+
+LIKELY = Alternative(1, -0.1, b"a")
+
+
+def told(token: int, *alternatives: Alternative) -> TokenLogprob:
+    return TokenLogprob(token, -0.1, b"a", alternatives)
+
+
+async def test_joined_deltas_keep_a_log_probability_for_each_token() -> None:
+    answer = AnswerStream(ask("x", max_tokens=4000, logprobs=1), context_tokens=4096)
+    answer.put(STARTED)
+    for offset in range(3 * EVENTS_MAX):
+        answer.put(Delta(offset, (offset,), "a", (told(offset, LIKELY),)))
+    answer.put(finished(3 * EVENTS_MAX))
+    _, *deltas, _ = await drained(answer)
+    assert len(deltas) < EVENTS_MAX
+    for delta in deltas:
+        assert isinstance(delta, Delta)
+        assert tuple(each.id for each in delta.logprobs) == delta.ids
+
+
+@pytest.mark.parametrize(
+    ("asked", "logprobs"),
+    [
+        (None, (told(7),)),
+        (1, ()),
+        (1, (told(8),)),
+        (1, (told(7), told(7))),
+        (1, (told(7, LIKELY, LIKELY),)),
+        (0, (told(7, LIKELY),)),
+    ],
+)
+def test_log_probabilities_that_were_not_asked_for_are_refused(
+    asked: int | None, logprobs: tuple[TokenLogprob, ...]
+) -> None:
+    answer = AnswerStream(ask("x", logprobs=asked), context_tokens=4096)
+    answer.put(STARTED)
+    with pytest.raises(FrameError):
+        answer.put(Delta(0, (7,), "a", logprobs))

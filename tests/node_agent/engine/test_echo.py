@@ -25,6 +25,14 @@ async def test_it_stops_at_the_tokens_asked_for() -> None:
     assert heard.finished.reason is FinishReason.LENGTH
 
 
+async def test_it_is_certain_of_every_word() -> None:
+    heard = await hear(EchoEngine(), ask("so it goes", logprobs=3))
+    assert b"".join(told.text for told in heard.logprobs) == heard.text.encode()
+    for told in heard.logprobs:
+        assert told.logprob == 0.0
+        assert [one.id for one in told.alternatives] == [told.id]
+
+
 async def test_it_keeps_its_pace() -> None:
     engine = EchoEngine(first_token_s=0.1, tokens_per_s=100)
     loop = asyncio.get_running_loop()

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.core.generation import Delta, Finished, Generation, Message, Role, Sampling, Started
+from mesh.core.generation import (
+    LOGPROB_MIN,
+    Alternative,
+    Delta,
+    Finished,
+    Generation,
+    Message,
+    Role,
+    Sampling,
+    Started,
+    TokenLogprob,
+)
 from mesh.core.types import Capability, FinishReason, Usage
 from mesh.errors import ContextOverflow, InternalError, InvalidRequest, NodeLost, Overloaded
 from node_agent.engine.frames import FrameError
@@ -42,11 +53,22 @@ sampling = st.builds(
     seed=st.integers(min_value=0, max_value=2**64 - 1),
 )
 messages = st.lists(st.builds(Message, st.sampled_from(Role), text), max_size=3).map(tuple)
-work = st.builds(Generation, messages, sampling, counts, st.lists(text, max_size=3).map(tuple))
+work = st.builds(
+    Generation,
+    messages,
+    sampling,
+    counts,
+    st.lists(text, max_size=3).map(tuple),
+    st.none() | st.integers(min_value=0, max_value=20),
+)
+nats = st.floats(min_value=LOGPROB_MIN, max_value=0)
+pieces = st.binary(max_size=4)
+alternatives = st.lists(st.builds(Alternative, counts, nats, pieces), max_size=3).map(tuple)
+logprobs = st.lists(st.builds(TokenLogprob, counts, nats, pieces, alternatives), max_size=3)
 to_engine = st.builds(Generate, counts, work) | st.builds(Cancel, counts)
 events = (
     st.builds(Started, ids, counts, counts, lines)
-    | st.builds(Delta, counts, ids, text)
+    | st.builds(Delta, counts, ids, text, logprobs.map(tuple))
     | st.builds(
         Finished,
         st.sampled_from(FinishReason),
@@ -135,3 +157,47 @@ def test_every_field_is_checked(message: FromEngine | ToEngine) -> None:
 def test_an_id_that_is_no_31_bit_number_is_refused(hostile: object) -> None:
     with pytest.raises(FrameError):
         decode_from_engine({**on_the_wire(Produced(1, Delta(0, (1,), "a"))), "ids": [hostile]})
+
+
+TOLD = {"id": 1, "logprob": -0.5, "text": "\xc3", "alternatives": []}
+ALTERNATIVE = {"id": 2, "logprob": -0.7, "text": "b"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": -1},
+        {"logprob": 0.1},
+        {"logprob": LOGPROB_MIN - 1},
+        {"logprob": float("nan")},
+        {"logprob": float("-inf")},
+        {"logprob": "0"},
+        {"text": "€"},
+        {"text": "x" * 1025},
+        {"text": [195]},
+        {"alternatives": None},
+        {"alternatives": [ALTERNATIVE] * 21},
+        {"alternatives": [ALTERNATIVE, 1]},
+        {"alternatives": [{**ALTERNATIVE, "logprob": 1e-9}]},
+        {"alternatives": [{"id": 2}]},
+    ],
+)
+def test_a_log_probability_that_is_none_is_refused(changes: dict[str, object]) -> None:
+    body = on_the_wire(Produced(1, Delta(0, (1,), "a")))
+    assert decode_from_engine({**body, "logprobs": [TOLD]}) == Produced(
+        1, Delta(0, (1,), "a", (TokenLogprob(1, -0.5, b"\xc3", ()),))
+    )
+    with pytest.raises(FrameError):
+        decode_from_engine({**body, "logprobs": [{**TOLD, **changes}]})
+
+
+@pytest.mark.parametrize("logprobs", [21, -1, True, 1.0, "5"])
+def test_no_engine_is_asked_for_an_absurd_number_of_alternatives(logprobs: object) -> None:
+    body = on_the_wire(Generate(1, Generation((Message(Role.USER, "a"),), Sampling(), 1)))
+    work = body["work"]
+    assert isinstance(work, dict)
+    with pytest.raises(FrameError):
+        decode_to_engine({**body, "work": {**work, "logprobs": logprobs}})
+    del work["logprobs"]
+    with pytest.raises(FrameError):
+        decode_to_engine(body)
