@@ -1,6 +1,7 @@
 """llama.cpp, in this process: what its memory holds, what breaks it off, what decides a draw."""
 
 import platform
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -208,3 +209,41 @@ def test_a_file_that_is_no_model_says_why(tmp_path: Path) -> None:
     file.write_text("It was a dark and stormy night.")
     with pytest.raises(LoadError, match=r"invalid magic characters: 'It w', expected 'GGUF'"):
         Llama(file, context_tokens=64, threads=1, abort=AbortFlag())
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(temperature=0, presence_penalty=0.3),
+        Sampling(temperature=0, frequency_penalty=0.02),
+        Sampling(temperature=0, frequency_penalty=-0.02),
+        Sampling(temperature=0, repeat_penalty=1.2, presence_penalty=-0.01, frequency_penalty=0.01),
+    ],
+    ids=["presence", "frequency", "frequency-favoured", "all"],
+)
+def test_penalties_take_from_what_the_last_64_tokens_said(
+    load: Callable[..., Llama], sampling: Sampling
+) -> None:
+    llama = load()
+    row = llama.decode(PROMPT)
+    logits = native.llama_get_logits_ith(llama.context, row)[: llama.vocabulary_size]
+    said, expected = list(PROMPT), []
+    for _ in range(100):
+        counts = Counter(said[-64:])
+
+        def penalised(token: int, counts: Counter[int] = counts) -> float:
+            logit: float = logits[token]
+            if token not in counts:
+                return logit
+            logit = (
+                logit / sampling.repeat_penalty if logit > 0 else logit * sampling.repeat_penalty
+            )
+            return logit - counts[token] * sampling.frequency_penalty - sampling.presence_penalty
+
+        said.append(max(range(llama.vocabulary_size), key=penalised))
+        expected.append(said[-1])
+    with Sampler(sampling, llama.vocabulary_size, PROMPT) as sampler:
+        drawn = [sampler.draw(llama.context, row, position) for position in range(100)]
+    assert drawn == expected
+    if sampling.frequency_penalty >= 0:
+        assert len(set(drawn)) > 1  # without penalties, one token a hundred times
