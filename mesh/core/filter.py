@@ -25,6 +25,8 @@ EXPLAINED_MAX = 256  # nodes a receipt explains: more than anyone reads, and a b
 REFUSED_MAX = 64  # nodes a refusal explains unasked: refusals come in herds, at 2 us a reason
 SUSPECTS_MAX = 256  # holders looked at for one that may speak again
 
+_ASKED_AS = {Capability.GRAMMAR: "grammar (response_format)"}  # where the caller has another word
+
 
 def why_not(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> str | None:
     """Return the fact that rules this replica out, or None. A taken slot is not one."""
@@ -161,4 +163,4 @@ def _holds(node: Node) -> str:
 
 
 def _listed(capabilities: frozenset[Capability]) -> str:
-    return ", ".join(sorted(capabilities))
+    return ", ".join(_ASKED_AS.get(each, each) for each in sorted(capabilities))

@@ -98,6 +98,8 @@ def check_generation(message: inference.GenerateRequest) -> None:
         raise InvalidRequest(f"each stop string must have 1 to {STOP_BYTES_MAX} bytes")
     if message.HasField("logprobs") and message.logprobs > LOGPROBS_MAX:
         raise InvalidRequest(f"logprobs is {message.logprobs}; at most {LOGPROBS_MAX} are allowed")
+    if message.adapters:
+        raise Unsupported("adapters are not supported by any engine here yet")
     _check_messages(message.messages)
     _check_tools(message.tools)
     _sampling(message.sampling)
@@ -110,6 +112,7 @@ def read_generation(message: inference.GenerateRequest) -> Generation:
         InvalidRequest, Unsupported: as ``read_request``, and for what no engine here can do.
     """
     check_generation(message)
+    _refuse_undoable(message)
     return Generation(
         messages=tuple(_message(each, index) for index, each in enumerate(message.messages)),
         sampling=_sampling(message.sampling),
@@ -117,6 +120,21 @@ def read_generation(message: inference.GenerateRequest) -> Generation:
         stop=tuple(message.stop),
         logprobs=message.logprobs if message.HasField("logprobs") else None,
     )
+
+
+def _refuse_undoable(message: inference.GenerateRequest) -> None:
+    """Refuse what would else be ignored. Routing sends no such request to a node's engine.
+
+    Raises:
+        Unsupported: names the field.
+    """
+    if message.tools:
+        raise Unsupported("tools are given, and no engine here calls tools yet")
+    if message.response_format.WhichOneof("format") not in (None, "text"):
+        raise Unsupported(
+            "response_format asks for a form that no engine here can enforce yet",
+            hint="leave it out, and ask for the form in the prompt",
+        )
 
 
 def _check_messages(messages: Sequence[inference.Message]) -> None:
