@@ -18,13 +18,10 @@ from coordinator.household import Household
 from coordinator.listeners import (
     ENROLMENT,
     FLEET,
-    INFERENCE,
     OPERATIONS,
     Ports,
-    listen_loopback,
     listen_tls,
     new_join_server,
-    new_server,
 )
 from coordinator.loop import FleetLoop
 from coordinator.services.enrolment import EnrolmentService
@@ -43,6 +40,7 @@ from mesh.home import Home
 from mesh.identity.address import join_address
 from mesh.identity.invitations import Invitations
 from mesh.identity.tls import server_credentials
+from mesh.serving import INFERENCE, listen_loopback, new_server
 from mesh.settings import Settings
 from mesh.v1.fleet_pb2_grpc import add_EnrolmentServicer_to_server, add_FleetServicer_to_server
 from mesh.v1.inference_pb2_grpc import add_InferenceServicer_to_server

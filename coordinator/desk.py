@@ -39,18 +39,10 @@ class Desk:
         self._default_tier = default_tier
 
     async def answer(
-        self,
-        request: inference.GenerateRequest,
-        caller: Caller,
-        *,
-        remaining_s: float | None = None,
+        self, request: inference.GenerateRequest, caller: Caller
     ) -> AsyncGenerator[inference.GenerateEvent, None]:
-        """See ``mesh.asking.Asking``. Closing the generator cancels the request.
-
-        Args:
-            remaining_s: what the caller's transport allows, if it sets a limit.
-        """
-        features = self._read(request, caller, remaining_s)
+        """See ``mesh.asking.Asking``. Closing the generator cancels the request."""
+        features = self._read(request, caller)
         self._enter(request)
         cancelled = RequestCancelled(features.key, "the client reads too slowly")
         client = ClientStream(features, request, lambda: self._loop.post(cancelled))
@@ -82,14 +74,11 @@ class Desk:
             views.append(write_cloud_model(fleet.requests.cloud))
         return views
 
-    def _read(
-        self, message: inference.GenerateRequest, caller: Caller, remaining_s: float | None
-    ) -> Request:
+    def _read(self, message: inference.GenerateRequest, caller: Caller) -> Request:
         features = read_request(
             message,
             principal=caller.principal,
             now_s=self._loop.now_s,
-            remaining_s=remaining_s,
             from_coordinator_host=caller.on_this_host,
             tier=self._tier_of(message),
         )

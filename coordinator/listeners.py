@@ -10,18 +10,14 @@ http      tools and browsers of it    OpenAI's API at /v1, the mesh-health page 
 ========  ==========================  =====================================================
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from mesh.errors import ServiceError
 from mesh.rpc import SERVER_OPTIONS
-from mesh.v1 import fleet_pb2, inference_pb2, operations_pb2
+from mesh.serving import port_refused
+from mesh.v1 import fleet_pb2, operations_pb2
 
-INFERENCE = inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name
 FLEET = fleet_pb2.DESCRIPTOR.services_by_name["Fleet"].full_name
 ENROLMENT = fleet_pb2.DESCRIPTOR.services_by_name["Enrolment"].full_name
 OPERATIONS = operations_pb2.DESCRIPTOR.services_by_name["Operations"].full_name
@@ -50,18 +46,6 @@ def new_join_server() -> grpc.aio.Server:
     return grpc.aio.server(options=list(options.items()), maximum_concurrent_rpcs=JOINING_MAX)
 
 
-def new_server(services: Sequence[str]) -> grpc.aio.Server:
-    """Return a server with the standard health and reflection services for ``services``."""
-    server = grpc.aio.server(options=list(SERVER_OPTIONS))
-    serving = health.aio.HealthServicer()
-    for name in ("", *services):
-        serving._server_status[name] = health_pb2.HealthCheckResponse.SERVING
-    health_pb2_grpc.add_HealthServicer_to_server(serving, server)
-    names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
-    return server
-
-
 def listen_tls(
     server: grpc.aio.Server, port: int, credentials: grpc.ServerCredentials, *, setting: str
 ) -> int:
@@ -76,23 +60,4 @@ def listen_tls(
             return server.add_secure_port(f"{host}:{port}", credentials)
         except RuntimeError as refused:
             failure = refused
-    raise _port_refused(port, setting) from failure
-
-
-def listen_loopback(server: grpc.aio.Server, port: int, *, setting: str) -> int:
-    """Listen in plain text on 127.0.0.1 alone, and return the port.
-
-    Raises:
-        ServiceError: the port is in use, or may not be used.
-    """
-    try:
-        return server.add_insecure_port(f"127.0.0.1:{port}")
-    except RuntimeError as failure:
-        raise _port_refused(port, setting) from failure
-
-
-def _port_refused(port: int, setting: str) -> ServiceError:
-    return ServiceError(
-        f"cannot listen on port {port}: it is in use, or not allowed",
-        hint=f"is a coordinator running already? else set DESKMESH_PORTS__{setting} to another",
-    )
+    raise port_refused(port, setting) from failure

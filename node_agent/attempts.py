@@ -7,7 +7,8 @@ from collections.abc import Callable
 from mesh.core.types import AttemptId, ModelId, Refusal
 from mesh.errors import MeshError
 from mesh.v1 import fleet_pb2 as fleet
-from node_agent.deliver import Delivery, where
+from node_agent.answering import where
+from node_agent.deliver import Delivery
 from node_agent.outgoing import DeliverCall
 from node_agent.shelf import Shelf
 from node_agent.tombstones import Tombstones

@@ -7,32 +7,19 @@ was read, or was open already, and the engine begins while the opening is still 
 
 import asyncio
 import logging
-import traceback
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import cast
 
-from mesh.core.generation import Delta, Finished, Generation, GenerationEvent, Started
-from mesh.errors import (
-    DeadlineExceeded,
-    InternalError,
-    InvalidRequest,
-    MeshError,
-    NodeLost,
-    Unsupported,
-)
+from mesh.core.generation import Delta, Finished, Generation, Started
+from mesh.errors import InternalError, InvalidRequest, MeshError, Unsupported
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import write_attempt_failed, write_finished, write_started
 from mesh.wire.requests import read_generation
+from node_agent.answering import SAMPLER_VERSION, generating, too_late, warm_engine, where
 from node_agent.endings import BROKEN_STREAM
-from node_agent.engine.protocol import Engine
 from node_agent.gathering import Gathering
 from node_agent.outgoing import TOKENS_WAITING_MAX, DeliverCall, Outgoing
 from node_agent.slot import Slot
-
-# Names the way in which tokens are drawn: an answer may be continued where the name is the same.
-SAMPLER_VERSION = "deskmesh-1"
 
 # A coordinator ends the stream when it has read the last message, within a round trip; one that
 # does not has lost interest.
@@ -108,39 +95,22 @@ class Delivery:
         try:
             async with asyncio.timeout_at(self._deadline_s):
                 work = self._work(await self._request())
-                engine = await self._slot.engine()
         except TimeoutError:
-            raise _too_late("before the model was loaded") from None
-        try:
-            return await self._generate(engine, work, self._slot)
-        except NodeLost as failure:
-            self._slot.lost(failure.message)
-            raise
-
-    async def _generate(self, engine: Engine, work: Generation, slot: Slot) -> Finished:
-        answering = cast("AsyncGenerator[GenerationEvent, None]", engine.generate(work))
+            raise too_late("before the request was here") from None
+        engine = await warm_engine(self._slot, self._deadline_s)
+        answering = generating(engine, work, self._slot, self._deadline_s)
         async with aclosing(answering) as events:
-            while (event := await self._next(events)) is not None:
+            async for event in events:
                 match event:
                     case Delta():
-                        slot.answered()
                         await self._outgoing.delta(event)
                     case Started():
                         seed = work.sampling.seed
                         started = write_started(event, seed=seed, sampler_version=SAMPLER_VERSION)
                         self._outgoing.put(fleet.DeliverUp(started=started))
                     case Finished():
-                        slot.learn(event)
                         return event
-        raise InternalError("the engine ended an answer without a word")
-
-    async def _next(self, events: AsyncGenerator[GenerationEvent, None]) -> GenerationEvent | None:
-        # Around the engine only: a write that is broken off takes the whole stream with it.
-        try:
-            async with asyncio.timeout_at(self._deadline_s):
-                return await anext(events, None)
-        except TimeoutError:
-            raise _too_late("before the answer was whole") from None
+        raise AssertionError("an answer ends by Finished, or raises")
 
     async def _request(self) -> inference.GenerateRequest:
         """Return the request; a large one comes down the stream."""
@@ -166,14 +136,3 @@ class Delivery:
     def _ended_by_coordinator(self, _call: object) -> None:
         if not self._over and self._task is not None:
             self._task.cancel()
-
-
-def _too_late(when: str) -> DeadlineExceeded:
-    return DeadlineExceeded(f"the time was up {when}", hint="allow more time")
-
-
-def where(bug: BaseException) -> str:
-    """Say what kind of failure it is and where; its own words may hold a prompt."""
-    frames = traceback.extract_tb(bug.__traceback__)
-    places = " > ".join(f"{frame.filename}:{frame.lineno}" for frame in frames)
-    return f"{type(bug).__name__} at {places}"

@@ -41,7 +41,7 @@ def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
     *,
     principal: str,
     now_s: float,
-    remaining_s: float | None,
+    remaining_s: float | None = None,
     from_coordinator_host: bool,
     tier: Tier = Tier.MESH,
 ) -> Request:

@@ -6,7 +6,7 @@ from mesh.core.types import ReplicaState
 from mesh.errors import NodeLost
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
-from node_agent.deliver import SAMPLER_VERSION
+from node_agent.answering import SAMPLER_VERSION
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import LoadFailed
 from node_agent.shelf import Shelf
