@@ -1,0 +1,64 @@
+"""What tests of programs around the mesh need: someone to ask who answers as the test says."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from mesh.errors import MeshError
+from mesh.v1 import inference_pb2 as inference
+
+Step = inference.GenerateEvent | MeshError | asyncio.Event
+
+
+@dataclass(slots=True)
+class PlayedAsking:
+    """``mesh.asking.Asking`` that answers every request by one script.
+
+    A step is an event to give, an error to raise, or an ``asyncio.Event`` to wait for.
+    """
+
+    script: Sequence[Step] = ()
+    views: Sequence[inference.ModelView] = ()
+    asked: list[inference.GenerateRequest] = field(default_factory=list)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)  # an answer ended, or was left
+
+    async def answer(
+        self, request: inference.GenerateRequest
+    ) -> AsyncGenerator[inference.GenerateEvent, None]:
+        self.asked.append(request)
+        try:
+            for step in self.script:
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                elif isinstance(step, MeshError):
+                    raise step
+                else:
+                    yield step
+        finally:
+            self.closed.set()
+
+    async def models(self) -> Sequence[inference.ModelView]:
+        return self.views
+
+
+def started(model: str = "qwen", node: str = "desk", **more: object) -> inference.GenerateEvent:
+    """Return the event that begins an answer."""
+    known = {"model_name": model, "node_name": node, "numerics": "n", "tier": inference.TIER_MESH}
+    return inference.GenerateEvent(started=inference.GenerationStarted(**(known | more)))  # type: ignore[arg-type]
+
+
+def delta(text: str = "", **more: object) -> inference.GenerateEvent:
+    """Return the event that carries a piece of an answer."""
+    told = inference.GenerationDelta(text=text, **more)  # type: ignore[arg-type]
+    return inference.GenerateEvent(delta=told)
+
+
+def finished(
+    reason: inference.FinishReason = inference.FINISH_REASON_STOP, **receipt: object
+) -> inference.GenerateEvent:
+    """Return the event that ends an answer; ``receipt`` are fields of it."""
+    usage = inference.Usage(prompt_tokens=7, cached_tokens=4, completion_tokens=2)
+    account = inference.Receipt(**({"tier": inference.TIER_MESH, "policy": "balanced"} | receipt))  # type: ignore[arg-type]
+    return inference.GenerateEvent(
+        finished=inference.GenerationFinished(reason=reason, usage=usage, receipt=account)
+    )
