@@ -106,7 +106,13 @@ def read_finished(message: inference.GenerationFinished) -> Finished:
 
 
 def read_usage(usage: inference.Usage) -> Usage:
-    return Usage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
+    return Usage(
+        usage.prompt_tokens,
+        usage.cached_tokens,
+        usage.completion_tokens,
+        usage.reasoning_tokens,
+        usage.estimated,
+    )
 
 
 def write_usage(usage: Usage) -> inference.Usage:
@@ -114,6 +120,8 @@ def write_usage(usage: Usage) -> inference.Usage:
         prompt_tokens=usage.prompt_tokens,
         cached_tokens=usage.cached_tokens,
         completion_tokens=usage.completion_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        estimated=usage.estimated,
     )
 
 
