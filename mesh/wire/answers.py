@@ -142,6 +142,11 @@ def read_attempt_failed(message: fleet.AttemptFailed) -> Failure:
     return Failure(code, words, printable(message.hint, 200))
 
 
+def failure_of(error: MeshError) -> Failure:
+    """Return what the core calls an error of ours."""
+    return Failure(FailureCode(error.code), error.message, error.hint)
+
+
 def error_of(failure: Failure) -> MeshError:
     """Return the exception of the same name."""
     return ERROR_BY_CODE[failure.code](failure.message, hint=failure.hint)
