@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -47,6 +48,9 @@ from mesh.v1.inference_pb2_grpc import add_InferenceServicer_to_server
 from mesh.v1.operations_pb2_grpc import add_OperationsServicer_to_server
 from mesh.version import VERSION
 
+if TYPE_CHECKING:
+    from coordinator.cloud.upstream import Upstream
+
 log = logging.getLogger("coordinator")
 
 PING_EVERY_S = 5.0  # two small packets; five of them settle the moving average
@@ -80,12 +84,19 @@ class Coordinator:
             settings.discovery.interfaces, enabled=settings.discovery.multicast
         )
         self.ports = Ports(0, 0, 0)
+        self.cloud: Upstream | None = None
+        if settings.cloud.base_url:
+            from coordinator.cloud.opening import open_upstream  # late: a mesh without one is most
+
+            self.cloud = self._relay.cloud = open_upstream(settings.cloud, self.loop.post)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve while the context is open. A failing part ends all of it, and is raised."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._responder)
+            if self.cloud is not None:
+                await stack.enter_async_context(self.cloud.running())
             servers = self._listen()
             for server in servers:
                 await server.start()

@@ -12,7 +12,7 @@ from coordinator.access import Caller
 from coordinator.clients import ClientStream
 from coordinator.effects import Relay
 from coordinator.loop import FleetLoop
-from mesh.core.cloud import names_cloud
+from mesh.core.cloud import says_cloud
 from mesh.core.events import RequestArrived, RequestCancelled
 from mesh.core.types import Request, Tier
 from mesh.errors import Overloaded, RequestExists
@@ -97,7 +97,7 @@ class Desk:
 
     def _tier_of(self, message: inference.GenerateRequest) -> Tier:
         """How far a prompt may travel whose request does not say. To name the cloud is to say."""
-        if names_cloud(message.model, self._loop.fleet.requests.cloud):
+        if says_cloud(message.model, self._loop.fleet.requests.cloud):
             return Tier.CLOUD
         return self._default_tier
 

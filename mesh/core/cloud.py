@@ -2,14 +2,23 @@
 
 from mesh.core.ladder import is_automatic
 from mesh.core.receipt import Candidate
-from mesh.core.types import CLOUD_NODE, CloudModel, NodeId, Request, Tier
+from mesh.core.types import CLOUD_NODE, CloudModel, NodeId, Policy, Request, Tier
 
 CLOUD = "cloud"  # the model name that asks for whichever cloud model there is
 
 
 def names_cloud(asked: str, model: CloudModel | None) -> bool:
     """Does the model name that was ``asked`` for stand for the cloud's?"""
-    return model is not None and asked in (CLOUD, model.name, model.model_id)
+    return model is not None and (says_cloud(asked, model) or asked == model.name)
+
+
+def says_cloud(asked: str, model: CloudModel | None) -> bool:
+    """Does a name say by itself that the prompt may leave the mesh?
+
+    The upstream's bare name does not: a machine of the mesh may have a model that is called so, and
+    be away today.
+    """
+    return model is not None and asked in (CLOUD, model.model_id)
 
 
 def may_leave(
@@ -17,11 +26,15 @@ def may_leave(
 ) -> CloudModel | None:
     """Return the cloud model that may answer the request where no machine can, or None.
 
-    A request that names a model of the mesh is never answered by another one.
+    A request that names a model of the mesh is never answered by another one, and one of policy
+    ``private`` leaves only if it names the cloud.
     """
     if model is None or request.tier is not Tier.CLOUD or CLOUD_NODE in avoid:
         return None
-    if not (is_automatic(request) or names_cloud(request.model, model)):
+    if is_automatic(request):
+        if request.policy is Policy.PRIVATE:
+            return None
+    elif not names_cloud(request.model, model):
         return None
     return model if request.needs <= model.capabilities else None
 

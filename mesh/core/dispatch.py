@@ -14,7 +14,7 @@ from mesh.core.actions import (
     StartCloudAttempt,
     StopCloudAttempt,
 )
-from mesh.core.cloud import as_candidate, may_leave, names_cloud
+from mesh.core.cloud import as_candidate, may_leave, names_cloud, says_cloud
 from mesh.core.directory import Directory
 from mesh.core.filter import (
     EXPLAINED_MAX,
@@ -99,7 +99,7 @@ class Dispatch:
             return self.fail(progress, time_is_up(progress), now_s)
         if len(progress.past) >= self._limits.attempts_max:
             return self._leave_or_fail(progress, no_attempts_left(progress), now_s)
-        if self.cloud is not None and names_cloud(request.model, self.cloud):
+        if self.cloud is not None and self._for_cloud_alone(request, self.cloud):
             return self._ask_cloud(progress, self.cloud, last, now_s)
         match place(request, self._directory, progress.avoid, self._rng):
             case Placed() as placed:
@@ -241,6 +241,12 @@ class Dispatch:
             )
             failure = nowhere(explained, nodes)
         return self._leave_or_fail(progress, failure, now_s, explained)
+
+    def _for_cloud_alone(self, request: Request, model: CloudModel) -> bool:
+        """Where the mesh has a model of the upstream's name, the name stands for the mesh's."""
+        if says_cloud(request.model, model):
+            return True
+        return names_cloud(request.model, model) and not self._directory.resolve(request.model)
 
     def _ask_cloud(
         self, progress: Progress, model: CloudModel, last: Failure | None, now_s: float

@@ -155,14 +155,27 @@ class AttemptFinished:
     attempt_id: AttemptId
     usage: Usage
     payload: object
+    cost_microusd: int = 0
+    price_version: str = ""  # where its price stands; "" for what costs nothing
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """The node, its engine, or the answer stream failed."""
+    """The node, its engine, the upstream, or the answer stream failed."""
 
     attempt_id: AttemptId
     failure: Failure
+    cost_microusd: int = 0
+    price_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCharged:
+    """The prompt goes to an upstream now: the attempt cost this, unless its end says better."""
+
+    attempt_id: AttemptId
+    cost_microusd: int
+    price_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +206,7 @@ Event = (
     | AttemptProgressed
     | AttemptFinished
     | AttemptFailed
+    | AttemptCharged
     | CloudOffered
     | TimePassed
 )

@@ -78,7 +78,7 @@ class Fleet:
             case events.AttemptFinished():
                 return requests.finished(event, now_s)
             case events.AttemptFailed():
-                return requests.failed(event.attempt_id, event.failure, now_s)
+                return requests.attempt_failed(event, now_s)
             case events.AttemptRefused():
                 return requests.refused(event, now_s)
             case events.RequestCancelled():
@@ -95,6 +95,8 @@ class Fleet:
                 return members.drained(event, now_s)
             case events.ConnectionLost():
                 return members.connection_lost(event, now_s)
+            case events.AttemptCharged():
+                return requests.charged(event)
             case events.CloudOffered():
                 return requests.cloud_offered(event)
             case events.TimePassed():

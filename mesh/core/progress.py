@@ -25,6 +25,8 @@ class Attempt:
     tokens: int = 0
     prompt_tokens: int = 0
     numerics: str = ""
+    cost_microusd: int = 0
+    price_version: str = ""
 
     @property
     def node_id(self) -> NodeId:
@@ -55,11 +57,21 @@ class Attempt:
             usage=usage,
             numerics=self.numerics,
             tier=self.tier,
+            cost_microusd=self.cost_microusd,
+            price_version=self.price_version,
         )
+
+    def charge(self, cost_microusd: int, price_version: str) -> None:
+        """Put down what the attempt cost, in place of what was put down before."""
+        self.cost_microusd, self.price_version = cost_microusd, price_version
 
     def usage(self) -> Usage:
         """What is known of an attempt that did not finish."""
-        return Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.tokens)
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.tokens,
+            estimated=self.in_cloud,  # an upstream tells at its end, and counts for itself
+        )
 
 
 @dataclass(slots=True)
@@ -110,4 +122,6 @@ class Progress:
             total_s=now_s - self.arrived_s,
             tokens_per_s=tokens_per_s,
             test_model=last is not None and last.test_model,
+            cost_microusd=sum(past.cost_microusd for past in self.past),
+            price_version=next((p.price_version for p in self.past if p.price_version), ""),
         )

@@ -45,6 +45,8 @@ class AttemptAccount:
     usage: Usage
     numerics: str
     tier: Tier  # how far the prompt travelled for it
+    cost_microusd: int = 0
+    price_version: str = ""  # "" for what costs nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +66,6 @@ class Receipt:
     total_s: float
     tokens_per_s: float
     test_model: bool
+    cost_microusd: int = 0  # of all attempts
+    price_version: str = ""
     notes: tuple[str, ...] = ()

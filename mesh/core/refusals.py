@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 from heapq import nsmallest
 
+from mesh.core.cloud import CLOUD
 from mesh.core.progress import Progress
 from mesh.core.receipt import RuledOut
 from mesh.core.routing import AllBusy
@@ -46,6 +47,9 @@ def no_nodes() -> Failure:
 
 def unknown_model(name: str, names: list[str]) -> Failure:
     shown = name[:_NAME_SHOWN_MAX]
+    if name == CLOUD:
+        hint = "the operator has set up none; see docs/cloud.md"
+        return Failure(FailureCode.MODEL_NOT_FOUND, "there is no cloud model here", hint)
     alike = nsmallest(_NAMES_COMPARED_MAX, names, key=lambda each: abs(len(each) - len(shown)))
     near = get_close_matches(shown, alike, n=1)
     if near:

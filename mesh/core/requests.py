@@ -13,8 +13,10 @@ from mesh.core.actions import (
     SendStarted,
 )
 from mesh.core.directory import Directory
-from mesh.core.dispatch import Dispatch
+from mesh.core.dispatch import Dispatch, Running
 from mesh.core.events import (
+    AttemptCharged,
+    AttemptFailed,
     AttemptFinished,
     AttemptProgressed,
     AttemptRefused,
@@ -25,7 +27,7 @@ from mesh.core.events import (
 )
 from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
-from mesh.core.progress import Attempt, Progress
+from mesh.core.progress import Progress
 from mesh.core.refusals import in_use, time_is_up, told_by
 from mesh.core.timers import Due, Timers
 from mesh.core.types import (
@@ -117,7 +119,7 @@ class Requests:
             return [EndDelivery(event.attempt_id)]
         progress, attempt = running
         if attempt.started:
-            return self._broke_protocol(attempt, "it began its answer twice", now_s)
+            return self._broke_protocol(running, "it began its answer twice", now_s)
         attempt.started = True
         attempt.prompt_tokens, attempt.numerics = event.prompt_tokens, event.numerics
         return [
@@ -137,10 +139,10 @@ class Requests:
             return [EndDelivery(event.attempt_id)]
         progress, attempt = running
         if not attempt.started:
-            return self._broke_protocol(attempt, "it answered before it began", now_s)
+            return self._broke_protocol(running, "it answered before it began", now_s)
         if event.token_offset != attempt.tokens or event.token_count < 0:
             jumped = f"its answer jumped from token {attempt.tokens} to {event.token_offset}"
-            return self._broke_protocol(attempt, jumped, now_s)
+            return self._broke_protocol(running, jumped, now_s)
         attempt.tokens += event.token_count
         if attempt.first_token_s is None:
             attempt.first_token_s = now_s
@@ -152,13 +154,27 @@ class Requests:
             return [EndDelivery(event.attempt_id)]
         progress, attempt = running
         if not attempt.started:
-            return self._broke_protocol(attempt, "it finished before it began", now_s)
+            return self._broke_protocol(running, "it finished before it began", now_s)
+        attempt.charge(event.cost_microusd, event.price_version)
         self._dispatch.release(attempt)
         progress.close("answered", "", now_s, event.usage)
         self._dispatch.forget(progress)
         receipt = progress.receipt(now_s, self._dispatch.explained(progress))
         done = FinishRequest(progress.request.key, receipt, event.payload)
         return [done, *self._dispatch.slots_freed(attempt.node_id, now_s)]
+
+    def charged(self, event: AttemptCharged) -> list[Action]:
+        """An upstream has the prompt: whoever ends the attempt now, it has cost something."""
+        running = self._dispatch.running.get(event.attempt_id)
+        if running is not None:
+            running[1].charge(event.cost_microusd, event.price_version)
+        return []
+
+    def attempt_failed(self, event: AttemptFailed, now_s: float) -> list[Action]:
+        running = self._dispatch.running.get(event.attempt_id)
+        if running is not None:
+            running[1].charge(event.cost_microusd, event.price_version)
+        return self.failed(event.attempt_id, event.failure, now_s)
 
     def failed(self, attempt_id: AttemptId, failure: Failure, now_s: float) -> list[Action]:
         """The attempt is over: try elsewhere if the client has seen nothing of it yet."""
@@ -237,7 +253,10 @@ class Requests:
         """Tell those who wait for machines that have all gone."""
         return self._dispatch.check_line(now_s)
 
-    def _broke_protocol(self, attempt: Attempt, message: str, now_s: float) -> list[Action]:
+    def _broke_protocol(self, running: Running, message: str, now_s: float) -> list[Action]:
+        progress, attempt = running
         failure = Failure(FailureCode.NODE_LOST, message)
-        end = EndDelivery(attempt.attempt_id)
-        return [end, *self.failed(attempt.attempt_id, failure, now_s)]
+        end: list[Action] = [EndDelivery(attempt.attempt_id)]
+        if attempt.in_cloud:
+            end = self._dispatch.stop(progress, message)
+        return end + self.failed(attempt.attempt_id, failure, now_s)

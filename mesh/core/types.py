@@ -76,6 +76,8 @@ class FinishReason(StrEnum):
 
     STOP = "stop"  # the model ended its turn, or a stop string matched
     LENGTH = "length"  # max_tokens or the context was reached
+    TOOL_CALLS = "tool_calls"  # the model wants its tools called
+    CONTENT_FILTER = "content_filter"  # an upstream withheld the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +203,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one attempt. ``cached_tokens`` is a part of ``prompt_tokens``."""
+    """Tokens of one attempt."""
 
     prompt_tokens: int = 0
-    cached_tokens: int = 0
+    cached_tokens: int = 0  # a part of prompt_tokens
     completion_tokens: int = 0
+    reasoning_tokens: int = 0  # a part of completion_tokens
+    estimated: bool = False  # whoever answered did not tell
 
 
 class FailureCode(StrEnum):

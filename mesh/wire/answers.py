@@ -114,7 +114,13 @@ def read_finished(message: inference.GenerationFinished) -> Finished:
 
 
 def read_usage(usage: inference.Usage) -> Usage:
-    return Usage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
+    return Usage(
+        usage.prompt_tokens,
+        usage.cached_tokens,
+        usage.completion_tokens,
+        usage.reasoning_tokens,
+        usage.estimated,
+    )
 
 
 def write_usage(usage: Usage) -> inference.Usage:
@@ -122,6 +128,8 @@ def write_usage(usage: Usage) -> inference.Usage:
         prompt_tokens=usage.prompt_tokens,
         cached_tokens=usage.cached_tokens,
         completion_tokens=usage.completion_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        estimated=usage.estimated,
     )
 
 
@@ -140,6 +148,11 @@ def read_attempt_failed(message: fleet.AttemptFailed) -> Failure:
     code = FailureCode(message.code) if known else FailureCode.INTERNAL_ERROR
     words = printable(message.message, ERROR_MESSAGE_CHARACTERS_MAX)
     return Failure(code, words, printable(message.hint, 200))
+
+
+def failure_of(error: MeshError) -> Failure:
+    """Return what the core calls an error of ours."""
+    return Failure(FailureCode(error.code), error.message, error.hint)
 
 
 def error_of(failure: Failure) -> MeshError:

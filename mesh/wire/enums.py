@@ -48,6 +48,8 @@ CAPABILITY = {
 FINISH_REASON = {
     inference.FINISH_REASON_STOP: FinishReason.STOP,
     inference.FINISH_REASON_LENGTH: FinishReason.LENGTH,
+    inference.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
+    inference.FINISH_REASON_CONTENT_FILTER: FinishReason.CONTENT_FILTER,
 }
 REFUSAL = {
     fleet.REFUSAL_REASON_BUSY: Refusal.BUSY,

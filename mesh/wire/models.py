@@ -57,10 +57,13 @@ def write_model(model: Model) -> inference.ModelView:
 
 
 def write_cloud_model(model: CloudModel) -> inference.ModelView:
-    """Write a model that an upstream serves: no weights, no replicas."""
+    """Write a model that an upstream serves: no weights, no replicas.
+
+    It is shown by the name that says where it runs, and by which it may be asked for.
+    """
     return inference.ModelView(
         model_id=model.model_id,
-        names=(model.name,),
+        names=(model.model_id, model.name),
         capabilities=[enums.write(enums.CAPABILITY, each) for each in sorted(model.capabilities)],
         upstream=model.upstream,
     )

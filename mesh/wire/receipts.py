@@ -11,7 +11,7 @@ RULED_OUT_SHOWN_MAX = 256  # keeps a refusal in a large mesh below a gRPC messag
 
 
 def write_receipt(receipt: Receipt, coordinator_id: str) -> inference.Receipt:
-    """Write the account of a request; energy and money join when the ledger does."""
+    """Write the account of a request; energy and savings join when the ledger does."""
     first = receipt.candidates[0] if receipt.candidates else None
     return inference.Receipt(
         request_id=receipt.key.request_id,
@@ -32,6 +32,8 @@ def write_receipt(receipt: Receipt, coordinator_id: str) -> inference.Receipt:
         first_visible_token_s=receipt.first_token_s,
         total_s=receipt.total_s,
         tokens_per_s=receipt.tokens_per_s,
+        cost_microusd=receipt.cost_microusd,
+        price_version=receipt.price_version,
         test_model=receipt.test_model,
         notes=receipt.notes,
     )
@@ -64,6 +66,7 @@ def _attempt(attempt: AttemptAccount) -> inference.Attempt:
         duration_s=attempt.duration_s,
         usage=write_usage(attempt.usage),
         numerics=attempt.numerics,
+        cost_microusd=attempt.cost_microusd,
         tier=enums.write(enums.TIER, attempt.tier),
     )
 

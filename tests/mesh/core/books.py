@@ -11,6 +11,7 @@ from mesh.core import events
 from mesh.core.actions import Action
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
+from mesh.core.receipt import Receipt
 from mesh.core.retry import RATIO, RESERVE
 from mesh.core.routing import place_now
 from mesh.core.types import (
@@ -140,9 +141,17 @@ class Books:
             case act.EndDelivery(attempt_id=attempt_id):
                 self.over.add(attempt_id)
             case act.FinishRequest(key=key) | act.FailRequest(key=key):
+                self._check_cost(action.receipt)
                 self._ended(key)
             case _:
                 pass
+
+    def _check_cost(self, receipt: Receipt) -> None:
+        """What was paid for is what went to the cloud, and all of it is on the account."""
+        assert receipt.cost_microusd == sum(each.cost_microusd for each in receipt.attempts)
+        assert bool(receipt.cost_microusd) <= bool(receipt.price_version)
+        for attempt in receipt.attempts:
+            assert attempt.tier is Tier.CLOUD or not attempt.cost_microusd
 
     def _ended(self, key: RequestKey) -> None:
         asked = self.open.pop(key)  # KeyError: it ended before

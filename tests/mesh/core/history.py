@@ -224,8 +224,12 @@ class History:
         if not stage.started:
             stage.started = True
             return events.AttemptStarted(attempt_id, 10, "", None)
+        paid = isinstance(stage.start, act.StartCloudAttempt)
+        if paid and self.rng.random() < 0.2:
+            return events.AttemptCharged(attempt_id, 100, "v1")
         if self.rng.random() < 0.3:
-            return events.AttemptFinished(attempt_id, Usage(10, 0, stage.tokens), None)
+            cost = (7, "v1") if paid else (0, "")
+            return events.AttemptFinished(attempt_id, Usage(10, 0, stage.tokens), None, *cost)
         count, offset = self.rng.choice([0, 1, 1, 5]), stage.tokens
         stage.tokens += count
         return events.AttemptProgressed(
@@ -253,6 +257,7 @@ class History:
         possible: list[events.Event] = [
             events.DeliveryOpened(attempt_id, self._epoch(), self.made),
             events.AttemptStarted(attempt_id, rng.choice([-1, 0, 10]), "", None),
+            events.AttemptCharged(AttemptId(10**9), 10**12, "never"),
             events.AttemptProgressed(attempt_id, offset, count, tokens),
             events.AttemptFinished(attempt_id, Usage(-1, -1, 10**12), None),
             events.AttemptRefused(attempt_id, self._epoch(), rng.choice(list(Refusal))),

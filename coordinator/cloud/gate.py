@@ -1,0 +1,151 @@
+"""The gate before the socket: what it does not let pass opens no connection, whatever routing said.
+
+It believes nobody. It looks at the action's tier and at the request's own, and it refuses unless
+the operator has set a cap for the day, the model has a price, and what the call may cost at most is
+left of the day. That much is set aside until the call has ended. ``GatedTransport`` lies below
+whatever code speaks HTTP, and sends nothing without a pass that is still good.
+"""
+
+import logging
+from dataclasses import dataclass
+
+import httpx2
+
+from coordinator.cloud.estimates import most
+from coordinator.cloud.prices import Price
+from coordinator.cloud.spending import Spending
+from mesh.core.actions import StartCloudAttempt
+from mesh.core.cloud import says_cloud
+from mesh.core.types import CloudModel, Failure, FailureCode, Tier, Usage
+from mesh.v1 import inference_pb2 as inference
+
+log = logging.getLogger(__name__)
+
+# Of an answer whose request sets no limit: it is what the money for it is set aside by, so the
+# upstream is told it too. Three pages of text.
+MAX_TOKENS_DEFAULT = 4096
+
+PASS = "deskmesh_pass"  # where a request to the upstream carries its pass  # noqa: S105
+
+
+@dataclass(eq=False, slots=True)
+class Pass:
+    """Leave to ask the upstream once, and the money for it. Good until it is settled."""
+
+    max_tokens: int
+    reserved_microusd: int
+    price: Price
+    settled: bool = False
+
+    @property
+    def price_version(self) -> str:
+        return self.price.version
+
+
+class Gate:
+    """Lets attempts pass, and keeps the day's money."""
+
+    def __init__(
+        self,
+        model: CloudModel,
+        *,
+        price: Price | None,
+        spending: Spending | None,
+        default_tier: Tier,
+    ) -> None:
+        """``spending`` is None where the operator has set no cap."""
+        self._model = model
+        self._price = price
+        self._spending = spending
+        self._default_tier = default_tier
+        self._given: set[Pass] = set()  # bounded by the calls under way
+
+    @property
+    def closed(self) -> str:
+        """Why nothing passes at all, or ""."""
+        if self._spending is None:
+            return "cloud.max_usd_per_day is not set"
+        if self._price is None:
+            return f"nobody knows a price for {self._model.name}"
+        return ""
+
+    def admit(
+        self, action: StartCloudAttempt, request: inference.GenerateRequest
+    ) -> Pass | Failure:
+        """Let an attempt pass with the money it may cost set aside, or say why not."""
+        if not self._may_leave(action.tier, request):
+            log.error("attempt %d may not leave the mesh and was stopped here", action.attempt_id)
+            return _forbidden("this request may not leave the mesh", "ask with tier cloud")
+        price, spending = self._price, self._spending
+        if spending is None or price is None:
+            return _forbidden(self.closed, "the operator has to set it up: see docs/cloud.md")
+        max_tokens = request.max_tokens or MAX_TOKENS_DEFAULT
+        most_microusd = price.cost_microusd(most(request, max_tokens))
+        if not spending.reserve(most_microusd):
+            left = spending.left_microusd
+            return _forbidden(
+                f"it may cost up to {dollars(most_microusd)}, and of the day's "
+                f"{dollars(spending.cap_microusd)} there are {dollars(left)} left",
+                "ask for fewer tokens, wait for midnight UTC, or raise cloud.max_usd_per_day",
+            )
+        passed = Pass(max_tokens, most_microusd, price)
+        self._given.add(passed)
+        return passed
+
+    def settle(self, passed: Pass, usage: Usage | None) -> int:
+        """Take a pass back, and return what the call did cost, in micro-USD.
+
+        Args:
+            usage: what the upstream told, or nothing at all where it did no work. None: nobody
+                knows, and the call has cost what was set aside for it.
+        """
+        assert passed in self._given, "a pass is settled once"
+        assert self._spending is not None
+        cost = passed.reserved_microusd if usage is None else passed.price.cost_microusd(usage)
+        self._given.remove(passed)
+        passed.settled = True
+        self._spending.settle(passed.reserved_microusd, cost)
+        return cost
+
+    def seed_spent(self, microusd: int) -> None:
+        """Count what was spent today before this process began."""
+        if self._spending is not None:
+            self._spending.seed_spent(microusd)
+
+    def is_good(self, passed: object) -> bool:
+        """Did this gate give the pass, and has it not taken it back?"""
+        return isinstance(passed, Pass) and passed in self._given
+
+    def _may_leave(self, tier: Tier, request: inference.GenerateRequest) -> bool:
+        if tier is not Tier.CLOUD:
+            return False
+        if request.tier == inference.TIER_UNSPECIFIED:
+            return self._default_tier is Tier.CLOUD or says_cloud(request.model, self._model)
+        return request.tier == inference.TIER_CLOUD
+
+
+class GatedTransport(httpx2.AsyncBaseTransport):
+    """Carries requests that have a good pass, and opens no connection for others."""
+
+    def __init__(self, below: httpx2.AsyncBaseTransport, gate: Gate) -> None:
+        self._below = below
+        self._gate = gate
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if not self._gate.is_good(request.extensions.get(PASS)):
+            raise httpx2.UnsupportedProtocol("the gate gave no pass", request=request)
+        return await self._below.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._below.aclose()
+
+
+def dollars(microusd: int) -> str:
+    """Write money for people: cents from a cent on, the small change below it."""
+    return (
+        f"${microusd / 1e6:.2f}" if microusd >= 10_000 or not microusd else f"${microusd / 1e6:.6f}"
+    )
+
+
+def _forbidden(message: str, hint: str) -> Failure:
+    return Failure(FailureCode.FORBIDDEN, message, hint)

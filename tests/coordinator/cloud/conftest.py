@@ -1,0 +1,77 @@
+"""A real coordinator whose cloud is an upstream on loopback that does what the test says."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from coordinator.cloud.call import Patience
+from coordinator.cloud.upstream import Upstream
+from coordinator.coordinator import Coordinator
+from mesh.settings import (
+    CloudSettings,
+    DiscoverySettings,
+    FleetSettings,
+    PortSettings,
+    Settings,
+)
+from tests.coordinator.cloud.asking import Fleet, adapter
+from tests.coordinator.cloud.played_upstream import PlayedUpstream
+
+KEY = "sk-test-0123456789"
+MODEL = "big-model"
+
+# What a test waits for where it has to wait for silence.
+IMPATIENT = Patience(
+    connect_s=0.1, first_token_s=0.3, chunk_s=0.2, usage_s=0.1, refusal_s=0.2, drain_s=0.1
+)
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[PlayedUpstream]:
+    played = PlayedUpstream()
+    await played.start()
+    yield played
+    await played.stop()
+
+
+@pytest.fixture
+def cloud_settings(upstream: PlayedUpstream) -> CloudSettings:
+    """2 micro-USD a token in, 10 out."""
+    return CloudSettings.model_validate(
+        {
+            "base_url": upstream.base_url,
+            "model": MODEL,
+            "api_key": KEY,
+            "max_usd_per_day": 5.0,
+            "input_usd_per_million_tokens": 2.0,
+            "output_usd_per_million_tokens": 10.0,
+        }
+    )
+
+
+@pytest.fixture
+def settings(cloud_settings: CloudSettings) -> Settings:
+    return Settings(
+        ports=PortSettings(mesh=0, join=0, local=0, http=0),
+        discovery=DiscoverySettings(multicast=False),
+        fleet=FleetSettings(beat_every_s=0.1, suspect_after_s=0.4, lost_after_s=1.0),
+        cloud=cloud_settings,
+    )
+
+
+@pytest.fixture
+def cloud(coordinator: Coordinator) -> Upstream:
+    assert coordinator.cloud is not None
+    return coordinator.cloud
+
+
+@pytest.fixture
+def impatient(cloud: Upstream) -> None:
+    cloud._patience = IMPATIENT
+
+
+@pytest.fixture
+async def fleet(cloud_settings: CloudSettings) -> AsyncIterator[Fleet]:
+    """The adapter alone, with little patience."""
+    async with adapter(cloud_settings, IMPATIENT) as running:
+        yield running
