@@ -11,6 +11,22 @@ from tests.hosts.host import Host, plugged_in
 from tests.hosts.network import Network
 
 NewHost = Callable[..., Host]
+Figure = Callable[[str, float], None]
+
+_figures: dict[str, list[float]] = {}
+
+
+@pytest.fixture
+def figure() -> Figure:
+    """Notes a measured time in seconds, to be shown when the run ends. None is held to it."""
+    return lambda what, seconds: _figures.setdefault(what, []).append(seconds)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was measured."""
+    for what, seconds in _figures.items():
+        shown = ", ".join(f"{each:.3f}" for each in seconds)
+        terminalreporter.write_line(f"measured: {what}: {shown} s")
 
 
 @pytest.fixture

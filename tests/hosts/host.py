@@ -13,7 +13,7 @@ from tests.hosts.clock import Clock
 from tests.hosts.network import Network, inside
 from tests.whole.machine import Machine, Running
 
-Nodes = dict[str, dict[str, Any]]  # what ``look.py`` prints: by name, state and what is running
+Nodes = dict[str, dict[str, Any]]  # as ``operating.py`` prints them
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,26 +45,51 @@ class Host(Machine):
         self.network.end_silence(self.namespace)
 
     @asynccontextmanager
-    async def looking(self) -> AsyncIterator["Looking"]:
-        """Watch the mesh from here, as this host's own identity, while the context is open."""
-        async with self.running_program(sys.executable, "-m", "tests.hosts.look") as process:
-            yield Looking(process)
+    async def operating(self) -> AsyncIterator["Operator"]:
+        """Have an operator here, with this host's own identity, while the context is open."""
+        async with self.running_program(sys.executable, "-m", "tests.hosts.operating") as process:
+            yield Operator(process)
 
 
 @dataclass(slots=True)
-class Looking:
-    """What a host sees of the mesh, as it changes."""
+class Operator:
+    """Sees the mesh as it changes, and drains nodes."""
 
     process: Running
 
     async def until(self, enough: Callable[[Nodes], bool], *, what: str) -> float:
-        """Wait until the nodes are so, now or later, and return when it was seen."""
-        seen = len(self.process.lines)
+        """Wait until the nodes are so, as last seen or later, and return when it was seen."""
+        seen = [number for number, (_, line) in enumerate(self.process.lines) if line[:1] == "{"]
         return await self.process.line(
             lambda line: line.startswith("{") and enough(json.loads(line)),
             what=what,
-            after=max(0, seen - 1),
+            after=seen[-1] if seen else 0,
         )
+
+    async def until_running(self, name: str) -> float:
+        """Wait until an attempt is under way on the machine of that name."""
+        return await self.until(
+            lambda nodes: name in nodes and nodes[name]["running"] > 0, what=f"attempt on {name}"
+        )
+
+    async def until_state(self, state: str, *names: str) -> float:
+        """Wait until the machines of these names are all so."""
+        return await self.until(
+            lambda nodes: all(name in nodes and nodes[name]["state"] == state for name in names),
+            what=f"{' and '.join(names)} {state}",
+        )
+
+    async def drain(self, name: str) -> None:
+        """Let nothing new begin on a node."""
+        await self._do(f"drain {name}")
+
+    async def resume(self, name: str) -> None:
+        await self._do(f"resume {name}")
+
+    async def _do(self, order: str) -> None:
+        given = len(self.process.lines)
+        await self.process.tell(order)
+        await self.process.line(lambda line: line == "done", what=order, after=given)
 
 
 def plugged_in(

@@ -11,7 +11,7 @@ from tests.hosts import network as networks
 from tests.hosts.clock import needs_clock
 from tests.hosts.conftest import NewHost
 from tests.hosts.network import NAMESPACES, Network, ip, needs_network, remove_leftovers, why_not
-from tests.whole.machine import WITHIN_S, Running
+from tests.whole.machine import WITHIN_S
 
 MONTH_S = 30 * 86_400
 
@@ -47,12 +47,6 @@ for _ in sys.stdin:
 pytestmark = needs_network
 
 
-async def tell(process: Running, line: str) -> None:
-    assert process.process.stdin is not None
-    process.process.stdin.write(line.encode() + b"\n")
-    await process.process.stdin.drain()
-
-
 @pytest.mark.parametrize(("cut", "mend"), [("silence", "end_silence"), ("unplug", "plug_again")])
 async def test_a_cut_link_resets_nothing_and_what_was_said_arrives_when_it_is_back(
     cut: str, mend: str, new_host: NewHost
@@ -62,10 +56,10 @@ async def test_a_cut_link_resets_nothing_and_what_was_said_arrives_when_it_is_ba
         await listener.says("listening")
         calling = here.running_program(sys.executable, "-c", CALL, there.address)
         async with calling as caller:
-            await tell(caller, "one")
+            await caller.tell("one")
             await listener.says("heard one")
             getattr(there, cut)()
-            await tell(caller, "two")
+            await caller.tell("two")
             await caller.says("said two")
             assert "two" not in listener.text
             assert caller.process.returncode is None
@@ -110,17 +104,17 @@ async def test_a_clock_moves_under_a_running_process_and_its_children_alone(
     running = [each.running_program(sys.executable, "-c", CLOCK) for each in (moved, other)]
     async with running[0] as process, running[1] as bystander:
         for each in (process, bystander):
-            await tell(each, "look")
+            await each.tell("look")
             await each.says("moved 0.0 0.0 0.0")
         moved.move_clock(MONTH_S)
         for each in (process, bystander):
-            await tell(each, "look")
+            await each.tell("look")
         await process.says("moved 30.0 30.0 30.0")
         moved.move_clock(-2 * MONTH_S)
-        await tell(process, "look")
+        await process.tell("look")
         await process.says("moved -30.0 -30.0 -30.0")
         assert "slept False" not in process.text
-        await tell(bystander, "look")
+        await bystander.tell("look")
         await bystander.line(lambda line: line == "moved 0.0 0.0 0.0", what="a third look", after=4)
 
 

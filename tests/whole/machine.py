@@ -127,6 +127,12 @@ class Running:
         async with self._more:
             self._more.notify_all()
 
+    async def tell(self, line: str) -> None:
+        """Write a line to its stdin."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        await self.process.stdin.drain()
+
     async def says(self, text: str) -> float:
         """Wait for a line with ``text`` in it, and return when it came."""
         return await self.line(lambda line: text in line, what=repr(text))
