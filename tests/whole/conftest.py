@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from mesh.home import Home
+from mesh.identity.store import IdentityStore
 from tests.whole.machine import Machine, Running
 
 NewMachine = Callable[..., Machine]
+Joining = TypeVar("Joining", bound=Machine)
 
 
 @pytest.fixture
@@ -31,13 +34,21 @@ async def office(new_machine: NewMachine) -> AsyncIterator[Machine]:
         yield machine
 
 
-async def joined(machine: Machine, office: Machine) -> Machine:
+async def joined(machine: Joining, office: Machine) -> Joining:
     """Let ``machine`` join the mesh of ``office`` by a code, as people do it."""
     invitation = await office.run("invite", "--json")
     assert invitation.code == 0, invitation.err
     done = await machine.run("join", invitation.json["code"])
     assert done.code == 0, done.err
     return machine
+
+
+def forget_addresses(machine: Machine) -> list[str]:
+    """Let a joined machine forget where its coordinators are, and return where they were."""
+    store = IdentityStore(machine.home)
+    membership = store.membership()
+    store.save_membership(membership.model_copy(update={"coordinators": ()}))
+    return [each.address for each in membership.coordinators]
 
 
 async def attached(node: Running) -> float:

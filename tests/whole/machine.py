@@ -3,11 +3,12 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 WITHIN_S = 60.0  # far longer than anything takes on a busy machine; a test that hangs fails
 
 FREE_PORTS = {f"DESKMESH_PORTS__{port}": "0" for port in ("MESH", "JOIN", "LOCAL", "HTTP")}
+FOREIGN = re.compile(r"DESKMESH|OPENAI_|LLAMA_|XDG_|.*_PROXY$", re.IGNORECASE)
+DESKMESH = (sys.executable, "-m", "mesh.cli.entry")
 
 
 @dataclass(slots=True)
@@ -42,28 +45,32 @@ class Machine:
     home: Home
     name: str
     settings: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, str] = field(default_factory=FREE_PORTS.copy)
+    within: tuple[str, ...] = ()  # the command that runs another one on this machine
 
     @property
     def environment(self) -> dict[str, str]:
-        """Nothing of the surrounding shell's deskmesh gets in."""
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("DESKMESH")}
+        """Nothing of the surrounding shell that deskmesh or its clients read gets in."""
+        clean = {key: value for key, value in os.environ.items() if not FOREIGN.match(key)}
         return {
             **clean,
             "DESKMESH_HOME": str(self.home.root),
             "DESKMESH_NODE__NAME": self.name,
             "DESKMESH_NODE__MODEL_FOLDERS": "[]",
             "PYTHONPATH": str(ROOT),
-            **FREE_PORTS,
+            **self.ports,
             **self.settings,
         }
 
     async def run(self, *arguments: str, stdin: bytes | None = None) -> Result:
         """Run ``deskmesh`` with ``arguments`` and wait for its end."""
+        return await self.run_program(*DESKMESH, *arguments, stdin=stdin)
+
+    async def run_program(self, *command: str, stdin: bytes | None = None) -> Result:
+        """Run any ``command`` and wait for its end."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "mesh.cli.entry",
-            *arguments,
+            *self.within,
+            *command,
             env=self.environment,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -74,16 +81,18 @@ class Machine:
         assert process.returncode is not None
         return Result(process.returncode, out.decode(), err.decode())
 
-    @asynccontextmanager
-    async def running(self, *arguments: str) -> AsyncIterator["Running"]:
+    def running(self, *arguments: str) -> AbstractAsyncContextManager["Running"]:
         """Keep ``deskmesh`` with ``arguments`` running while the context is open."""
+        return self.running_program(*DESKMESH, *arguments)
+
+    @asynccontextmanager
+    async def running_program(self, *command: str) -> AsyncIterator["Running"]:
+        """Keep any ``command`` running while the context is open."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "mesh.cli.entry",
-            *arguments,
+            *self.within,
+            *command,
             env=self.environment,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
@@ -118,18 +127,28 @@ class Running:
         async with self._more:
             self._more.notify_all()
 
+    async def tell(self, line: str) -> None:
+        """Write a line to its stdin."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        await self.process.stdin.drain()
+
     async def says(self, text: str) -> float:
         """Wait for a line with ``text`` in it, and return when it came."""
+        return await self.line(lambda line: text in line, what=repr(text))
+
+    async def line(self, wanted: Callable[[str], bool], *, what: str, after: int = 0) -> float:
+        """Wait for a ``wanted`` line, not among the first ``after``, and return when it came."""
         try:
             async with asyncio.timeout(WITHIN_S), self._more:
                 while True:
-                    for at_s, line in self.lines:
-                        if text in line:
+                    for at_s, line in self.lines[after:]:
+                        if wanted(line):
                             return at_s
+                    after = max(after, len(self.lines))
                     await self._more.wait()
         except TimeoutError:
-            printed = "\n".join(line for _, line in self.lines)
-            raise AssertionError(f"never said {text!r}, but:\n{printed}") from None
+            raise AssertionError(f"never said {what}, but:\n{self.text}") from None
 
     @property
     def text(self) -> str:

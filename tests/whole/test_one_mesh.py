@@ -14,7 +14,7 @@ from mesh.cli.waiting import has_nodes, wait_for_mesh
 from mesh.client import connect
 from mesh.v1 import operations_pb2 as operations
 from tests.node_agent.engine.gguf_files import RandomModel
-from tests.whole.conftest import NewMachine, attached, joined
+from tests.whole.conftest import NewMachine, attached, forget_addresses, joined
 from tests.whole.machine import WITHIN_S, Machine
 
 PROMPT = "Reverse the word: mesh"
@@ -37,7 +37,7 @@ async def test_a_node_is_found_by_multicast_alone(new_machine: NewMachine) -> No
     async with office.running("coordinator") as coordinator:
         await coordinator.says("nodes and operators on port")
         desk = await joined(new_machine("desk", multicast=True), office)
-        _forget_addresses(desk)
+        forget_addresses(desk)
         async with desk.running("node") as node:
             await attached(node)
             nearby = await office.run("status", "--nearby", "--json")
@@ -48,19 +48,10 @@ async def test_a_node_is_found_by_a_seed_where_multicast_is_off(
     office: Machine, new_machine: NewMachine
 ) -> None:
     desk = await joined(new_machine("desk"), office)
-    [address] = _forget_addresses(desk)[:1]
+    [address] = forget_addresses(desk)[:1]
     async with desk.running("node", "--seed", address) as node:
         await attached(node)
         assert (await _nodes(office))["desk"]["state"] == "alive"
-
-
-def _forget_addresses(machine: Machine) -> list[str]:
-    from mesh.identity.store import IdentityStore
-
-    store = IdentityStore(machine.home)
-    membership = store.membership()
-    store.save_membership(membership.model_copy(update={"coordinators": ()}))
-    return [each.address for each in membership.coordinators]
 
 
 async def test_the_request_goes_to_the_machine_that_has_the_model(
