@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from mesh.core.generation import LOGPROBS_MAX
 from mesh.door.conversation import TAG, Given, Message, NamedTool, Tool
 from mesh.wire.requests import (
-    LOGPROBS_MAX,
     MESSAGES_MAX,
     NAME_CHARACTERS_MAX,
     STOP_BYTES_MAX,

@@ -26,7 +26,7 @@ def test_every_error_has_a_status_of_its_own() -> None:
 def test_every_failure_of_the_core_is_an_error_of_the_same_name() -> None:
     named = {code.value for code in FailureCode}
     assert named <= ERROR_BY_CODE.keys()
-    assert ERROR_BY_CODE.keys() - named == {"not_authenticated", "forbidden"}
+    assert ERROR_BY_CODE.keys() - named == {"not_authenticated"}
 
 
 @pytest.mark.parametrize("error", list(STATUS_OF))
