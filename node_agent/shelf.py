@@ -115,6 +115,11 @@ class Shelf:
         """Every engine that runs."""
         return self._loader.engines()
 
+    def busy(self, model_id: ModelId) -> bool:
+        """Is every slot of the model taken?"""
+        replica = self._replicas.get(model_id)
+        return replica is not None and replica.slots_taken >= replica.slots
+
     def take(self, model_id: ModelId) -> Slot | Refusal:
         """Take a slot of a model, and begin to load it if it is not warm.
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from mesh.core.node import Node, Replica
-from mesh.core.types import CloudModel, Model, ModelId, ModelIdentity, Offer
+from mesh.core.types import CloudModel, Model, ModelId, ModelIdentity, Offer, ReplicaStatus
 from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
@@ -70,14 +70,20 @@ def write_cloud_model(model: CloudModel) -> inference.ModelView:
 
 
 def write_replica(node: Node, replica: Replica) -> inference.ReplicaView:
-    return inference.ReplicaView(
-        node_id=node.node_id,
-        node_name=node.name,
-        state=enums.write(enums.REPLICA_STATE, replica.status.state),
-        slots=replica.status.slots,
-        slots_taken=replica.status.slots_taken,
-        reason=replica.status.reason,
+    return _replica(replica.status, node.node_id, node.name)
+
+
+def write_own_model(
+    offer: Offer, status: ReplicaStatus, *, node_id: str, node_name: str
+) -> inference.ModelView:
+    """Write a model of this very machine with its one replica."""
+    view = write_model(offer.model)
+    view.context_tokens = offer.context_tokens
+    view.capabilities.extend(
+        enums.write(enums.CAPABILITY, each) for each in sorted(offer.capabilities)
     )
+    view.replicas.append(_replica(status, node_id, node_name))
+    return view
 
 
 def write_models(nodes: Iterable[Node]) -> list[inference.ModelView]:
@@ -93,6 +99,17 @@ def write_models(nodes: Iterable[Node]) -> list[inference.ModelView]:
                 if wire not in view.capabilities:
                     view.capabilities.append(wire)
     return sorted(views.values(), key=lambda view: (view.test, view.names[0]))
+
+
+def _replica(status: ReplicaStatus, node_id: str, node_name: str) -> inference.ReplicaView:
+    return inference.ReplicaView(
+        node_id=node_id,
+        node_name=node_name,
+        state=enums.write(enums.REPLICA_STATE, status.state),
+        slots=status.slots,
+        slots_taken=status.slots_taken,
+        reason=status.reason,
+    )
 
 
 def _read_offer(offer: fleet.ModelOffer) -> Offer:
