@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from mesh.errors import MeshError
 from mesh.v1 import inference_pb2 as inference
 
-Step = inference.GenerateEvent | MeshError | asyncio.Event
+Step = inference.GenerateEvent | Exception | asyncio.Event
 
 
 @dataclass(slots=True)
@@ -30,7 +29,7 @@ class PlayedAsking:
             for step in self.script:
                 if isinstance(step, asyncio.Event):
                     await step.wait()
-                elif isinstance(step, MeshError):
+                elif isinstance(step, Exception):
                     raise step
                 else:
                     yield step
