@@ -19,12 +19,14 @@ class PlayedAsking:
     script: Sequence[Step] = ()
     views: Sequence[inference.ModelView] = ()
     asked: list[inference.GenerateRequest] = field(default_factory=list)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)  # an answer was asked for
     closed: asyncio.Event = field(default_factory=asyncio.Event)  # an answer ended, or was left
 
     async def answer(
         self, request: inference.GenerateRequest
     ) -> AsyncGenerator[inference.GenerateEvent, None]:
         self.asked.append(request)
+        self.begun.set()
         try:
             for step in self.script:
                 if isinstance(step, asyncio.Event):
