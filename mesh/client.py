@@ -16,6 +16,7 @@
 Every failure is a ``mesh.errors.MeshError``. One event loop a process: gRPC allows no more.
 """
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -25,18 +26,17 @@ from typing import Any, Self
 
 import grpc
 
+from mesh import sending
 from mesh.core.generation import TokenLogprob
 from mesh.core.types import AUTO
 from mesh.dial import plain_channel
 from mesh.errors import InvalidRequest, MeshError
-from mesh.rpc import ERROR_BY_CODE, from_rpc
+from mesh.rpc import unreachable
+from mesh.sending import TIMEOUT_S
 from mesh.shown_tokens import ShownTokens
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import inference_pb2_grpc as inference_grpc
 from mesh.wire.logprobs import read_logprobs
-
-TIMEOUT_S = 600.0  # a long answer from a slow desk
-LATE_S = 5.0  # a coordinator that keeps the time itself tells more than a transport that breaks off
 
 Messages = str | Sequence[Mapping[str, str]]
 
@@ -87,7 +87,10 @@ class MeshClient:
     """Calls on one open channel; made by ``connect``."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
         self._stub = inference_grpc.InferenceStub(channel)
+        # Somebody is there, or was a moment ago: worth waiting for if the connection breaks.
+        self._answers = channel.get_state() is grpc.ChannelConnectivity.READY
 
     def generate(  # noqa: PLR0913 - what a caller may decide, all by name
         self,
@@ -146,19 +149,17 @@ class MeshClient:
     async def answer(
         self, request: inference.GenerateRequest
     ) -> AsyncGenerator[inference.GenerateEvent, None]:
-        """See ``mesh.asking.Asking``: the whole request, and every event of its answer."""
-        timeout_s = (request.deadline_ms / 1000 or TIMEOUT_S) + LATE_S
-        call = self._stub.Generate(request, timeout=timeout_s)
-        failed: MeshError | None = None
+        """See ``mesh.asking.Asking``: the whole request, and every event of its answer.
+
+        A coordinator that was there and restarts is waited for, until the first token.
+        """
         try:
-            async for event in call:
-                if event.WhichOneof("event") == "failed":
-                    failed = _failure(event.failed)
-                yield event
-        except grpc.aio.AioRpcError as failure:
-            raise failed or from_rpc(failure) from None
-        finally:
-            call.cancel()  # a call that is dropped without it is never collected
+            async with aclosing(sending.answer(self._reach, request)) as events:
+                async for event in events:
+                    self._answers = True
+                    yield event
+        except sending.OutOfReach as failure:
+            raise self._gone(failure) from None
 
     async def ask(self, prompt: Messages, **parameters: Any) -> "Answer":
         """Ask, and wait for the whole answer. Takes what ``generate`` takes."""
@@ -171,10 +172,29 @@ class MeshClient:
     async def models(self) -> Sequence[inference.ModelView]:
         """Return the models of the mesh, test models last."""
         try:
-            response = await self._stub.ListModels(inference.ListModelsRequest(), timeout=10.0)
-        except grpc.aio.AioRpcError as failure:
-            raise from_rpc(failure) from None
-        return tuple(response.models)
+            models = await sending.models(self._reach)
+        except sending.OutOfReach as failure:
+            raise self._gone(failure) from None
+        self._answers = True
+        return models
+
+    @asynccontextmanager
+    async def _reach(self, until_s: float | None) -> AsyncIterator[inference_grpc.InferenceStub]:
+        """See ``sending.Reach``: it is our one channel."""
+        if until_s is not None:
+            if not self._answers:  # nobody ever did, so nobody restarts
+                raise sending.OutOfReach(unreachable())
+            try:
+                async with asyncio.timeout_at(until_s):
+                    await self._channel.channel_ready()
+            except TimeoutError:
+                raise sending.OutOfReach(unreachable()) from None
+        yield self._stub
+
+    def _gone(self, failure: sending.OutOfReach) -> MeshError:
+        """It was waited for. The next call will not wait, until somebody has answered again."""
+        self._answers = False
+        return failure.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +264,6 @@ class AnswerStream:
         name = inference.FinishReason.Name(finished.reason)
         self.finish_reason = name.removeprefix("FINISH_REASON_").lower()
         self.usage, self.receipt = finished.usage, finished.receipt
-
-
-def _failure(failed: inference.GenerationFailed) -> MeshError:
-    error = ERROR_BY_CODE.get(failed.code, MeshError)
-    return error(failed.message, hint=failed.hint)
 
 
 def _messages(prompt: Messages) -> list[inference.Message]:

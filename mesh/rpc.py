@@ -80,11 +80,22 @@ def from_rpc(failure: grpc.RpcError) -> MeshError:
     hints = [value for key, value in failure.trailing_metadata() or () if key == _HINT]
     hint = str(hints[0]) if hints else ""
     if error is errors.NodeLost and not hint:  # raised by gRPC itself: its own words are long
-        return errors.NodeLost(
-            "the coordinator cannot be reached",
-            hint="is it running? `deskmesh up` starts one here, `deskmesh join CODE` joins one",
-        )
+        return unreachable()
     return error(details, hint=hint)
+
+
+def unreachable() -> errors.NodeLost:
+    """Return what to tell where no coordinator answers."""
+    return errors.NodeLost(
+        "the coordinator cannot be reached",
+        hint="is it running? `deskmesh up` starts one here, `deskmesh join CODE` joins one",
+    )
+
+
+def broke_off(failure: grpc.aio.AioRpcError) -> bool:
+    """Did the connection end the call, or was there none? False: the other side has answered."""
+    told = any(key == _HINT for key, _ in failure.trailing_metadata() or ())
+    return failure.code() is grpc.StatusCode.UNAVAILABLE and not told
 
 
 async def abort(context: "grpc.aio.ServicerContext[Any, Any]", failure: MeshError) -> NoReturn:

@@ -1,0 +1,199 @@
+"""A client whose coordinator restarts, or never comes back: what is sent again, and what is not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import pytest
+
+from mesh import sending
+from mesh.client import MeshClient
+from mesh.dial import plain_channel
+from mesh.errors import AnswerLost, DeadlineExceeded, Forbidden, NodeLost, RequestExists
+from mesh.rpc import SERVER_OPTIONS, abort
+from mesh.v1 import inference_pb2 as inference
+from mesh.v1 import inference_pb2_grpc as inference_grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+STARTED = inference.GenerateEvent(
+    started=inference.GenerationStarted(model_name="qwen", node_name="desk", why="it is near")
+)
+FINISHED = inference.GenerateEvent(
+    finished=inference.GenerationFinished(reason=inference.FINISH_REASON_STOP)
+)
+
+
+def delta(text: str) -> inference.GenerateEvent:
+    return inference.GenerateEvent(delta=inference.GenerationDelta(ids=[1], text=text))
+
+
+class Played(inference_grpc.InferenceServicer):
+    """A coordinator's half of the calls. It answers in the way that ``steps`` say, one a call."""
+
+    def __init__(self, *steps: Callable[[Context], Any]) -> None:
+        self.steps = list(steps)
+        self.asked: list[inference.GenerateRequest] = []
+        self.port = 0
+        self.stuck = asyncio.Event()  # a call waits in the middle
+
+    async def Generate(self, request: inference.GenerateRequest, context: Context) -> None:
+        self.asked.append(request)
+        step = self.steps.pop(0) if self.steps else whole
+        await step(context)
+
+    async def ListModels(
+        self, request: inference.ListModelsRequest, context: Context
+    ) -> inference.ListModelsResponse:
+        return inference.ListModelsResponse(models=[inference.ModelView(names=["qwen"])])
+
+    def stops_after(self, *events: inference.GenerateEvent) -> Callable[[Context], Any]:
+        async def step(context: Context) -> None:
+            for event in events:
+                await context.write(event)
+            self.stuck.set()
+            await asyncio.Event().wait()
+
+        return step
+
+    async def start(self) -> None:
+        """Listen, after the first time where it listened before."""
+        self._server = grpc.aio.server(options=list(SERVER_OPTIONS))
+        inference_grpc.add_InferenceServicer_to_server(self, self._server)
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Break every call off."""
+        await self._server.stop(None)
+
+
+async def whole(context: Context) -> None:
+    for event in (STARTED, delta("hello"), FINISHED):
+        await context.write(event)
+
+
+async def refuses(context: Context) -> None:
+    await abort(context, Forbidden("not you"))
+
+
+async def in_use(context: Context) -> None:
+    await abort(context, RequestExists("that id is in use"))
+
+
+@pytest.fixture
+async def coordinator() -> AsyncIterator[Played]:
+    played = Played()
+    await played.start()
+    yield played
+    await played.stop()
+
+
+@pytest.fixture
+async def mesh(coordinator: Played) -> AsyncIterator[MeshClient]:
+    """A client that is connected."""
+    async with plain_channel(f"127.0.0.1:{coordinator.port}") as channel:
+        await channel.channel_ready()
+        yield MeshClient(channel)
+
+
+async def test_a_restart_between_two_calls_is_not_noticed(
+    coordinator: Played, mesh: MeshClient
+) -> None:
+    assert (await mesh.ask("hi")).text == "hello"
+    await coordinator.stop()
+    await coordinator.start()
+    assert (await mesh.ask("hi")).text == "hello"
+    assert [model.names[0] for model in await mesh.models()] == ["qwen"]
+
+
+async def test_a_call_waits_for_a_coordinator_that_is_away(
+    coordinator: Played, mesh: MeshClient
+) -> None:
+    await coordinator.stop()
+    asking = asyncio.gather(mesh.ask("hi"), mesh.models())
+    await asyncio.wait([asking], timeout=0.3)  # it fails at once, or never
+    assert not asking.done()
+    await coordinator.start()
+    answer, models = await asking
+    assert (answer.text, len(models)) == ("hello", 1)
+
+
+async def test_before_the_first_token_a_request_is_sent_again(
+    coordinator: Played, mesh: MeshClient
+) -> None:
+    coordinator.steps = [coordinator.stops_after(STARTED), in_use]
+    asking = asyncio.create_task(mesh.ask("hi", request_id="mine", timeout_s=30))
+    await coordinator.stuck.wait()
+    await coordinator.stop()
+    await coordinator.start()
+    assert (await asking).text == "hello"
+    first, *others = coordinator.asked
+    assert [each.request_id for each in others] == ["mine", "mine"]
+    assert all(each.deadline_ms < first.deadline_ms == 30_000 for each in others)
+
+
+async def test_after_the_first_token_the_answer_ends_with_an_error_and_its_receipt(
+    coordinator: Played, mesh: MeshClient
+) -> None:
+    coordinator.steps = [coordinator.stops_after(STARTED, delta("hel"))]
+    async with mesh.generate("hi", request_id="mine") as answer:
+        pieces = aiter(answer)
+        assert await anext(pieces) == "hel"
+        await coordinator.stop()
+        await coordinator.start()
+        with pytest.raises(AnswerLost, match="lost mid-answer; ask again"):
+            await anext(pieces)
+    assert (answer.receipt.request_id, answer.receipt.why) == ("mine", "it is near")
+    [attempt] = answer.receipt.attempts
+    assert (attempt.node_name, attempt.outcome) == ("desk", "answer_lost")
+    assert len(coordinator.asked) == 1
+
+
+async def test_what_the_coordinator_refuses_is_not_sent_again(
+    coordinator: Played, mesh: MeshClient
+) -> None:
+    coordinator.steps = [refuses]
+    with pytest.raises(Forbidden, match="not you"):
+        await mesh.ask("hi")
+    coordinator.steps = [in_use]
+    with pytest.raises(RequestExists):
+        await mesh.ask("hi")
+    assert len(coordinator.asked) == 2
+
+
+async def test_patience_ends_and_is_not_shown_twice(
+    coordinator: Played, mesh: MeshClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "PATIENCE_S", 0.5)
+    loop = asyncio.get_running_loop()
+    await coordinator.stop()
+    began_s = loop.time()
+    with pytest.raises(NodeLost, match="cannot be reached; is it running"):
+        await mesh.ask("hi")
+    waited_s = loop.time() - began_s
+    assert waited_s >= 0.5
+    monkeypatch.setattr(sending, "PATIENCE_S", 3600.0)
+    with pytest.raises(NodeLost):  # and not in an hour
+        await mesh.ask("hi")
+    await coordinator.start()
+    async with asyncio.timeout(30):
+        while True:  # its channel looks again every two seconds at most
+            try:
+                assert (await mesh.ask("hi")).text == "hello"
+                break
+            except NodeLost:
+                await asyncio.sleep(0.1)
+
+
+async def test_nobody_is_waited_for_where_nobody_ever_was() -> None:
+    async with plain_channel("127.0.0.1:1") as channel:
+        with pytest.raises(NodeLost, match="cannot be reached"):
+            await MeshClient(channel).ask("hi")
+
+
+async def test_the_callers_time_bounds_the_patience(coordinator: Played, mesh: MeshClient) -> None:
+    await coordinator.stop()
+    with pytest.raises((NodeLost, DeadlineExceeded)):
+        await mesh.ask("hi", timeout_s=0.3)
