@@ -29,6 +29,7 @@ from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.fleet import FleetService
 from coordinator.services.inference import InferenceService
 from coordinator.services.operations import OperationsService, Self
+from mesh.core.events import CoordinatorReturned
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
 from mesh.core.types import Tier
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("coordinator")
 
 PING_EVERY_S = 5.0  # two small packets; five of them settle the moving average
+SETTLING_S = 10.0  # after a restart, 100 nodes are back within this
 STOP_GRACE_S = 2.0  # running answers may finish for so long
 
 
@@ -63,6 +65,7 @@ class Coordinator:
     def __init__(self, home: Home, settings: Settings) -> None:
         """Raises MeshError if this machine cannot coordinate."""
         self._settings = settings
+        self._returns = home.authority.exists()
         self.household = Household(home)
         fleet = Fleet(_limits(settings), random.Random())  # noqa: S311 - ties, not secrets
         self._relay = Relay(
@@ -106,6 +109,8 @@ class Coordinator:
             self.ports = replace(self.ports, http=http)
             self.household.enrol_this_host(self.ports.mesh, self.ports.join)
             self._say_hello()
+            if self._returns:
+                self.loop.post(CoordinatorReturned(self.loop.now_s + SETTLING_S))
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             advertiser = Advertiser(
                 self._responder, self._advert(), self._settings.discovery.advertise

@@ -3,6 +3,7 @@
 ``Requests`` decides which step an event calls for.
 """
 
+from math import inf
 from random import Random
 
 from mesh.core.actions import (
@@ -26,8 +27,9 @@ from mesh.core.filter import (
 from mesh.core.ladder import is_automatic
 from mesh.core.node import Node
 from mesh.core.progress import Attempt, Progress
-from mesh.core.receipt import RuledOut
+from mesh.core.receipt import Candidate, RuledOut
 from mesh.core.refusals import (
+    MACHINES_RETURN,
     all_busy,
     cloud_failed,
     cloud_lacks,
@@ -60,6 +62,7 @@ class Dispatch:
         self._rng = rng
         self._budget = RetryBudget()
         self.cloud: CloudModel | None = None  # what may answer where no machine can
+        self.settled_s = -inf  # before it, nodes are on their way back from a restart
 
     # -- steps: each returns what must be done -----------------------------------------------------
 
@@ -82,7 +85,9 @@ class Dispatch:
             case Placed() as placed:
                 return [self._start(progress, placed, now_s)]
             case AllBusy() as busy:
-                return self._wait(progress, busy, now_s)
+                return self._wait(progress, all_busy(busy), now_s, busy.candidates)
+            case Unplaceable() if now_s < self.settled_s and self._for_machines_alone(progress):
+                return self._wait(progress, MACHINES_RETURN, now_s)
             case Unplaceable() as unplaceable if last is None:
                 return self._refuse(progress, unplaceable, now_s)
             case Unplaceable():
@@ -225,13 +230,23 @@ class Dispatch:
         progress.why = f"cloud: {failure.message}"
         return [self._start_in_cloud(progress, model, now_s)]
 
-    def _wait(self, progress: Progress, busy: AllBusy, now_s: float) -> list[Action]:
+    def _for_machines_alone(self, progress: Progress) -> bool:
+        """The cloud, where it may, answers at once; and a failed node is not to be waited for."""
+        return not (progress.avoid or may_leave(progress.request, self.cloud, progress.avoid))
+
+    def _wait(
+        self,
+        progress: Progress,
+        why: str,
+        now_s: float,
+        candidates: tuple[Candidate, ...] = (),
+    ) -> list[Action]:
         key = progress.request.key
         if key in self._books.line:
             return []
         if len(self._books.line) >= self._limits.waiting_max:
             return self._leave_or_fail(progress, queue_full(self._limits.waiting_max), now_s)
-        progress.candidates, progress.why = busy.candidates, all_busy(busy)
+        progress.candidates, progress.why = candidates, why
         self._books.join_line(progress, now_s)
         return []
 

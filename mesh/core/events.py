@@ -186,6 +186,13 @@ class CloudOffered:
 
 
 @dataclass(frozen=True, slots=True)
+class CoordinatorReturned:
+    """Its nodes of a former life are on their way back: who asks meanwhile may wait for them."""
+
+    settled_s: float  # when those that have not come will not, on the fleet's clock
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """Something may be due."""
 
@@ -208,5 +215,6 @@ Event = (
     | AttemptFailed
     | AttemptCharged
     | CloudOffered
+    | CoordinatorReturned
     | TimePassed
 )

@@ -99,6 +99,8 @@ class Fleet:
                 return requests.charged(event)
             case events.CloudOffered():
                 return requests.cloud_offered(event)
+            case events.CoordinatorReturned():
+                return requests.coordinator_returned(event)
             case events.TimePassed():
                 return self._time_passed(now_s)
 

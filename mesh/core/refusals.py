@@ -141,6 +141,10 @@ def cloud_failed(instead_of: Failure, failure: Failure) -> Failure:
     )
 
 
+# Why a request waits that nothing can serve yet, for its receipt.
+MACHINES_RETURN = "waited: machines were on their way back after the coordinator's restart"
+
+
 def all_busy(busy: AllBusy) -> str:
     """Why a request waits, for its receipt."""
     return f"waited: every slot of {busy.replicas} capable replicas was taken"

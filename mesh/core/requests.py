@@ -23,6 +23,7 @@ from mesh.core.events import (
     AttemptRefused,
     AttemptStarted,
     CloudOffered,
+    CoordinatorReturned,
     DeliveryOpened,
     RequestCancelled,
 )
@@ -73,6 +74,11 @@ class Requests:
     def cloud_offered(self, event: CloudOffered) -> list[Action]:
         """Requests from now on may be answered by another cloud model, or by none."""
         self._dispatch.cloud = event.model
+        return []
+
+    def coordinator_returned(self, event: CoordinatorReturned) -> list[Action]:
+        """Until then, a request that no node can serve waits for those that are not back yet."""
+        self._dispatch.settled_s = event.settled_s
         return []
 
     # -- a request's beginning and end -------------------------------------------------------------

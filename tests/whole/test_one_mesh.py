@@ -173,11 +173,11 @@ async def test_a_coordinator_that_dies_mid_answer_is_one_clear_line(
             asking = asyncio.create_task(office.run("ask", PROMPT))
             await _until_running(office, "desk")
             coordinator.process.kill()
-            failed = await asking
+            engine.resume()
+            failed = await asking  # it waits for a while, as after a restart
             assert failed.code == 1
             [line] = failed.err.strip().splitlines()
             assert line.startswith("error: ")
-            engine.resume()
             assert node.process.returncode is None
 
 

@@ -89,6 +89,7 @@ class History:
             self._node_errs: 4,
             self._node_goes: 2,
             self._cloud_changes: 1,
+            self._coordinator_returns: 1,
         }
         # Each history has more of this and less of that, so that together they come to states
         # which an even mixture never would ("Swarm testing", Groce et al., ISSTA 2012).
@@ -210,6 +211,9 @@ class History:
 
     def _cloud_changes(self) -> events.Event:
         return events.CloudOffered(self.rng.choice([BIG, BIG, None]))
+
+    def _coordinator_returns(self) -> events.Event:
+        return events.CoordinatorReturned(self.now_s + 10)
 
     def _attempt_goes_on(self) -> events.Event:
         """The next thing an honest node would say of one of its attempts."""

@@ -313,3 +313,10 @@ def test_a_node_cannot_deliver_for_the_cloud(script: Script) -> None:
     for epoch in (script.node("desk").epoch, 0):
         stolen = events.DeliveryOpened(start.attempt_id, Epoch(epoch), 1)
         assert kinds(script.happens(stolen)) == ["RejectDelivery"]
+
+
+def test_after_a_restart_what_may_leave_does_not_wait_for_machines(script: Script) -> None:
+    script.happens(events.CoordinatorReturned(script.now_s + 10))
+    script.happens(events.CloudOffered(BIG))
+    only(script.ask("r1", model="auto", tier=Tier.CLOUD), StartCloudAttempt)
+    assert script.ask("r2", model="auto", tier=Tier.MESH) == []

@@ -167,3 +167,32 @@ def test_no_one_starts_twice(script: Script) -> None:
     script.ask("r1")
     assert started(script.report("desk", (LLAMA, warm(5, 0)))) == ["r1"]
     assert script.report("desk", (LLAMA, warm(5, 0))) == []
+
+
+def test_after_a_restart_a_request_waits_for_the_machines_to_come_back(script: Script) -> None:
+    script.happens(events.CoordinatorReturned(script.now_s + 10))
+    assert script.ask("r1") == []
+    assert script.attach("left", QWEN)[1:] == []
+    [start] = of_type(script.attach("desk", LLAMA), StartAttempt)
+    assert start.key.request_id == "r1"
+    receipt = only(script.finish(script.accept(start)), FinishRequest).receipt
+    assert receipt.queued_s == 0.0
+
+
+def test_machines_that_do_not_come_back_are_not_waited_for_beyond_that(script: Script) -> None:
+    script.happens(events.CoordinatorReturned(script.now_s + 10))
+    script.ask("r1")
+    for _ in range(9):
+        assert script.after(1) == []
+    refused = [action for _ in range(4) for action in script.after(1)]
+    failure = only(refused, FailRequest).failure
+    assert failure.code is FailureCode.NO_CAPABLE_NODE
+    assert only(script.ask("r2"), FailRequest).failure == failure
+
+
+def test_what_failed_on_the_only_machine_is_told_at_once_after_a_restart_too(
+    script: Script,
+) -> None:
+    script.happens(events.CoordinatorReturned(script.now_s + 10))
+    script.attach("desk", LLAMA)
+    assert kinds(script.fail(script.begin("r1")))[0] == "FailRequest"
