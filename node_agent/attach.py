@@ -89,6 +89,15 @@ class Attach:
             await self.attempts.end()
             self._call.cancel()
 
+    @property
+    def answering(self) -> int:
+        """How many attempts are under way."""
+        return len(self.attempts)
+
+    async def finish(self) -> None:
+        """Wait for those attempts, and no others."""
+        await self.attempts.finish()
+
     async def drain(self, reason: str) -> None:
         """Take no new attempts, and say so; those under way may finish."""
         self.attempts.draining = True

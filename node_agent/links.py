@@ -1,4 +1,7 @@
-"""One attach to each coordinator of the mesh: found, dialled, kept, and dialled again."""
+"""One session with each coordinator of the mesh: found, dialled, kept, and dialled again.
+
+A machine that lends attaches; one that only uses the mesh visits.
+"""
 
 import asyncio
 import logging
@@ -17,6 +20,7 @@ from node_agent.addresses import NOBODY, Address, AddressBook, Origin
 from node_agent.attach import LEAVE_WITHIN_S, Attach, Myself
 from node_agent.endings import BROKEN_STREAM, REFUSALS
 from node_agent.shelf import Shelf
+from node_agent.visit import Visit
 
 TOLD_MAX = 16  # addresses that we take from one welcome: as many as a membership holds
 
@@ -35,21 +39,32 @@ class OpenChannel(Protocol):
         ...
 
 
+Session = Attach | Visit
+
+
 class Links:
     """Every connection to coordinators. ``run`` owns their tasks."""
 
     def __init__(
-        self, open_channel: OpenChannel, myself: Myself, shelf: Shelf, rng: Random
+        self,
+        open_channel: OpenChannel,
+        myself: Myself,
+        shelf: Shelf,
+        rng: Random,
+        *,
+        lends: bool = True,
     ) -> None:
+        self._lends = lends
         self._open_channel = open_channel
         self._myself = myself
         self._shelf = shelf
         self._book = AddressBook(rng)
         self._held: dict[Address, asyncio.Task[None]] = {}
-        self._attached: dict[Address, Attach] = {}  # those welcomed
+        self._attached: dict[Address, Session] = {}  # those welcomed
         self._changed = asyncio.Event()
         self._stopping = False
         self._clock = asyncio.get_running_loop().time
+        self.lost_s = self._clock()  # since when nobody is in reach; of no meaning while one is
 
     @property
     def attached(self) -> frozenset[NodeId]:
@@ -84,27 +99,42 @@ class Links:
         """Return the address of a coordinator that we are attached to, if any."""
         return next((address.target for address in self._attached), None)
 
+    async def reached(self, until_s: float) -> tuple[str, Session] | None:
+        """Return the address of a coordinator in reach, and the session that we have with it.
+
+        If there is none, wait for one until then, on the event loop's clock.
+        """
+        try:
+            async with asyncio.timeout_at(until_s):
+                while not self._attached:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return None
+        address, session = next(iter(self._attached.items()))
+        return address.target, session
+
     async def reconnect(self) -> None:
         """Attach anew everywhere, each as soon as no answer is under way on it."""
-        for address, attach in list(self._attached.items()):
-            while len(attach.attempts):
-                await attach.attempts.finish()
-            if self._attached.get(address) is attach:
+        for address, session in list(self._attached.items()):
+            while session.answering:
+                await session.finish()
+            if self._attached.get(address) is session:
                 self._held[address].cancel()
 
     async def stop(self, *, drain_s: float) -> None:
         """Let running answers finish for ``drain_s`` at most, then say goodbye everywhere."""
         self._stopping = True
-        running = sum(len(attach.attempts) for attach in self._attached.values())
+        running = sum(session.answering for session in self._attached.values())
         if running:
             log.info("stopping: %d answers may finish within %g s", running, drain_s)
-            await self._each(lambda attach: attach.drain("its owner stops it"))
+            await self._each(lambda session: session.drain("its owner stops it"))
             with suppress(TimeoutError):
                 async with asyncio.timeout(drain_s):
-                    await self._each(lambda attach: attach.attempts.finish())
+                    await self._each(lambda session: session.finish())
         with suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_WITHIN_S):
-                await self._each(lambda attach: attach.leave(fleet.Leaving.WHY_SHUTDOWN))
+                await self._each(lambda session: session.leave(fleet.Leaving.WHY_SHUTDOWN))
                 while self._attached:
                     self._changed.clear()
                     await self._changed.wait()
@@ -114,7 +144,7 @@ class Links:
         refused = False
         try:
             ended = await self._attach(address)
-            was_attached = self._attached.pop(address, None) is not None
+            was_attached = self._parted(address)
             if isinstance(ended, Superseded) and was_attached:
                 await asyncio.sleep(REPLACED_WITHIN_S)
             replaced = was_attached and address.coordinator_id in self.attached
@@ -122,7 +152,7 @@ class Links:
             if not (self._stopping or replaced):
                 _tell(address, ended, was_attached=was_attached)
         finally:
-            self._attached.pop(address, None)
+            self._parted(address)
             del self._held[address]
             self._book.released(address, self._clock(), refused=refused)
             self._changed.set()
@@ -132,20 +162,31 @@ class Links:
             channel = self._open_channel(address.target)
         except MeshError as failure:
             return failure
-        async with channel:
-            attach = Attach(
-                channel,
-                self._myself,
-                self._shelf,
-                lambda welcome: self._welcomed(address, attach, welcome),
-            )
-            return await attach.run()
 
-    def _welcomed(self, address: Address, attach: Attach, welcome: fleet.Welcome) -> None:
+        def welcomed(welcome: fleet.Welcome) -> None:
+            self._welcomed(address, session, welcome)
+
+        session: Session
+        async with channel:
+            if self._lends:
+                session = Attach(channel, self._myself, self._shelf, welcomed)
+            else:
+                session = Visit(channel, welcomed)
+            return await session.run()
+
+    def _parted(self, address: Address) -> bool:
+        """Note that a session is no more, and return whether there was one."""
+        was_attached = self._attached.pop(address, None) is not None
+        if was_attached and not self._attached:
+            self.lost_s = self._clock()
+        return was_attached
+
+    def _welcomed(self, address: Address, session: Session, welcome: fleet.Welcome) -> None:
         coordinator_id = NodeId(welcome.coordinator_id)
         rivals = self._book.welcomed(address, coordinator_id)
-        self._attached[address] = attach
-        log.info("attached to coordinator %s at %s", coordinator_id, address.target)
+        self._attached[address] = session
+        what = "attached to" if self._lends else "reached"
+        log.info("%s coordinator %s at %s", what, coordinator_id, address.target)
         for rival in rivals:
             if rival not in self._attached:  # a slower dial of the same would end this one
                 self._held[rival].cancel()
@@ -154,9 +195,9 @@ class Links:
                 self.add(target, Origin.JOINED)
         self._changed.set()
 
-    async def _each(self, act: Callable[[Attach], Awaitable[None]]) -> None:
-        """Do something with every attach; one that breaks meanwhile has ended anyway."""
-        acts = [act(attach) for attach in self._attached.values()]
+    async def _each(self, act: Callable[[Session], Awaitable[None]]) -> None:
+        """Do something with every session; one that breaks meanwhile has ended anyway."""
+        acts = [act(session) for session in self._attached.values()]
         for result in await asyncio.gather(*acts, return_exceptions=True):
             if isinstance(result, BaseException) and not isinstance(result, BROKEN_STREAM):
                 raise result
