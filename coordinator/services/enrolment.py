@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from coordinator.access import Context, MeshAccess, host_of
-from mesh.errors import Forbidden, MeshError, NotAuthenticated
+from mesh.errors import Forbidden, InvalidRequest, MeshError, NotAuthenticated
 from mesh.identity.authority import Authority, Issued
 from mesh.identity.invitations import Invitations
 from mesh.identity.peer import PeerRole
@@ -39,10 +39,12 @@ class EnrolmentService(fleet_grpc.EnrolmentServicer):
                 )
             request_pem = request.signing_request_pem.encode()
             requested_key(request_pem)  # a bad request does not use up the code
+            wanted = _role(request.role)
             invitation = self._invitations.redeem(
-                request.secret, time.monotonic(), source=host_of(context)
+                request.secret, time.monotonic(), source=host_of(context), role=wanted
             )
-            issued = self._authority.issue(request_pem, invitation.role, now_s=time.time())
+            role = wanted or invitation.role
+            issued = self._authority.issue(request_pem, role, now_s=time.time())
             return self._response(issued)
         except MeshError as failure:
             await abort(context, failure)
@@ -74,3 +76,14 @@ class EnrolmentService(fleet_grpc.EnrolmentServicer):
             coordinators=mesh,
             join_addresses=join,
         )
+
+
+def _role(name: str) -> PeerRole | None:
+    if not name:
+        return None
+    try:
+        return PeerRole(name)
+    except ValueError:
+        raise InvalidRequest(
+            "the role that the machine asks for is unknown", hint="update deskmesh there or here"
+        ) from None

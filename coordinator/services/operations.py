@@ -84,7 +84,7 @@ class OperationsService(operations_grpc.OperationsServicer):
             secret = self._invitations.invite(role, time.monotonic(), name=request.name[:64])
         except MeshError as failure:
             await abort(context, failure)
-        code = JoinCode(self._authority.sha256, secret, tuple(self._addresses()[1][:4]))
+        code = JoinCode(self._authority.sha256, secret, tuple(self._addresses()[1][:4]), role)
         return operations.InviteResponse(code=code.encode(), expires_in_s=int(INVITATION_LIFE_S))
 
     async def DrainNode(
@@ -139,4 +139,6 @@ def _role(name: str) -> PeerRole:
     try:
         return PeerRole(name or PeerRole.NODE)
     except ValueError:
-        raise InvalidRequest(f"role {name[:40]!r} is unknown", hint="use node") from None
+        raise InvalidRequest(
+            f"role {name[:40]!r} is unknown", hint="use node, client or operator"
+        ) from None
