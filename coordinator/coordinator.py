@@ -25,6 +25,7 @@ from coordinator.listeners import (
     new_join_server,
 )
 from coordinator.loop import FleetLoop
+from coordinator.revoking import Membership
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.fleet import FleetService
 from coordinator.services.inference import InferenceService
@@ -77,7 +78,7 @@ class Coordinator:
             self.household.mesh_id,
             default_tier=Tier[settings.cloud.default_tier.upper()],
         )
-        self._access = MeshAccess(self.household.mesh_id)
+        self._access = MeshAccess(self.household.mesh_id, self.household.members)
         self._fleet_service = FleetService(self.loop, self._relay, self._access)
         self._invitations = Invitations()
         self._responder = Responder(
@@ -104,7 +105,7 @@ class Coordinator:
             app = door(DeskAsking(self._desk, Caller("local", on_this_host=True)))
             http = await stack.enter_async_context(listening(app, self._settings.ports.http))
             self.ports = replace(self.ports, http=http)
-            self.household.enrol_this_host(self.ports.mesh, self.ports.join)
+            self.household.enrol_this_host(self.ports.mesh, self.ports.join, self._name)
             self._say_hello()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             advertiser = Advertiser(
@@ -116,6 +117,7 @@ class Coordinator:
                 tasks.create_task(self._ping(), name="ping"),
                 tasks.create_task(self._relay.calm.watch(), name="calm"),
                 tasks.create_task(self.household.keep_valid(), name="certificates"),
+                tasks.create_task(self.household.members.keep_written(), name="members"),
             ]
             try:
                 yield
@@ -143,11 +145,12 @@ class Coordinator:
         self, mesh: grpc.aio.Server, join: grpc.aio.Server, local: grpc.aio.Server
     ) -> None:
         authority, invitations = self.household.authority, self._invitations
+        members = self.household.members
         add_FleetServicer_to_server(self._fleet_service, mesh)
         for server, access in ((mesh, self._access), (local, LocalAccess())):
             add_InferenceServicer_to_server(InferenceService(self._desk, access), server)
         for server, member in ((mesh, self._access), (join, None)):
-            enrolment = EnrolmentService(authority, invitations, self.addresses, member)
+            enrolment = EnrolmentService(authority, invitations, self.addresses, member, members)
             add_EnrolmentServicer_to_server(enrolment, server)
         operations = OperationsService(
             loop=self.loop,
@@ -156,6 +159,7 @@ class Coordinator:
             authority=authority,
             invitations=invitations,
             addresses=self.addresses,
+            membership=Membership(members, self.loop, self._relay),
         )
         add_OperationsServicer_to_server(operations, mesh)
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from coordinator.access import Context, MeshAccess
 from coordinator.loop import FleetLoop
+from coordinator.revoking import Membership
 from mesh.core.events import NodeDrained
 from mesh.core.types import NodeId
 from mesh.errors import InvalidRequest, MeshError, Unsupported
@@ -44,6 +45,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         authority: Authority,
         invitations: Invitations,
         addresses: Callable[[], tuple[list[str], list[str]]],
+        membership: Membership,
     ) -> None:
         self._loop = loop
         self._access = access
@@ -51,6 +53,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         self._authority = authority
         self._invitations = invitations
         self._addresses = addresses
+        self._membership = membership
 
     async def GetMesh(
         self, request: operations.GetMeshRequest, context: Context
@@ -104,12 +107,20 @@ class OperationsService(operations_grpc.OperationsServicer):
     async def Revoke(
         self, request: operations.RevokeRequest, context: Context
     ) -> inference.Acknowledgement:
-        await self._not_yet("Revoke", context)
+        """A key is no longer a member, at once and for good."""
+        await self._admit("Revoke", context)
+        try:
+            self._membership.revoke(request.fingerprint, request.reason)
+        except MeshError as failure:
+            await abort(context, failure)
+        return inference.Acknowledgement()
 
     async def ListMembers(
         self, request: operations.ListMembersRequest, context: Context
     ) -> operations.ListMembersResponse:
-        await self._not_yet("ListMembers", context)
+        """Everyone who was let in, and who is no longer."""
+        await self._admit("ListMembers", context)
+        return self._membership.view()
 
     async def GetLedgerSummary(
         self, request: operations.LedgerSummaryRequest, context: Context

@@ -23,6 +23,8 @@ _FILES = {
     "node": "run",
     "invite": "join",
     "join": "join",
+    "members": "members",
+    "revoke": "members",
     "demo": "demo",
     "version": "version",
 }
