@@ -61,13 +61,20 @@ class Gate:
         self._given: set[Pass] = set()  # bounded by the calls under way
 
     @property
-    def closed(self) -> str:
-        """Why nothing passes at all, or ""."""
+    def closed(self) -> Failure | None:
+        """Why nothing passes at all, and what the operator has to set; None if something may."""
         if self._spending is None:
-            return "cloud.max_usd_per_day is not set"
+            return _forbidden(
+                "nothing may be spent on the cloud: cloud.max_usd_per_day is not set",
+                "the operator sets cloud.max_usd_per_day (docs/cloud.md)",
+            )
         if self._price is None:
-            return f"nobody knows a price for {self._model.name}"
-        return ""
+            return _forbidden(
+                f"nobody knows what {self._model.name} costs, so it is not asked",
+                "the operator sets cloud.input_usd_per_million_tokens and "
+                "cloud.output_usd_per_million_tokens (docs/cloud.md)",
+            )
+        return None
 
     def admit(
         self, action: StartCloudAttempt, request: inference.GenerateRequest
@@ -76,9 +83,11 @@ class Gate:
         if not self._may_leave(action.tier, request):
             log.error("attempt %d may not leave the mesh and was stopped here", action.attempt_id)
             return _forbidden("this request may not leave the mesh", "ask with tier cloud")
+        if (closed := self.closed) is not None:
+            return closed
         price, spending = self._price, self._spending
-        if spending is None or price is None:
-            return _forbidden(self.closed, "the operator has to set it up: see docs/cloud.md")
+        assert price is not None, "else it is closed"
+        assert spending is not None, "else it is closed"
         max_tokens = request.max_tokens or MAX_TOKENS_DEFAULT
         most_microusd = price.cost_microusd(most(request, max_tokens))
         if not spending.reserve(most_microusd):

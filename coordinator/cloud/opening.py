@@ -34,8 +34,13 @@ def open_upstream(settings: CloudSettings, post: Callable[[Event], None]) -> Ups
     gate = Gate(model, price=price, spending=spending, default_tier=tier)
     upstream = Upstream(model, address=address, key=read_key(settings), gate=gate, post=post)
     if spending is None or price is None:
+        assert gate.closed is not None, "for want of one of them"
         log.warning(
-            "nothing goes to %s at %s: %s (docs/cloud.md)", model.name, address.name, gate.closed
+            "nothing goes to %s at %s: %s; %s",
+            model.name,
+            address.name,
+            gate.closed.message,
+            gate.closed.hint,
         )
     else:
         log.info(
