@@ -12,27 +12,17 @@ from coordinator.cloud.gate import PASS, Gate, GatedTransport, Pass, dollars
 from coordinator.cloud.prices import OwnPrice, find_price
 from coordinator.cloud.spending import Spending
 from mesh.core import events
-from mesh.core.actions import StartCloudAttempt
 from mesh.core.types import (
-    AttemptId,
-    CloudModel,
     Failure,
     FailureCode,
-    RequestKey,
     Tier,
     Usage,
 )
 from mesh.settings import CloudSettings
 from mesh.v1 import inference_pb2 as inference
-from tests.coordinator.cloud.asking import Fleet, a_request, adapter
+from tests.coordinator.cloud.asking import UPSTREAM, Fleet, a_request, adapter, an_action
 from tests.coordinator.cloud.conftest import MODEL
 from tests.coordinator.cloud.played_upstream import Asked, PlayedUpstream
-
-UPSTREAM = CloudModel(MODEL, "upstream", frozenset())
-
-
-def an_action(tier: Tier = Tier.CLOUD) -> StartCloudAttempt:
-    return StartCloudAttempt(AttemptId(1), RequestKey("ann", "r"), UPSTREAM, tier, 30.0)
 
 
 def a_gate(cap_microusd: int = 1_000_000, default_tier: Tier = Tier.MESH) -> Gate:
