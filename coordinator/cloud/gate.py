@@ -2,8 +2,9 @@
 
 It believes nobody. It looks at the action's tier and at the request's own, and it refuses unless
 the operator has set a cap for the day, the model has a price, and what the call may cost at most is
-left of the day. That much is set aside until the call has ended. ``GatedTransport`` lies below
-whatever code speaks HTTP, and sends nothing without a pass that is still good.
+left of the day and no more than the request itself allows. That much is set aside until the call
+has ended. ``GatedTransport`` lies below whatever code speaks HTTP, and sends nothing without a pass
+that is still good.
 """
 
 import logging
@@ -90,6 +91,12 @@ class Gate:
         assert spending is not None, "else it is closed"
         max_tokens = request.max_tokens or MAX_TOKENS_DEFAULT
         most_microusd = price.cost_microusd(most(request, max_tokens))
+        if 0 < request.cost_microusd_max < most_microusd:
+            return _forbidden(
+                f"it may cost up to {dollars(most_microusd)}, and the request allows "
+                f"{dollars(request.cost_microusd_max)}",
+                "ask for fewer tokens, or allow more",
+            )
         if not spending.reserve(most_microusd):
             left = spending.left_microusd
             return _forbidden(

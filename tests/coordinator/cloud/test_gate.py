@@ -187,6 +187,17 @@ def test_money_that_is_not_left_is_refused_with_what_it_takes_and_what_there_is(
     assert isinstance(gate.admit(an_action(), a_request(max_tokens=100)), Pass)
 
 
+def test_a_request_that_says_what_it_may_cost_costs_no_more() -> None:
+    gate = a_gate()
+    passed = gate.admit(an_action(), a_request())
+    assert isinstance(passed, Pass)
+    most = passed.reserved_microusd
+    failure = refused(gate.admit(an_action(), a_request(cost_microusd_max=most - 1)))
+    assert failure.code is FailureCode.FORBIDDEN
+    assert "the request allows $0.00" in failure.message
+    assert isinstance(gate.admit(an_action(), a_request(cost_microusd_max=most)), Pass)
+
+
 @pytest.mark.parametrize(
     ("microusd", "written"),
     [(0, "$0.00"), (1, "$0.000001"), (9_999, "$0.009999"), (10_000, "$0.01"), (5_000_000, "$5.00")],
