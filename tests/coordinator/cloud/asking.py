@@ -21,8 +21,13 @@ UPSTREAM = CloudModel("big-model", "upstream", frozenset())
 
 def a_request(text: str = PROMPT, **fields: object) -> inference.GenerateRequest:
     message = inference.Message(role=inference.ROLE_USER, parts=[inference.Part(text=text)])
-    given = {"tier": inference.TIER_CLOUD, "max_tokens": 100, "request_id": "r"}
-    return inference.GenerateRequest(messages=[message], **{**given, **fields})  # type: ignore[arg-type]
+    given = {
+        "tier": inference.TIER_CLOUD,
+        "max_tokens": 100,
+        "request_id": "r",
+        "messages": [message],
+    }
+    return inference.GenerateRequest(**{**given, **fields})  # type: ignore[arg-type]
 
 
 def an_action(tier: Tier = Tier.CLOUD) -> StartCloudAttempt:
