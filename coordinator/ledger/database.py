@@ -111,10 +111,10 @@ def bring_up_to_date(connection: Connection) -> None:
             f"a newer deskmesh wrote it (schema {found[:20]}, and this one knows {newest})",
             hint="update deskmesh on this machine",
         )
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # its steps are not the operator's news
     from alembic import command
     from alembic.config import Config
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # its steps are not the operator's news
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

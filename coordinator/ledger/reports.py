@@ -5,6 +5,7 @@ sums, so that a summary of a million requests takes as long as one of a hundred.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from coordinator.ledger.database import reading, words_of
 from coordinator.ledger.folding import OPEN
 from coordinator.ledger.store import FILE, totals_since
 from coordinator.ledger.tables import REQUESTS
-from coordinator.ledger.totals import HOUR_S, Totals
+from coordinator.ledger.totals import DAY_S, HOUR_S, HOURS_KEPT_DAYS, Totals, day_of
 from mesh.errors import InvalidRequest, Overloaded
 
 WITHIN_S = 5.0  # half of what the command line waits for
@@ -67,10 +68,13 @@ class Reports:
     async def totals(self, since_s: float) -> tuple[Totals, int]:
         """Return the sums since the hour that ``since_s`` is in, and when that hour began.
 
+        Of what lies further back than ``HOURS_KEPT_DAYS``, days are all that is known.
+
         Raises:
             Overloaded: the store cannot be read now; says why.
         """
-        hour_s = int(since_s - since_s % HOUR_S)
+        merged = since_s < day_of(time.time()) - HOURS_KEPT_DAYS * DAY_S
+        hour_s = int(since_s - since_s % (DAY_S if merged else HOUR_S))
         return await self._read(lambda connection: totals_since(connection, hour_s)), hour_s
 
     async def requests(

@@ -7,6 +7,7 @@ from coordinator.ledger.records import Row
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
+HOURS_KEPT_DAYS = 35  # "since last month" by the hour; what is older counts by the day
 
 
 @dataclass(frozen=True, slots=True)

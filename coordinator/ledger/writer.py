@@ -16,7 +16,7 @@ from pathlib import Path
 from coordinator.ledger.database import is_ours, words_of
 from coordinator.ledger.journal import Chunk, Position, path_of, read_on, segments
 from coordinator.ledger.store import FILE, Store
-from coordinator.ledger.totals import DAY_S, Totals, day_of
+from coordinator.ledger.totals import DAY_S, HOURS_KEPT_DAYS, Totals, day_of
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ GATHER_S = 0.1
 RETRY_S = 1.0  # soon enough for whoever mends it and looks; a failed try costs a millisecond
 TIDY_EVERY_S = 3600.0
 FORGOTTEN_AT_ONCE = 500  # rows a transaction: some 20 ms, in which nobody else may write
-HOURS_KEPT_DAYS = 35  # "since last month" by the hour; what is older counts by the day
 # A thread that computes makes the event loop wait for the interpreter for so long, by default 5 ms:
 # as much as the whole mesh may add to a first token.
 SWITCH_INTERVAL_S = 0.0005
