@@ -40,14 +40,15 @@ class Ledger:
         self._journal = Journal(folder / "journal")
         self._arrived_us: dict[RequestKey, int] = {}  # open requests, which the desk bounds
         self._today = Today(day_of(clock()))
-        self._known = asyncio.Event()
+        self._tried = asyncio.Event()  # today's totals are known, or the store is in trouble
         self._writer = Writer(
             folder=folder,
             journal=folder / "journal",
             first_segment=self._journal.first_segment,
             keep_days=keep_days,
             clock=clock,
-            on_restored=self._restored_in_thread,
+            on_restored=lambda restored: self._in_loop(lambda: self._restore(restored)),
+            on_trouble=lambda: self._in_loop(self._tried.set),
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         # Is told, once, in micro-USD, what today has cost before this process began. Where the
@@ -68,7 +69,7 @@ class Ledger:
                 retrying = tasks.create_task(self._retry(), name="journal")
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(RESTORED_WITHIN_S):
-                        await self._known.wait()
+                        await self._tried.wait()
                 try:
                     yield
                 finally:
@@ -137,15 +138,14 @@ class Ledger:
             if self._journal.waiting:
                 self._writer.wake()
 
-    def _restored_in_thread(self, restored: Restored) -> None:
+    def _in_loop(self, step: Callable[[], None]) -> None:
+        """Take a step in the event loop. Called by the writer's thread."""
         assert self._loop is not None
-        try:
-            self._loop.call_soon_threadsafe(self._restore, restored)
-        except RuntimeError:
-            return  # the loop has closed: nobody asks any more
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody asks any more
+            self._loop.call_soon_threadsafe(step)
 
     def _restore(self, restored: Restored) -> None:
         self._today.restore(restored.totals, restored.day_s)
-        self._known.set()
+        self._tried.set()
         if self.on_spent_known is not None:
             self.on_spent_known(self.spent_today_microusd)

@@ -47,7 +47,9 @@ class Writer:
     first_segment: int  # of this process; whatever is in earlier ones was opened by another
     keep_days: int
     clock: Callable[[], float]  # Unix time
-    on_restored: Callable[[Restored], None]  # called once, in the writer's thread
+    # Both are called in the writer's thread; the first once, the other whenever trouble begins.
+    on_restored: Callable[[Restored], None]
+    on_trouble: Callable[[], None]
     applied: int = 0  # records of this process that are in the store
     refused: int = 0  # records that no table takes, or that are damaged: they are lost
     restored: bool = False  # was told what the store holds of today
@@ -119,6 +121,8 @@ class Writer:
             )
             if "a bug of ours" in words:
                 log.error("that is a bug", exc_info=failure)
+            self.trouble = words
+            self.on_trouble()
         self.trouble = words
 
     def _recover(self) -> None:
