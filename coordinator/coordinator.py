@@ -16,6 +16,7 @@ from coordinator.access import Caller, LocalAccess, MeshAccess
 from coordinator.desk import Desk, DeskAsking
 from coordinator.effects import Relay
 from coordinator.household import Household
+from coordinator.ledger.ledger import Ledger
 from coordinator.listeners import (
     ENROLMENT,
     FLEET,
@@ -28,6 +29,7 @@ from coordinator.loop import FleetLoop
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.fleet import FleetService
 from coordinator.services.inference import InferenceService
+from coordinator.services.ledger import LedgerReports
 from coordinator.services.operations import OperationsService, Self
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
@@ -70,6 +72,8 @@ class Coordinator:
             beat_every_ms=int(settings.fleet.beat_every_s * 1000),
             directory=fleet.directory,
         )
+        self.ledger = Ledger(home.ledger, keep_days=settings.ledger.keep_days)
+        self._relay.watchers.append(self.ledger)
         self.loop = FleetLoop(fleet, self._relay, time.monotonic)
         self._desk = Desk(
             self.loop,
@@ -89,11 +93,14 @@ class Coordinator:
             from coordinator.cloud.opening import open_upstream  # late: a mesh without one is most
 
             self.cloud = self._relay.cloud = open_upstream(settings.cloud, self.loop.post)
+            self.cloud.hold_until_seeded()
+            self.ledger.on_spent_known = self.cloud.seed_spent
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve while the context is open. A failing part ends all of it, and is raised."""
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.ledger.running())  # until all streams have ended
             await stack.enter_async_context(self._responder)
             if self.cloud is not None:
                 await stack.enter_async_context(self.cloud.running())
@@ -156,6 +163,7 @@ class Coordinator:
             authority=authority,
             invitations=invitations,
             addresses=self.addresses,
+            ledger=LedgerReports(self.ledger),
         )
         add_OperationsServicer_to_server(operations, mesh)
 

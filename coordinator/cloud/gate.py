@@ -59,6 +59,7 @@ class Gate:
         self._price = price
         self._spending = spending
         self._default_tier = default_tier
+        self._held = False  # until it is known what was spent today
         self._given: set[Pass] = set()  # bounded by the calls under way
 
     @property
@@ -89,6 +90,12 @@ class Gate:
         price, spending = self._price, self._spending
         assert price is not None, "else it is closed"
         assert spending is not None, "else it is closed"
+        if self._held:
+            return Failure(
+                FailureCode.OVERLOADED,
+                "the ledger cannot tell yet what the cloud has cost today",
+                "try again in a moment; `deskmesh ledger summary` says what is wrong with it",
+            )
         max_tokens = request.max_tokens or MAX_TOKENS_DEFAULT
         most_microusd = price.cost_microusd(most(request, max_tokens))
         if 0 < request.cost_microusd_max < most_microusd:
@@ -123,8 +130,13 @@ class Gate:
         self._spending.settle(passed.reserved_microusd, cost)
         return cost
 
+    def hold_until_seeded(self) -> None:
+        """Let nothing pass before it is known what was spent today."""
+        self._held = True
+
     def seed_spent(self, microusd: int) -> None:
         """Count what was spent today before this process began."""
+        self._held = False
         if self._spending is not None:
             self._spending.seed_spent(microusd)
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from coordinator.access import Context, MeshAccess
 from coordinator.loop import FleetLoop
+from coordinator.services.ledger import LedgerReports
 from mesh.core.events import NodeDrained
 from mesh.core.types import NodeId
 from mesh.errors import InvalidRequest, MeshError, Unsupported
@@ -44,6 +45,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         authority: Authority,
         invitations: Invitations,
         addresses: Callable[[], tuple[list[str], list[str]]],
+        ledger: LedgerReports,
     ) -> None:
         self._loop = loop
         self._access = access
@@ -51,6 +53,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         self._authority = authority
         self._invitations = invitations
         self._addresses = addresses
+        self._ledger = ledger
 
     async def GetMesh(
         self, request: operations.GetMeshRequest, context: Context
@@ -114,12 +117,22 @@ class OperationsService(operations_grpc.OperationsServicer):
     async def GetLedgerSummary(
         self, request: operations.LedgerSummaryRequest, context: Context
     ) -> operations.LedgerSummary:
-        await self._not_yet("GetLedgerSummary", context)
+        """What was asked and where it was answered, in numbers."""
+        await self._admit("GetLedgerSummary", context)
+        try:
+            return await self._ledger.summary(request)
+        except MeshError as failure:
+            await abort(context, failure)
 
     async def ListLedgerRequests(
         self, request: operations.LedgerRequestsRequest, context: Context
     ) -> operations.LedgerRequestsResponse:
-        await self._not_yet("ListLedgerRequests", context)
+        """The rows behind the numbers."""
+        await self._admit("ListLedgerRequests", context)
+        try:
+            return await self._ledger.requests(request)
+        except MeshError as failure:
+            await abort(context, failure)
 
     async def Browse(self, request: operations.BrowseRequest, context: Context) -> None:
         await self._not_yet("Browse", context)

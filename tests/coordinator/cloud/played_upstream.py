@@ -173,18 +173,18 @@ class PlayedUpstream:
             raise
         finally:
             watching.cancel()
+            await asyncio.wait([watching])  # only one may wait for what comes
 
 
 async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked | None:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
+        line, *rest = head.decode().split("\r\n")
+        told = (each.partition(": ") for each in rest if each)
+        headers = {name.lower(): value for name, _, value in told}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
     except asyncio.IncompleteReadError:
-        return None
-    line, *rest = head.decode().split("\r\n")
-    headers = {
-        name.lower(): value for name, _, value in (each.partition(": ") for each in rest if each)
-    }
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
+        return None  # whoever asked is gone
     return Asked(line, headers, json.loads(body) if body else {}, writer)
 
 
