@@ -5,7 +5,7 @@
 ``FleetLoop`` may stand between, as in a coordinator.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import exp, inf
@@ -13,6 +13,7 @@ from random import Random
 
 from mesh.core import actions, events
 from mesh.core.actions import Action
+from mesh.core.cloud import CLOUD
 from mesh.core.events import Event
 from mesh.core.fleet import Fleet
 from mesh.core.types import (
@@ -44,6 +45,8 @@ class Traffic:
     progress_every_s: float = 0.25  # of an answer's tokens; the real relay's is shorter
     named_share: float = 0.3  # asks for one model, not for "auto"
     cloud_share: float = 0.15  # may be answered in the cloud
+    cloud_named_share: float = 0.0  # asks for it
+    device_share: float = 0.0  # is asked on the coordinator's host, and may not leave it
     leave_share: float = 0.03  # of clients that do not wait for the end
 
 
@@ -51,12 +54,20 @@ class World:
     """Machines and askers. The same seed and the same actions make the same events."""
 
     def __init__(
-        self, desks: Sequence[Desk], traffic: Traffic, rng: Random, *, misfortune: float = 1.0
+        self,
+        desks: Sequence[Desk],
+        traffic: Traffic,
+        rng: Random,
+        *,
+        misfortune: float = 1.0,
+        cost_microusd: Callable[[Usage], int] = lambda _: 0,
     ) -> None:
+        """``cost_microusd`` is what the cloud takes for an answer."""
         self._timeline = Timeline()
         self._traffic = traffic
         self._rng = rng
         self._now_s = 0.0
+        self._cost_microusd = cost_microusd
         self._asked = 0
         self._requests: dict[RequestKey, Request] = {}
         self._names = [each.offer.model.name for desk in desks for each in desk.held]
@@ -104,20 +115,34 @@ class World:
         rng, traffic = self._rng, self._traffic
         self._timeline.at(now_s + rng.expovariate(traffic.requests_per_s), self._ask)
         self._asked += 1
+        model, tier = self._wanted()
         request = Request(
             key=RequestKey(f"client:{rng.randrange(40)}", f"r{self._asked}"),
-            model=rng.choice(self._names) if rng.random() < traffic.named_share else AUTO,
-            tier=Tier.CLOUD if rng.random() < traffic.cloud_share else Tier.MESH,
+            model=model,
+            tier=tier,
             policy=rng.choice((Policy.BALANCED, Policy.BALANCED, Policy.FAST, Policy.FRUGAL)),
             prompt_bytes=int(exp(rng.gauss(6.5, 1.2))),
             max_tokens=rng.choice((128, 256, 512)),
             deadline_s=inf,
+            from_coordinator_host=tier is Tier.DEVICE,
         )
         self._requests[request.key] = request
         if rng.random() < traffic.leave_share:
             left = events.RequestCancelled(request.key, "the client left")
             self._timeline.at(now_s + rng.uniform(0.5, 5), lambda _: (left,))
         yield events.RequestArrived(request)
+
+    def _wanted(self) -> tuple[str, Tier]:
+        """Draw which model is asked for, and how far the prompt may travel."""
+        rng, traffic = self._rng, self._traffic
+        drawn = rng.random()
+        if drawn < traffic.cloud_named_share:
+            return CLOUD, Tier.CLOUD
+        if drawn < traffic.cloud_named_share + traffic.device_share:
+            return AUTO, Tier.DEVICE
+        named = self._names and rng.random() < traffic.named_share
+        tier = Tier.CLOUD if rng.random() < traffic.cloud_share else Tier.MESH
+        return rng.choice(self._names) if named else AUTO, tier
 
     # -- who answers -------------------------------------------------------------------------------
 
@@ -159,7 +184,7 @@ class World:
     def _answer(self, attempt_id: AttemptId, key: RequestKey, first_s: float, rate: float) -> None:
         """Let the tokens of an answer come, from ``first_s`` on, ``rate`` a second."""
         tokens = max(1, min(self._requests[key].max_tokens, int(exp(self._rng.gauss(4.6, 0.8)))))
-        prompt_tokens = self._prompt_tokens(key)
+        prompt_tokens, in_cloud = self._prompt_tokens(key), self._attempts[attempt_id] == CLOUD_NODE
         batch = max(1, int(rate * self._traffic.progress_every_s))
 
         def progress(offset: int, now_s: float) -> Iterable[Event]:
@@ -172,7 +197,8 @@ class World:
                 return
             self._stop(attempt_id)
             usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=tokens)
-            yield events.AttemptFinished(attempt_id, usage, None)
+            cost_microusd = self._cost_microusd(usage) if in_cloud else 0
+            yield events.AttemptFinished(attempt_id, usage, None, cost_microusd)
 
         self._timeline.at(first_s, lambda s: progress(0, s))
 
