@@ -25,6 +25,7 @@ from coordinator.listeners import (
     new_join_server,
 )
 from coordinator.loop import FleetLoop
+from coordinator.pages.carried import Carried
 from coordinator.pages.opening import baseline_of, open_pages
 from coordinator.pages.pages import Who
 from coordinator.services.enrolment import EnrolmentService
@@ -167,6 +168,7 @@ class Coordinator:
             authority=authority,
             invitations=invitations,
             addresses=self.addresses,
+            carried=Carried(self._pages),
         )
         add_OperationsServicer_to_server(operations, mesh)
 
