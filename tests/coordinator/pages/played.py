@@ -45,7 +45,7 @@ async def served(mesh: PlayedMesh, *, port: int = 0) -> AsyncIterator[str]:
 
 def attach(mesh: PlayedMesh, name: str, model: str, *, connection_id: int = 1) -> NodeId:
     """Let a node attach that the world knows nothing of, called as it pleases."""
-    node_id = NodeId(f"{connection_id:064x}")
+    node_id = NodeId(f"{connection_id:016x}{0:048x}")
     told = Model(ModelIdentity("a" * 64, "", "Q8_0"), (model,), "llama", 10**9, 10**9, 4096)
     mesh.fleet.handle(
         events.NodeAttached(
