@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from bench import idle, relay
+from bench import idle, page, relay
 from bench.result import Figures, print_result
 
 BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
     "idle": idle.measure,
+    "page": page.measure,
     "relay": relay.measure,
 }
 
