@@ -173,10 +173,10 @@ def view_node(node: Node, now_s: float) -> NodeView:
         ),
         status=status_of(node),
         why=_why(node, now_s),
-        models=tuple(_view_model(replica) for replica in replicas[:MODELS_SHOWN_MAX]),
+        models=tuple(_view_model(replica, away=away) for replica in replicas[:MODELS_SHOWN_MAX]),
         models_more=max(0, len(replicas) - MODELS_SHOWN_MAX),
         taken=0 if away else taken,
-        slots=slots,
+        slots=0 if away else slots,
         cpu=0 if away else step(node.load.cpu),
         memory=0 if away else step(node.load.memory),
         on_battery=node.load.on_battery and not away,
@@ -259,12 +259,13 @@ def _why(node: Node, now_s: float) -> str:
     return ", ".join(part[:REASON_SHOWN_MAX] for part in parts if part)
 
 
-def _view_model(replica: Replica) -> ModelView:
+def _view_model(replica: Replica, *, away: bool) -> ModelView:
+    """What was in the memory of a machine that is away is on its disk, as far as anyone knows."""
     status = replica.status
     return ModelView(
         name=replica.model.name[:NAME_SHOWN_MAX],
-        state=status.state.value,
-        taken=min(status.slots, replica.ours + replica.others),
+        state=(ReplicaState.AVAILABLE if away else status.state).value,
+        taken=0 if away else min(status.slots, replica.ours + replica.others),
         slots=status.slots,
         test=replica.model.test,
     )

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.played_page import PlayedMesh
 from coordinator.pages.rendering import ASSETS
+from mesh.core import events
 from mesh.sim.world import Traffic
 from tests.coordinator.pages.played import attach, played_mesh, served
 
@@ -129,3 +130,15 @@ async def test_the_metrics_agree_with_the_page(
 async def test_only_get_is_answered(busy: tuple[PlayedMesh, httpx2.AsyncClient]) -> None:
     for path in ("/", "/events", "/metrics"):
         assert (await busy[1].post(path)).status_code == 405
+
+
+async def test_a_node_that_is_lost_claims_nothing_of_now() -> None:
+    mesh = played_mesh(0)
+    node_id = attach(mesh, "desk", "qwen")
+    mesh.loop.post(events.ConnectionLost(1, node_id, "pulled the plug"))
+    async with served(mesh) as address, httpx2.AsyncClient(base_url=address) as client:
+        row = re.search(r"<tr id=.*?</tr>", (await client.get("/")).text, re.DOTALL)
+    assert row is not None
+    assert "pulled the plug" in row[0]
+    assert "on disk" in row[0]
+    assert not re.search(r"warm|\d %", row[0])
