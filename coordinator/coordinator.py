@@ -26,6 +26,10 @@ from coordinator.listeners import (
     new_join_server,
 )
 from coordinator.loop import FleetLoop
+from coordinator.pages.account import of_day
+from coordinator.pages.carried import Carried
+from coordinator.pages.opening import baseline_of, open_pages
+from coordinator.pages.pages import Who
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.fleet import FleetService
 from coordinator.services.inference import InferenceService
@@ -81,6 +85,14 @@ class Coordinator:
             self.household.mesh_id,
             default_tier=Tier[settings.cloud.default_tier.upper()],
         )
+        baseline = baseline_of(settings.cloud)
+        self._pages = open_pages(
+            self.loop,
+            self._relay.watchers,
+            Who(self._name, self.household.mesh_id, VERSION),
+            lag_s=lambda: self._relay.calm.lag_s,
+            account=lambda: of_day(self.ledger.today, baseline),
+        )
         self._access = MeshAccess(self.household.mesh_id)
         self._fleet_service = FleetService(self.loop, self._relay, self._access)
         self._invitations = Invitations()
@@ -108,8 +120,10 @@ class Coordinator:
             for server in servers:
                 await server.start()
                 stack.push_async_callback(server.stop, STOP_GRACE_S)
-            app = door(DeskAsking(self._desk, Caller("local", on_this_host=True)))
+            asking = DeskAsking(self._desk, Caller("local", on_this_host=True))
+            app = door(asking, self._pages.routes())
             http = await stack.enter_async_context(listening(app, self._settings.ports.http))
+            await stack.enter_async_context(self._pages.live.running())  # ends open pages first
             self.ports = replace(self.ports, http=http)
             self.household.enrol_this_host(self.ports.mesh, self.ports.join)
             self._say_hello()
@@ -164,6 +178,7 @@ class Coordinator:
             invitations=invitations,
             addresses=self.addresses,
             ledger=LedgerReports(self.ledger),
+            carried=Carried(self._pages),
         )
         add_OperationsServicer_to_server(operations, mesh)
 

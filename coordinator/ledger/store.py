@@ -28,7 +28,7 @@ _END = (
     .where(REQUESTS.c.id == bindparam("of"), REQUESTS.c.state == OPEN)
     .values({c.name: bindparam(c.name) for c in REQUESTS.c if c.name != "id"})
 )
-_LOST = Group(state="lost", failure="", place="", model="", tier=0)
+_LOST = Group(state="lost", failure="", place="", model="", tier=0, test_model=0)
 _LOSE = update(REQUESTS).where(REQUESTS.c.state == OPEN).values(state="lost")
 _ADD = insert_or(ROLLUPS)
 _ADD = _ADD.on_conflict_do_update(
@@ -187,7 +187,7 @@ def totals_since(connection: Connection, since_s: int) -> Totals:
 
 
 def _group(row: Any) -> Group:
-    return Group(row.state, row.failure, row.place, row.model, row.tier)
+    return Group(row.state, row.failure, row.place, row.model, row.tier, row.test_model)
 
 
 def _sums(row: Any) -> Sums:

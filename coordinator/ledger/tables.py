@@ -111,12 +111,13 @@ ROLLUPS = Table(
     Column("place", String, nullable=False),
     Column("model", String, nullable=False),
     Column("tier", Integer, nullable=False),
+    Column("test_model", Integer, nullable=False),
     _integer("requests"),
     _integer("prompt_tokens"),
     _integer("cached_tokens"),
     _integer("completion_tokens"),
     _integer("cost_microusd"),
-    PrimaryKeyConstraint("hour_s", "state", "failure", "place", "model", "tier"),
+    PrimaryKeyConstraint("hour_s", "state", "failure", "place", "model", "tier", "test_model"),
     sqlite_with_rowid=False,
 )
 

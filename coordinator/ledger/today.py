@@ -4,7 +4,7 @@ Restored from the store when a coordinator starts. Days are UTC's, as a budget's
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coordinator.ledger.records import Row
 from coordinator.ledger.totals import (
@@ -17,6 +17,7 @@ from coordinator.ledger.totals import (
     failures,
     group_of,
     of_state,
+    own,
     shares,
     sums_of,
 )
@@ -40,7 +41,7 @@ class Today:
         if row["arrived_us"] >= self.began_s * 1_000_000:
             group = group_of(row)
             if group not in self.totals and len(self.totals) >= GROUPS_MAX:
-                group = Group(group.state, group.failure, "others", "others", group.tier)
+                group = replace(group, place="others", model="others")
             added(self.totals, [(group, sums_of(row))])
 
     def restore(self, earlier: Mapping[Group, Sums], began_s: int) -> None:
@@ -68,6 +69,11 @@ class Today:
     def cost_microusd(self) -> int:
         """Of every request, whether it was answered or not."""
         return of_state(self.totals).cost_microusd
+
+    @property
+    def own(self) -> Sums:
+        """Of what machines of the mesh answered today, test models apart."""
+        return own(self.totals)
 
     def places(self) -> list[Share]:
         """Where today's requests were answered, the largest share first."""

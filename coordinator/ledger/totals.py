@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from coordinator.ledger.records import Row
+from mesh.core.types import Tier
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
@@ -19,6 +20,7 @@ class Group:
     place: str  # node or upstream of the last attempt; "" without one
     model: str  # that it had
     tier: int  # that the prompts did travel; 0: unknown
+    test_model: int  # 1: nobody would have paid for such an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,14 @@ Totals = dict[Group, Sums]
 
 def group_of(row: Row) -> Group:
     """Return where a terminal row belongs. A machine has a share in what it worked on."""
-    return Group(row["state"], row["failure"], row["place"], row["served_model"], row["tier"])
+    return Group(
+        row["state"],
+        row["failure"],
+        row["place"],
+        row["served_model"],
+        row["tier"],
+        row["test_model"],
+    )
 
 
 def sums_of(row: Row) -> Sums:
@@ -109,6 +118,16 @@ def failures(totals: Mapping[Group, Sums]) -> list[Share]:
 def of_state(totals: Mapping[Group, Sums], *states: str) -> Sums:
     """Return the sum over all groups in one of ``states``, or over all of them."""
     wanted = (sums for group, sums in totals.items() if not states or group.state in states)
+    return sum(wanted, start=Sums())
+
+
+def own(totals: Mapping[Group, Sums]) -> Sums:
+    """Return the sum of what machines of the mesh answered, test models apart."""
+    wanted = (
+        sums
+        for group, sums in totals.items()
+        if group.state == "answered" and group.tier != Tier.CLOUD and not group.test_model
+    )
     return sum(wanted, start=Sums())
 
 

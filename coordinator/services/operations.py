@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import NoReturn
 
 from coordinator.access import Context, MeshAccess
 from coordinator.loop import FleetLoop
+from coordinator.pages.carried import Carried
 from coordinator.services.ledger import LedgerReports
 from mesh.core.events import NodeDrained
 from mesh.core.types import NodeId
@@ -46,6 +48,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         invitations: Invitations,
         addresses: Callable[[], tuple[list[str], list[str]]],
         ledger: LedgerReports,
+        carried: Carried,
     ) -> None:
         self._loop = loop
         self._access = access
@@ -54,6 +57,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         self._invitations = invitations
         self._addresses = addresses
         self._ledger = ledger
+        self._carried = carried
 
     async def GetMesh(
         self, request: operations.GetMeshRequest, context: Context
@@ -135,7 +139,14 @@ class OperationsService(operations_grpc.OperationsServicer):
             await abort(context, failure)
 
     async def Browse(self, request: operations.BrowseRequest, context: Context) -> None:
-        await self._not_yet("Browse", context)
+        """Carry the mesh-health page to another machine's browser."""
+        try:
+            caller = self._access.admit("Operations/Browse", context)
+            async with aclosing(self._carried.browse(request, caller.principal)) as parts:
+                async for part in parts:
+                    await context.write(part)
+        except MeshError as failure:
+            await abort(context, failure)
 
     async def _not_yet(self, name: str, context: Context) -> NoReturn:
         await self._admit(name, context)

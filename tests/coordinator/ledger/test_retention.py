@@ -117,6 +117,7 @@ def test_what_is_kept_of_a_day_is_bounded_and_nothing_is_missing_from_its_total(
             "place": f"desk-{number}",
             "served_model": "qwen",
             "tier": 2,
+            "test_model": 0,
             "prompt_tokens": 1,
             "cached_tokens": 0,
             "completion_tokens": 1,

@@ -104,12 +104,15 @@ def _rollups() -> None:
         sa.Column("place", sa.String, nullable=False),
         sa.Column("model", sa.String, nullable=False),
         sa.Column("tier", sa.Integer, nullable=False),
+        sa.Column("test_model", sa.Integer, nullable=False),
         _integer("requests"),
         _integer("prompt_tokens"),
         _integer("cached_tokens"),
         _integer("completion_tokens"),
         _integer("cost_microusd"),
-        sa.PrimaryKeyConstraint("hour_s", "state", "failure", "place", "model", "tier"),
+        sa.PrimaryKeyConstraint(
+            "hour_s", "state", "failure", "place", "model", "tier", "test_model"
+        ),
         sqlite_with_rowid=False,
     )
 
