@@ -115,17 +115,9 @@ async def test_an_answer_streams_with_headers_and_usage(
     assert chunks[-1].usage.completion_tokens == 2
 
 
-async def _offer_tools(node: ScriptedNode) -> None:
-    offers = node.hello().offers
-    for offer in offers:
-        offer.capabilities.append(inference.CAPABILITY_TOOLS)
-    await node.attach.write(fleet.NodeMessage(inventory=fleet.InventoryChanged(offers=offers)))
-    await node.report()
-
-
 async def test_tool_calls_pass_both_ways(tool: openai.AsyncOpenAI, new_node: NewNode) -> None:
     async with new_node(QWEN) as node:
-        await _offer_tools(node)
+        await node.also_offer(inference.CAPABILITY_TOOLS)
         asking = asyncio.create_task(
             tool.chat.completions.create(
                 model="qwen", messages=MESSAGES, tools=[TOOL], tool_choice="required"
