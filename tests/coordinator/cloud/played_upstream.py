@@ -91,6 +91,16 @@ async def hello(asked: Asked) -> None:
     await asked.answer("hel", "lo", usage=usage())
 
 
+async def hangs_at_once(asked: Asked) -> None:
+    await asked.left()
+
+
+async def hangs_after_a_token(asked: Asked) -> None:
+    await asked.begin()
+    await asked.text("half")
+    await asked.left()
+
+
 class PlayedUpstream:
     """A server on loopback. ``behave`` is what it does with each request."""
 
