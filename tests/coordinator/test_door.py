@@ -12,9 +12,10 @@ from coordinator.coordinator import Coordinator
 from mesh.core.actions import SendStarted
 from mesh.core.receipt import Receipt
 from mesh.core.types import Failure, Request
+from mesh.settings import Settings
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
-from tests.coordinator.conftest import NewNode
+from tests.coordinator.conftest import NewNode, patient_settings
 from tests.coordinator.scripted_node import WITHIN_S, ScriptedNode, model
 
 QWEN = model("qwen")
@@ -23,6 +24,11 @@ TOOL: Any = {
     "type": "function",
     "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
 }
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return patient_settings()
 
 
 @pytest.fixture

@@ -2,12 +2,20 @@
 
 import asyncio
 
+import pytest
+
 from mesh.client import MeshClient, Message, Tool
+from mesh.settings import Settings
 from mesh.v1 import inference_pb2 as inference
-from tests.coordinator.conftest import NewNode
+from tests.coordinator.conftest import NewNode, patient_settings
 from tests.coordinator.scripted_node import model
 
 WEATHER = Tool("weather", "Tells the weather.", {"type": "object"})
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return patient_settings()
 
 
 async def test_a_tool_is_called_and_its_result_told(client: MeshClient, new_node: NewNode) -> None:

@@ -4,15 +4,29 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
+
 from mesh.home import Home
+from mesh.settings import Settings
 from mesh.v1 import inference_pb2 as inference
 from tests.coordinator.conftest import NewNode as NewScripted
-from tests.coordinator.conftest import coordinator, enrolled, mesh_address, new_node, settings
+from tests.coordinator.conftest import (
+    coordinator,
+    enrolled,
+    mesh_address,
+    new_node,
+    patient_settings,
+)
 from tests.coordinator.scripted_node import model
 from tests.docs.test_clients import program_of
 from tests.whole.machine import Machine
 
-__all__ = ["coordinator", "enrolled", "mesh_address", "new_node", "settings"]  # shared fixtures
+__all__ = ["coordinator", "enrolled", "mesh_address", "new_node"]  # shared fixtures
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return patient_settings()
 
 
 async def test_the_tool_is_called_with_what_the_model_wrote(
