@@ -16,6 +16,7 @@ from coordinator.access import Caller, LocalAccess, MeshAccess
 from coordinator.desk import Desk, DeskAsking
 from coordinator.effects import Relay
 from coordinator.household import Household
+from coordinator.ledger.ledger import Ledger
 from coordinator.listeners import (
     ENROLMENT,
     FLEET,
@@ -25,10 +26,15 @@ from coordinator.listeners import (
     new_join_server,
 )
 from coordinator.loop import FleetLoop
+from coordinator.pages.account import of_day
+from coordinator.pages.carried import Carried
+from coordinator.pages.opening import baseline_of, open_pages
+from coordinator.pages.pages import Who
 from coordinator.revoking import Membership
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.fleet import FleetService
 from coordinator.services.inference import InferenceService
+from coordinator.services.ledger import LedgerReports
 from coordinator.services.operations import OperationsService, Self
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
@@ -71,6 +77,8 @@ class Coordinator:
             beat_every_ms=int(settings.fleet.beat_every_s * 1000),
             directory=fleet.directory,
         )
+        self.ledger = Ledger(home.ledger, keep_days=settings.ledger.keep_days)
+        self._relay.watchers.append(self.ledger)
         self.loop = FleetLoop(fleet, self._relay, time.monotonic)
         self._desk = Desk(
             self.loop,
@@ -79,6 +87,14 @@ class Coordinator:
             default_tier=Tier[settings.cloud.default_tier.upper()],
         )
         self._access = MeshAccess(self.household.mesh_id, self.household.members)
+        baseline = baseline_of(settings.cloud)
+        self._pages = open_pages(
+            self.loop,
+            self._relay.watchers,
+            Who(self._name, self.household.mesh_id, VERSION),
+            lag_s=lambda: self._relay.calm.lag_s,
+            account=lambda: of_day(self.ledger.today, baseline),
+        )
         self._fleet_service = FleetService(self.loop, self._relay, self._access)
         self._invitations = Invitations()
         self._responder = Responder(
@@ -90,11 +106,14 @@ class Coordinator:
             from coordinator.cloud.opening import open_upstream  # late: a mesh without one is most
 
             self.cloud = self._relay.cloud = open_upstream(settings.cloud, self.loop.post)
+            self.cloud.hold_until_seeded()
+            self.ledger.on_spent_known = self.cloud.seed_spent
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve while the context is open. A failing part ends all of it, and is raised."""
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.ledger.running())  # until all streams have ended
             await stack.enter_async_context(self._responder)
             if self.cloud is not None:
                 await stack.enter_async_context(self.cloud.running())
@@ -102,8 +121,10 @@ class Coordinator:
             for server in servers:
                 await server.start()
                 stack.push_async_callback(server.stop, STOP_GRACE_S)
-            app = door(DeskAsking(self._desk, Caller("local", on_this_host=True)))
+            asking = DeskAsking(self._desk, Caller("local", on_this_host=True))
+            app = door(asking, self._pages.routes())
             http = await stack.enter_async_context(listening(app, self._settings.ports.http))
+            await stack.enter_async_context(self._pages.live.running())  # ends open pages first
             self.ports = replace(self.ports, http=http)
             self.household.enrol_this_host(self.ports.mesh, self.ports.join, self._name)
             self._say_hello()
@@ -160,6 +181,8 @@ class Coordinator:
             invitations=invitations,
             addresses=self.addresses,
             membership=Membership(members, self.loop, self._relay),
+            ledger=LedgerReports(self.ledger),
+            carried=Carried(self._pages),
         )
         add_OperationsServicer_to_server(operations, mesh)
 

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from mesh.errors import MeshError
 from mesh.v1 import inference_pb2 as inference
 
-Step = inference.GenerateEvent | MeshError | asyncio.Event
+Step = inference.GenerateEvent | Exception | asyncio.Event
 
 
 @dataclass(slots=True)
@@ -20,17 +19,19 @@ class PlayedAsking:
     script: Sequence[Step] = ()
     views: Sequence[inference.ModelView] = ()
     asked: list[inference.GenerateRequest] = field(default_factory=list)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)  # an answer was asked for
     closed: asyncio.Event = field(default_factory=asyncio.Event)  # an answer ended, or was left
 
     async def answer(
         self, request: inference.GenerateRequest
     ) -> AsyncGenerator[inference.GenerateEvent, None]:
         self.asked.append(request)
+        self.begun.set()
         try:
             for step in self.script:
                 if isinstance(step, asyncio.Event):
                     await step.wait()
-                elif isinstance(step, MeshError):
+                elif isinstance(step, Exception):
                     raise step
                 else:
                     yield step

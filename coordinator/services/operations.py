@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import NoReturn
 
 from coordinator.access import Context, MeshAccess
 from coordinator.loop import FleetLoop
+from coordinator.pages.carried import Carried
 from coordinator.revoking import Membership
+from coordinator.services.ledger import LedgerReports
 from mesh.core.events import NodeDrained
 from mesh.core.types import NodeId
 from mesh.errors import InvalidRequest, MeshError, Unsupported
@@ -46,6 +49,8 @@ class OperationsService(operations_grpc.OperationsServicer):
         invitations: Invitations,
         addresses: Callable[[], tuple[list[str], list[str]]],
         membership: Membership,
+        ledger: LedgerReports,
+        carried: Carried,
     ) -> None:
         self._loop = loop
         self._access = access
@@ -54,6 +59,8 @@ class OperationsService(operations_grpc.OperationsServicer):
         self._invitations = invitations
         self._addresses = addresses
         self._membership = membership
+        self._ledger = ledger
+        self._carried = carried
 
     async def GetMesh(
         self, request: operations.GetMeshRequest, context: Context
@@ -125,15 +132,32 @@ class OperationsService(operations_grpc.OperationsServicer):
     async def GetLedgerSummary(
         self, request: operations.LedgerSummaryRequest, context: Context
     ) -> operations.LedgerSummary:
-        await self._not_yet("GetLedgerSummary", context)
+        """What was asked and where it was answered, in numbers."""
+        await self._admit("GetLedgerSummary", context)
+        try:
+            return await self._ledger.summary(request)
+        except MeshError as failure:
+            await abort(context, failure)
 
     async def ListLedgerRequests(
         self, request: operations.LedgerRequestsRequest, context: Context
     ) -> operations.LedgerRequestsResponse:
-        await self._not_yet("ListLedgerRequests", context)
+        """The rows behind the numbers."""
+        await self._admit("ListLedgerRequests", context)
+        try:
+            return await self._ledger.requests(request)
+        except MeshError as failure:
+            await abort(context, failure)
 
     async def Browse(self, request: operations.BrowseRequest, context: Context) -> None:
-        await self._not_yet("Browse", context)
+        """Carry the mesh-health page to another machine's browser."""
+        try:
+            caller = self._access.admit("Operations/Browse", context)
+            async with aclosing(self._carried.browse(request, caller.principal)) as parts:
+                async for part in parts:
+                    await context.write(part)
+        except MeshError as failure:
+            await abort(context, failure)
 
     async def _not_yet(self, name: str, context: Context) -> NoReturn:
         await self._admit(name, context)

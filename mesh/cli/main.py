@@ -21,6 +21,7 @@ _FILES = {
     "up": "up",
     "coordinator": "run",
     "node": "run",
+    "ledger": "ledger",
     "invite": "join",
     "join": "join",
     "members": "members",

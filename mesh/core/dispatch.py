@@ -3,7 +3,6 @@
 ``Requests`` decides which step an event calls for.
 """
 
-from math import inf
 from random import Random
 
 from mesh.core.actions import (
@@ -14,8 +13,8 @@ from mesh.core.actions import (
     StartCloudAttempt,
     StopCloudAttempt,
 )
+from mesh.core.books import Books
 from mesh.core.cloud import as_candidate, may_leave, names_cloud, says_cloud
-from mesh.core.directory import Directory
 from mesh.core.filter import (
     EXPLAINED_MAX,
     REFUSED_MAX,
@@ -23,10 +22,9 @@ from mesh.core.filter import (
     capable,
     hopeful,
     ruled_out,
+    too_long,
 )
 from mesh.core.ladder import is_automatic
-from mesh.core.limits import FleetLimits
-from mesh.core.line import Line
 from mesh.core.node import Node
 from mesh.core.progress import Attempt, Progress
 from mesh.core.receipt import RuledOut
@@ -45,51 +43,31 @@ from mesh.core.refusals import (
 )
 from mesh.core.retry import RetryBudget
 from mesh.core.routing import AllBusy, Placed, Unplaceable, place, place_now
-from mesh.core.timers import Due, Timers
 from mesh.core.types import (
-    AttemptId,
     CloudModel,
-    Epoch,
     Failure,
-    ModelId,
     NodeId,
-    Refusal,
     Request,
-    RequestKey,
     Tier,
 )
 
-Running = tuple[Progress, Attempt]
-
-NO_EPOCH = Epoch(0)  # of an attempt that no node attached for
-
 
 class Dispatch:
-    """Keeps requests, nodes' books, directory, line and timers in step with each other."""
+    """Decides where requests go, and leaves what it decided in the books."""
 
-    def __init__(
-        self, limits: FleetLimits, directory: Directory, timers: Timers, rng: Random
-    ) -> None:
-        self._limits = limits
-        self._directory = directory
-        self._timers = timers
+    def __init__(self, books: Books, rng: Random) -> None:
+        self._books = books
+        self._limits, self._directory = books.limits, books.directory
         self._rng = rng
         self._budget = RetryBudget()
-        self._attempts_made = 0
         self.cloud: CloudModel | None = None  # what may answer where no machine can
-        self.open: dict[RequestKey, Progress] = {}  # every request that has not ended
-        self.line = Line()  # those of them that wait
-        self.running: dict[AttemptId, Running] = {}  # the attempts of the others
 
     # -- steps: each returns what must be done -----------------------------------------------------
 
     def admit(self, progress: Progress, now_s: float) -> list[Action]:
         """Take in a request and give it its first place."""
-        key, deadline_s = progress.request.key, progress.request.deadline_s
         self._budget.earn()
-        self.open[key] = progress
-        if now_s < deadline_s < inf:
-            self._timers.set(deadline_s, Due.DEADLINE, key)
+        self._books.enter(progress, now_s)
         return self.place(progress, now_s)
 
     def place(self, progress: Progress, now_s: float, last: Failure | None = None) -> list[Action]:
@@ -115,7 +93,7 @@ class Dispatch:
         self, progress: Progress, attempt: Attempt, failure: Failure, now_s: float
     ) -> list[Action]:
         """Close an attempt that failed, and begin the next one if there may be one."""
-        self.release(attempt)
+        self._books.release(attempt)
         progress.close(failure.code, failure.message, now_s)
         if attempt.in_cloud and progress.instead_of is not None and not attempt.seen:
             failure = cloud_failed(progress.instead_of, failure)
@@ -146,9 +124,9 @@ class Dispatch:
         """End the request badly."""
         attempt = progress.attempt
         if attempt is not None:
-            self.release(attempt)
+            self._books.release(attempt)
             progress.close(failure.code, failure.message, now_s)
-        self.forget(progress)
+        self._books.forget(progress)
         receipt = progress.receipt(now_s, explained or self.explained(progress))
         failed = FailRequest(progress.request.key, receipt, failure)
         return [failed, *(self.slots_freed(attempt.node_id, now_s) if attempt else ())]
@@ -157,10 +135,10 @@ class Dispatch:
         """Give the free slots of a node to those that wait, in order of arrival."""
         actions: list[Action] = []
         node = self._directory.nodes.get(node_id)
-        if node is None or not len(self.line):
+        if node is None or not len(self._books.line):
             return actions
-        for key in self.line.waiting_for(self._servable(node)):
-            progress = self.open[key]
+        for key in self._books.line.waiting_for(self._servable(node)):
+            progress = self._books.open[key]
             request, avoid = progress.request, progress.avoid
             if not now_s < request.deadline_s:
                 continue  # the time that passed ends it
@@ -176,39 +154,12 @@ class Dispatch:
     def check_line(self, now_s: float) -> list[Action]:
         """Tell those who wait for machines that have all gone; look again while any waits."""
         actions: list[Action] = []
-        for key in self.line.all():
-            progress = self.open[key]
+        for key in self._books.line.all():
+            progress = self._books.open[key]
             if not hopeful(progress.request, self._directory, progress.avoid, self._rng):
                 actions += self.place(progress, now_s)
-        self._watch_line(now_s)
+        self._books.watch_line(now_s)
         return actions
-
-    # -- books -------------------------------------------------------------------------------------
-
-    def release(self, attempt: Attempt) -> Node | None:
-        """Take the attempt off its node's books; the caller closes it next."""
-        del self.running[attempt.attempt_id]
-        self._timers.clear(Due.DELIVERY, attempt.attempt_id)
-        node = self._directory.nodes.get(attempt.node_id)
-        if node is not None:
-            node.end(attempt.attempt_id)
-            self._directory.refresh(node, (attempt.candidate.model_id,))
-        return node
-
-    def believe(self, node: Node, model_id: ModelId, refusal: Refusal) -> None:
-        """Start nothing more of a kind that the node has just refused, until it reports."""
-        node.refuse(model_id, refusal)
-        self._directory.refresh(node)
-
-    def forget(self, progress: Progress) -> None:
-        """Take the request off all books; its last action follows."""
-        key = progress.request.key
-        del self.open[key]
-        self.line.leave(key)
-        self._timers.clear(Due.DEADLINE, key)
-
-    def running_on(self, node: Node) -> list[Running]:
-        return [self.running[attempt_id] for attempt_id in node.attempts]
 
     def can_move(self, progress: Progress, attempt: Attempt) -> bool:
         """Is there a node that could take over the attempt, and may it?"""
@@ -217,7 +168,7 @@ class Dispatch:
         request, avoid = progress.request, {**progress.avoid, attempt.node_id: "silent"}
         if place_now(request, self._directory, avoid, self._rng) is not None:
             return True
-        room = len(self.line) < self._limits.waiting_max
+        room = len(self._books.line) < self._limits.waiting_max
         return room and capable(request, self._directory, avoid)
 
     def explained(self, progress: Progress) -> tuple[RuledOut, ...]:
@@ -239,7 +190,8 @@ class Dispatch:
             explained = explained or ruled_out(
                 request, self._directory, progress.avoid, REFUSED_MAX
             )
-            failure = nowhere(explained, nodes)
+            at_fault = too_long(request, self._directory, progress.avoid)
+            failure = nowhere(explained, nodes, too_long=at_fault)
         return self._leave_or_fail(progress, failure, now_s, explained)
 
     def _for_cloud_alone(self, request: Request, model: CloudModel) -> bool:
@@ -277,59 +229,38 @@ class Dispatch:
 
     def _wait(self, progress: Progress, busy: AllBusy, now_s: float) -> list[Action]:
         key = progress.request.key
-        if key in self.line:
+        if key in self._books.line:
             return []
-        if len(self.line) >= self._limits.waiting_max:
+        if len(self._books.line) >= self._limits.waiting_max:
             return self._leave_or_fail(progress, queue_full(self._limits.waiting_max), now_s)
         progress.candidates, progress.why = busy.candidates, all_busy(busy)
-        self.line.join(progress.request, progress.number)
-        self._watch_line(now_s)
+        self._books.join_line(progress, now_s)
         return []
 
     def _start(self, progress: Progress, placed: Placed, now_s: float) -> Action:
-        request, chosen = progress.request, placed.chosen
-        node = self._directory.nodes[chosen.node_id]
-        self._attempts_made += 1
-        attempt_id = AttemptId(self._attempts_made)
-        test_model = node.replicas[chosen.model_id].model.test
-        # A prompt that may go to the cloud has still travelled no further than this.
-        tier = min(request.tier, Tier.MESH)
-        attempt = Attempt(
-            attempt_id, chosen, node.epoch, node.connection_id, now_s, test_model, tier
-        )
+        request = progress.request
         progress.candidates, progress.why = placed.candidates, placed.why
-        node.begin(attempt_id, chosen.model_id)
-        self._directory.refresh(node, (chosen.model_id,))
-        self._begin(progress, attempt)
-        self._timers.set(now_s + self._limits.delivery_within_s, Due.DELIVERY, attempt_id)
-        remaining_s = request.deadline_s - now_s
+        attempt = self._books.begin(progress, placed.chosen, now_s)
         return StartAttempt(
-            attempt_id, node.connection_id, node.epoch, request.key, chosen.model_id, remaining_s
+            attempt.attempt_id,
+            attempt.connection_id,
+            attempt.epoch,
+            request.key,
+            placed.chosen.model_id,
+            request.deadline_s - now_s,
         )
 
     def _start_in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> Action:
         request, chosen = progress.request, as_candidate(model)
-        self._attempts_made += 1
-        attempt_id = AttemptId(self._attempts_made)
-        attempt = Attempt(attempt_id, chosen, NO_EPOCH, 0, now_s, test_model=False, tier=Tier.CLOUD)
-        attempt.delivered = True  # its answer comes by no node's stream
         progress.candidates = (chosen,)
-        self._begin(progress, attempt)
+        attempt = self._books.begin_in_cloud(progress, chosen, now_s)
         remaining_s = request.deadline_s - now_s
-        return StartCloudAttempt(attempt_id, request.key, model, request.tier, remaining_s)
-
-    def _begin(self, progress: Progress, attempt: Attempt) -> None:
-        """Put a new attempt on the books."""
-        progress.attempt = attempt
-        if progress.first_attempt_s is None:
-            progress.first_attempt_s = attempt.began_s
-        self.running[attempt.attempt_id] = (progress, attempt)
-        self.line.leave(progress.request.key)
-
-    def _watch_line(self, now_s: float) -> None:
-        if len(self.line) and not self._timers.is_set(Due.LINE):
-            self._timers.set(now_s + self._limits.line_checked_every_s, Due.LINE)
+        return StartCloudAttempt(attempt.attempt_id, request.key, model, request.tier, remaining_s)
 
     def _servable(self, node: Node) -> list[Request]:
         """Which kinds of those that wait could ``node`` begin now?"""
-        return [kind for kind in self.line.kinds() if can_begin_on(node, kind, self._directory, {})]
+        return [
+            kind
+            for kind in self._books.line.kinds()
+            if can_begin_on(node, kind, self._directory, {})
+        ]

@@ -12,8 +12,9 @@ from mesh.core.actions import (
     SendDelta,
     SendStarted,
 )
+from mesh.core.books import Books, Running
 from mesh.core.directory import Directory
-from mesh.core.dispatch import Dispatch, Running
+from mesh.core.dispatch import Dispatch
 from mesh.core.events import (
     AttemptCharged,
     AttemptFailed,
@@ -49,7 +50,8 @@ class Requests:
         self, limits: FleetLimits, directory: Directory, timers: Timers, rng: Random
     ) -> None:
         self._timers = timers
-        self._dispatch = Dispatch(limits, directory, timers, rng)
+        self._books = Books(limits, directory, timers)
+        self._dispatch = Dispatch(self._books, rng)
         self.total = 0  # requests since the start
 
     def __repr__(self) -> str:
@@ -57,11 +59,11 @@ class Requests:
 
     @property
     def running(self) -> int:
-        return len(self._dispatch.running)
+        return len(self._books.running)
 
     @property
     def waiting(self) -> int:
-        return len(self._dispatch.line)
+        return len(self._books.line)
 
     @property
     def cloud(self) -> CloudModel | None:
@@ -78,12 +80,12 @@ class Requests:
     def arrived(self, request: Request, now_s: float) -> list[Action]:
         self.total += 1
         progress = Progress(request, self.total, arrived_s=now_s)
-        if request.key in self._dispatch.open:
+        if request.key in self._books.open:
             return [FailRequest(request.key, progress.receipt(now_s), in_use(request.key))]
         return self._dispatch.admit(progress, now_s)
 
     def cancelled(self, event: RequestCancelled, now_s: float) -> list[Action]:
-        progress = self._dispatch.open.get(event.key)
+        progress = self._books.open.get(event.key)
         if progress is None:
             return []
         failure = Failure(FailureCode.CANCELLED, event.reason)
@@ -93,7 +95,7 @@ class Requests:
         ]
 
     def deadline_passed(self, key: RequestKey, now_s: float) -> list[Action]:
-        progress = self._dispatch.open.get(key)
+        progress = self._books.open.get(key)
         if progress is None:
             return []
         failure = time_is_up(progress)
@@ -105,7 +107,7 @@ class Requests:
     # -- an attempt's life -------------------------------------------------------------------------
 
     def delivery_opened(self, event: DeliveryOpened) -> list[Action]:
-        running = self._dispatch.running.get(event.attempt_id)
+        running = self._books.running.get(event.attempt_id)
         if running is None or running[1].epoch != event.epoch or running[1].delivered:
             return [RejectDelivery(event.delivery_id, event.attempt_id)]
         progress, attempt = running
@@ -114,7 +116,7 @@ class Requests:
         return [AcceptDelivery(event.delivery_id, event.attempt_id, progress.request.key)]
 
     def started(self, event: AttemptStarted, now_s: float) -> list[Action]:
-        running = self._dispatch.running.get(event.attempt_id)
+        running = self._books.running.get(event.attempt_id)
         if running is None:
             return [EndDelivery(event.attempt_id)]
         progress, attempt = running
@@ -134,7 +136,7 @@ class Requests:
         ]
 
     def progressed(self, event: AttemptProgressed, now_s: float) -> list[Action]:
-        running = self._dispatch.running.get(event.attempt_id)
+        running = self._books.running.get(event.attempt_id)
         if running is None:
             return [EndDelivery(event.attempt_id)]
         progress, attempt = running
@@ -149,36 +151,36 @@ class Requests:
         return [SendDelta(progress.request.key, event.payload)]
 
     def finished(self, event: AttemptFinished, now_s: float) -> list[Action]:
-        running = self._dispatch.running.get(event.attempt_id)
+        running = self._books.running.get(event.attempt_id)
         if running is None:
             return [EndDelivery(event.attempt_id)]
         progress, attempt = running
         if not attempt.started:
             return self._broke_protocol(running, "it finished before it began", now_s)
         attempt.charge(event.cost_microusd, event.price_version)
-        self._dispatch.release(attempt)
+        self._books.release(attempt)
         progress.close("answered", "", now_s, event.usage)
-        self._dispatch.forget(progress)
+        self._books.forget(progress)
         receipt = progress.receipt(now_s, self._dispatch.explained(progress))
         done = FinishRequest(progress.request.key, receipt, event.payload)
         return [done, *self._dispatch.slots_freed(attempt.node_id, now_s)]
 
     def charged(self, event: AttemptCharged) -> list[Action]:
         """An upstream has the prompt: whoever ends the attempt now, it has cost something."""
-        running = self._dispatch.running.get(event.attempt_id)
+        running = self._books.running.get(event.attempt_id)
         if running is not None:
             running[1].charge(event.cost_microusd, event.price_version)
         return []
 
     def attempt_failed(self, event: AttemptFailed, now_s: float) -> list[Action]:
-        running = self._dispatch.running.get(event.attempt_id)
+        running = self._books.running.get(event.attempt_id)
         if running is not None:
             running[1].charge(event.cost_microusd, event.price_version)
         return self.failed(event.attempt_id, event.failure, now_s)
 
     def failed(self, attempt_id: AttemptId, failure: Failure, now_s: float) -> list[Action]:
         """The attempt is over: try elsewhere if the client has seen nothing of it yet."""
-        running = self._dispatch.running.get(attempt_id)
+        running = self._books.running.get(attempt_id)
         if running is None:
             return []
         progress, attempt = running
@@ -188,13 +190,13 @@ class Requests:
 
     def refused(self, event: AttemptRefused, now_s: float) -> list[Action]:
         """The node did not begin. It is not a failure, and costs no retry budget."""
-        running = self._dispatch.running.get(event.attempt_id)
+        running = self._books.running.get(event.attempt_id)
         if running is None or running[1].epoch != event.epoch or running[1].started:
             return []
         progress, attempt = running
-        node = self._dispatch.release(attempt)
+        node = self._books.release(attempt)
         if node is not None:
-            self._dispatch.believe(node, attempt.candidate.model_id, event.refusal)
+            self._books.believe(node, attempt.candidate.model_id, event.refusal)
         progress.close(event.refusal, f"the node said {event.refusal}", now_s)
         if event.refusal is Refusal.NO_MEMORY:
             progress.avoid[attempt.node_id] = "has not enough free memory for the model"
@@ -202,7 +204,7 @@ class Requests:
         return ended + self._dispatch.place(progress, now_s)
 
     def delivery_overdue(self, attempt_id: AttemptId, now_s: float) -> list[Action]:
-        running = self._dispatch.running.get(attempt_id)
+        running = self._books.running.get(attempt_id)
         if running is None:
             return []
         progress, attempt = running
@@ -221,7 +223,7 @@ class Requests:
         """
         actions: list[Action] = []
         failure = Failure(FailureCode.NODE_LOST, "the node went silent")
-        for progress, attempt in self._dispatch.running_on(node):
+        for progress, attempt in self._books.running_on(node):
             if not attempt.seen and self._dispatch.can_move(progress, attempt):
                 actions += self._dispatch.stop(progress, failure.message)
                 actions += self.failed(attempt.attempt_id, failure, now_s)
@@ -231,7 +233,7 @@ class Requests:
         """The node is gone, and so are its attempts."""
         actions: list[Action] = []
         failure = Failure(FailureCode.NODE_LOST, reason)
-        for progress, attempt in self._dispatch.running_on(node):
+        for progress, attempt in self._books.running_on(node):
             actions += self._dispatch.stop(progress, reason)
             actions += self.failed(attempt.attempt_id, failure, now_s)
         return actions
@@ -240,7 +242,7 @@ class Requests:
         """The node attached anew: its old attempts are lost, and it may have them again itself."""
         actions: list[Action] = []
         failure = Failure(FailureCode.NODE_LOST, reason)
-        for progress, attempt in self._dispatch.running_on(old):
+        for progress, attempt in self._books.running_on(old):
             actions += self._dispatch.stop(progress, reason)
             actions += self._dispatch.move(progress, attempt, failure, now_s)
         return actions

@@ -8,10 +8,13 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from mesh.door.failures import Refused
+from mesh.errors import Overloaded
 from mesh.rpc import MESSAGE_BYTES_MAX
 
 BODY_BYTES_MAX = MESSAGE_BYTES_MAX  # what is more could not travel on either
 BODY_WITHIN_S = 20.0  # 32 MiB come over loopback in a tenth of a second
+# Of all bodies that are on their way. As many connections as may be open would else fill 16 GiB.
+BODIES_BYTES_MAX = 8 * BODY_BYTES_MAX
 # Outside of strings, `{`, `[` and `,`. 16,384 parts, the most that the mesh takes, have 65,000; a
 # body of 32 MiB could have 11 million, which would hold up everyone for a second and take 1 GB.
 SEPARATORS_MAX = 200_000
@@ -22,25 +25,51 @@ class ClientLeft(Exception):
     """The client's connection ended: nobody is there to answer."""
 
 
-async def read_body(scope: Scope, receive: Receive) -> dict[str, Any]:
-    """Read a request's body, which is one JSON object.
+class Bodies:
+    """Reads the bodies of all requests of one door."""
 
-    Raises:
-        Refused: it is too large, too slow, or no JSON object. The words hold nothing of it.
-        ClientLeft: the client did not wait to be answered.
-    """
-    headers = Headers(scope=scope)
-    _check_headers(headers)
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            body = await _receive(receive)
-    except TimeoutError:
-        raise Refused(
-            f"the body did not come within {BODY_WITHIN_S:g} seconds",
-            code="request_timeout",
-            status=408,
-        ) from None
-    return parse(body)
+    def __init__(self) -> None:
+        self._held_bytes = 0
+
+    async def read(self, scope: Scope, receive: Receive) -> dict[str, Any]:
+        """Read a request's body, which is one JSON object.
+
+        Raises:
+            Refused: it is too large, too slow, or no JSON object. The words hold nothing of it.
+            Overloaded: others send too much just now.
+            ClientLeft: the client did not wait to be answered.
+        """
+        _check_headers(Headers(scope=scope))
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                body = await self._receive(receive)
+        except TimeoutError:
+            raise Refused(
+                f"the body did not come within {BODY_WITHIN_S:g} seconds",
+                code="request_timeout",
+                status=408,
+            ) from None
+        return parse(body)
+
+    async def _receive(self, receive: Receive) -> bytes:
+        pieces: list[bytes] = []
+        size_bytes, more = 0, True
+        try:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                pieces.append(message.get("body", b""))
+                size_bytes += len(pieces[-1])
+                self._held_bytes += len(pieces[-1])
+                if size_bytes > BODY_BYTES_MAX:
+                    raise _too_large()
+                if self._held_bytes > BODIES_BYTES_MAX:
+                    raise _too_much()
+                more = message.get("more_body", False)
+        finally:
+            self._held_bytes -= size_bytes
+        return b"".join(pieces)
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -84,23 +113,12 @@ def _check_headers(headers: Headers) -> None:
             code="unsupported_content_encoding",
             status=415,
         )
+    if "content-length" in headers and "transfer-encoding" in headers:
+        raise Refused(
+            "the headers tell two lengths of the body", code="invalid_http"
+        )  # RFC 9112 6.3
     if int(headers.get("content-length", "0")) > BODY_BYTES_MAX:  # h11 lets digits through alone
         raise _too_large()
-
-
-async def _receive(receive: Receive) -> bytes:
-    pieces: list[bytes] = []
-    size_bytes, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        pieces.append(message.get("body", b""))
-        size_bytes += len(pieces[-1])
-        if size_bytes > BODY_BYTES_MAX:
-            raise _too_large()
-        more = message.get("more_body", False)
-    return b"".join(pieces)
 
 
 def _check_parts(body: bytes) -> None:
@@ -132,6 +150,11 @@ def _no_constant(_: str) -> NoReturn:
 def _too_large() -> Refused:
     limit = f"{BODY_BYTES_MAX // 2**20} MiB"
     return Refused(f"the body is larger than {limit}", code="request_too_large", status=413)
+
+
+def _too_much() -> Overloaded:
+    limit = f"{BODIES_BYTES_MAX // 2**20} MiB"
+    return Overloaded(f"bodies of {limit} are being sent here", hint="try again in a moment")
 
 
 def _not_json(why: str) -> NoReturn:

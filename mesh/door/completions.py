@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from mesh.asking import Asking
 from mesh.door.asked import Asked, read_chat
 from mesh.door.asked_headers import read_headers
-from mesh.door.body import ClientLeft, read_body
+from mesh.door.body import Bodies, ClientLeft
 from mesh.door.chunks import Chunks
 from mesh.door.failures import failed_response
 from mesh.door.receipt_headers import receipt_headers, started_headers
@@ -34,12 +34,13 @@ class ChatCompletions:
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
+        self._bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises Refused for what nobody is asked."""
+        """Raises Refused for what nobody is asked, and Overloaded."""
         try:
             headers = read_headers(scope)
-            asked = read_chat(await read_body(scope, receive), headers)
+            asked = read_chat(await self._bodies.read(scope, receive), headers)
         except ClientLeft:
             return
         try:

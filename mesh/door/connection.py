@@ -1,8 +1,9 @@
 """One HTTP connection, with an end to everything that a client can leave undone.
 
-uvicorn bounds the time between two requests and the size of headers. Its protocol is given three
-more bounds here, for every path alike: headers must come within a time, what is written must be
-read within a time, and connections are so many. What it refuses by itself has OpenAI's shape too.
+uvicorn bounds the time between two requests and the size of headers. Its protocol is given four
+more bounds here, for every path alike: headers must come within a time, and so must what is left of
+a body whose request is answered; what is written must be read within a time; and connections are so
+many. What it refuses by itself has OpenAI's shape too.
 """
 
 import asyncio
@@ -18,6 +19,9 @@ from mesh.door.fields import to_json
 # own connections need the rest.
 CONNECTIONS_MAX = 512
 HEADERS_WITHIN_S = 10.0  # of the first byte's chance; a program sends them at once
+# For the rest of a body that nobody waits for: whoever ends the connection while it is being sent
+# takes the answer from its client.
+REST_WITHIN_S = 5.0
 READ_WITHIN_S = 60.0  # a client that takes nothing for so long has forgotten us; as over gRPC
 # What may come before the answer to an earlier request is out. Reading goes on, or nobody would
 # notice that the client has left.
@@ -28,6 +32,7 @@ class Connection(H11Protocol):
     """Serves one client; ends it where it is not served."""
 
     _headers_due: asyncio.TimerHandle | None = None
+    _rest_due: asyncio.TimerHandle | None = None
     _read_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -42,6 +47,8 @@ class Connection(H11Protocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
+        if not self._has_rest():
+            self._rest_came()
         if self.conn.their_state is h11.IDLE:
             self._expect_headers()
         else:
@@ -51,8 +58,14 @@ class Connection(H11Protocol):
             if ahead_bytes <= AHEAD_BYTES_MAX:
                 self.flow.resume_reading()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._has_rest():
+            self._rest_due = self.loop.call_later(REST_WITHIN_S, self.transport.close)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._headers_came()
+        self._rest_came()
         super().connection_lost(exc)  # which resumes writing
 
     def pause_writing(self) -> None:
@@ -72,6 +85,15 @@ class Connection(H11Protocol):
         """A request is complete, and its answer is not."""
         cycle: Any = self.cycle
         return cycle is not None and not cycle.more_body and not cycle.response_complete
+
+    def _has_rest(self) -> bool:
+        """A request is answered, and its body is still being sent."""
+        return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
+
+    def _rest_came(self) -> None:
+        if self._rest_due is not None:
+            self._rest_due.cancel()
+            self._rest_due = None
 
     def _expect_headers(self) -> None:
         if self._headers_due is None:

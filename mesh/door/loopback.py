@@ -15,6 +15,7 @@ from mesh.door.failures import Refused, failed_response
 
 _HOST = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?", re.IGNORECASE)
 _ORIGIN = re.compile(rb"http://(.+)")
+_CHECKED = frozenset({b"host", b"origin", b"sec-fetch-site"})
 
 
 class LoopbackOnly:
@@ -33,11 +34,11 @@ class LoopbackOnly:
 
 def why_not(headers: list[tuple[bytes, bytes]]) -> Refused | None:
     """Return why a request with such headers is not let through, or None."""
-    given = {b"host": b""}
-    for name, value in headers:
-        if name in (b"host", b"origin", b"sec-fetch-site"):
-            given[name] = value
-    host = _HOST.fullmatch(given[b"host"])
+    named = [(name, value) for name, value in headers if name in _CHECKED]
+    given = dict(named)
+    if len(given) < len(named):
+        return _refused("a header that tells who asks is given twice", "send it once")
+    host = _HOST.fullmatch(given.get(b"host", b""))
     if host is None:
         return _refused(
             "this door serves its own machine alone, and the Host header names another",

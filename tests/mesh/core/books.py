@@ -187,27 +187,27 @@ class Books:
     # -- the fleet's state -------------------------------------------------------------------------
 
     def _check_state(self, now_s: float) -> None:
-        nodes, dispatch = self.fleet.directory.nodes, self.fleet.requests._dispatch
-        assert set(dispatch.open) == set(self.open)
-        waiting = set(dispatch.line.all())
-        running = {progress.request.key for progress, _ in dispatch.running.values()}
+        nodes, books = self.fleet.directory.nodes, self.fleet.requests._books
+        assert set(books.open) == set(self.open)
+        waiting = set(books.line.all())
+        running = {progress.request.key for progress, _ in books.running.values()}
         assert waiting | running == set(self.open), "who neither waits nor runs is stuck"
         assert waiting & running == set()
         self._check_attempts()
         for key in waiting:
-            progress = dispatch.open[key]
+            progress = books.open[key]
             request = progress.request
             if request.model != AUTO and now_s < request.deadline_s:
                 found = place_now(request, self.fleet.directory, progress.avoid, Random(0))
                 assert found is None, "who waits has no free node"
         assert len(waiting) <= self.limits.waiting_max
         assert len(nodes) <= self.limits.nodes_max
-        holding = len(nodes) + len(dispatch.open) + len(dispatch.running) + 1  # of the line
+        holding = len(nodes) + len(books.open) + len(books.running) + 1  # of the line
         assert len(self.fleet._timers) <= 64 + 2 * holding, "timers pile up"
 
     def _check_attempts(self) -> None:
         """The nodes' books, the requests' books and ours tell the same."""
-        nodes, dispatch = self.fleet.directory.nodes, self.fleet.requests._dispatch
+        nodes, books = self.fleet.directory.nodes, self.fleet.requests._books
         on_nodes: dict[AttemptId, NodeId] = {}
         for node in nodes.values():
             for attempt_id in node.attempts:
@@ -221,9 +221,9 @@ class Books:
                 assert (node.node_id in holders.able) == replica.able
         assert on_nodes == {
             attempt_id: attempt.node_id
-            for attempt_id, (_, attempt) in dispatch.running.items()
+            for attempt_id, (_, attempt) in books.running.items()
             if not attempt.in_cloud
         }
-        for progress, attempt in dispatch.running.values():
+        for progress, attempt in books.running.values():
             assert progress.attempt is attempt
             assert self.open[progress.request.key].attempt_id == attempt.attempt_id
