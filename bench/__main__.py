@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from bench import idle, relay
+from bench import idle, ledger, page, relay
 from bench.result import Figures, print_result
 
 BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
     "idle": idle.measure,
+    "ledger": ledger.measure,
+    "page": page.measure,
     "relay": relay.measure,
 }
 

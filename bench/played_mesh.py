@@ -26,6 +26,7 @@ class PlayedMesh:
     coordinator_home: Home
     node_home: Home
     local_port: int  # of the coordinator, plain text on loopback
+    http_port: int  # of its HTTP door
 
     def environment(self, home: Home, name: str) -> dict[str, str]:
         return environment(home, name)
@@ -40,10 +41,11 @@ async def played_mesh(**settings: str) -> AsyncIterator[PlayedMesh]:
     with TemporaryDirectory(prefix="deskmesh-bench-") as name:
         folder = Path(name)
         home, node_home = Home(folder / "coordinator"), Home(folder / "node")
-        local_port = free_port()
+        local_port, http_port = free_port(), free_port()
         given = {
             **environment(home, "coordinator"),
             "DESKMESH_PORTS__LOCAL": str(local_port),
+            "DESKMESH_PORTS__HTTP": str(http_port),
             **settings,
         }
         log = folder / "coordinator.log"
@@ -51,7 +53,7 @@ async def played_mesh(**settings: str) -> AsyncIterator[PlayedMesh]:
             await wait_for_mesh(home, lambda _: True, within_s=START_WITHIN_S, what="coordinator")
             code, _ = await new_invitation("node", "", home)
             await join(node_home, code, machine_name="node")
-            yield PlayedMesh(folder, coordinator, home, node_home, local_port)
+            yield PlayedMesh(folder, coordinator, home, node_home, local_port, http_port)
 
 
 def environment(home: Home, name: str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 Client, coordinator and agent are processes of their own; client and node connect by mTLS. The
 engine child is replaced by an echo engine, and the baseline is the same echo engine called through
-the agent's own engine interface, in this process. Both sides are measured in turn, in one run.
+the agent's own engine interface, in this process. The HTTP door is held against gRPC on the same
+loopback. All sides are measured in turn, in one run.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from contextlib import asynccontextmanager
 import psutil
 
 from bench.echo_agent import PACE_VARIABLE, echo_engine
+from bench.http_line import http_line
 from bench.played_mesh import START_WITHIN_S, PlayedMesh, played_mesh
 from bench.result import Figures, percentile
 from mesh.cli.children import running
@@ -25,6 +27,7 @@ from mesh.v1 import operations_pb2 as operations
 REQUESTS = 1000
 REQUESTS_SHORT = 100
 WARM_UP = 50  # imports, connections and the allocator settle
+MAX_TOKENS = 8
 PROMPT = "one two three four five six seven eight"
 
 PACE_TOKENS_PER_S = 30.0
@@ -39,9 +42,7 @@ async def measure(short: bool) -> Figures:
     async with played_mesh() as mesh:
         figures = await _first_tokens(mesh, REQUESTS_SHORT if short else REQUESTS)
         streams = await _streams_per_core(mesh, STREAMS_SHORT if short else STREAMS)
-    # The HTTP door does not exist yet; its keys are there so that readers find them.
-    door = {"http_added_ms_p50": None, "http_added_ms_p99": None}
-    return {**figures, "streams_per_core": streams, **door}
+    return {**figures, "streams_per_core": streams}
 
 
 async def _first_tokens(mesh: PlayedMesh, count: int) -> dict[str, float]:
@@ -49,29 +50,37 @@ async def _first_tokens(mesh: PlayedMesh, count: int) -> dict[str, float]:
         _echoing(mesh, pace=0.0),
         await reach_coordinator(mesh.coordinator_home) as channel,
         connect(f"127.0.0.1:{mesh.local_port}") as plain,
+        http_line(mesh.http_port, PROMPT, MAX_TOKENS) as http,
     ):
         over_tls = MeshClient(channel)
-        samples: dict[str, list[float]] = {"engine": [], "tls": [], "plain": []}
+        samples: dict[str, list[float]] = {"engine": [], "tls": [], "plain": [], "http": []}
         print(f"first tokens of {count} requests, one at a time", flush=True)
         for index in range(count + WARM_UP):
             taken = {
                 "engine": await _engine_first_token_ms(),
                 "tls": await _first_token_ms(over_tls),
                 "plain": await _first_token_ms(plain),
+                "http": await http.first_token_ms(),
             }
             if index >= WARM_UP:
                 for name, value in taken.items():
                     samples[name].append(value)
-    base = {percent: percentile(samples["engine"], percent) for percent in (50, 99)}
+
+    def added(to: str, by: str, percent: int) -> float:
+        return percentile(samples[by], percent) - percentile(samples[to], percent)
+
     return {
-        "added_first_token_ms_p50": percentile(samples["tls"], 50) - base[50],
-        "added_first_token_ms_p99": percentile(samples["tls"], 99) - base[99],
-        "added_first_token_plain_ms_p50": percentile(samples["plain"], 50) - base[50],
+        "added_first_token_ms_p50": added("engine", "tls", 50),
+        "added_first_token_ms_p99": added("engine", "tls", 99),
+        "added_first_token_plain_ms_p50": added("engine", "plain", 50),
+        # Both on the coordinator's own loopback, in plain text: what the door costs beside gRPC.
+        "http_added_ms_p50": added("plain", "http", 50),
+        "http_added_ms_p99": added("plain", "http", 99),
     }
 
 
 async def _engine_first_token_ms() -> float:
-    work = Generation((Message(Role.USER, PROMPT),), Sampling(), max_tokens=8)
+    work = Generation((Message(Role.USER, PROMPT),), Sampling(), max_tokens=MAX_TOKENS)
     began_s = time.perf_counter()
     first_ms = 0.0
     async for event in echo_engine().generate(work):
@@ -83,7 +92,7 @@ async def _engine_first_token_ms() -> float:
 async def _first_token_ms(mesh: MeshClient) -> float:
     began_s = time.perf_counter()
     first_ms = 0.0
-    async with mesh.generate(PROMPT, max_tokens=8) as answer:
+    async with mesh.generate(PROMPT, max_tokens=MAX_TOKENS) as answer:
         async for _ in answer:
             first_ms = first_ms or (time.perf_counter() - began_s) * 1000
     return first_ms

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import grpc
 
+from coordinator.members import Members
 from mesh.core.types import NodeId
 from mesh.errors import Forbidden, NotAuthenticated
 from mesh.identity.peer import PeerIdentity, PeerRole, peer_identity
@@ -76,18 +77,20 @@ class MeshAccess:
     """For the mTLS port: whoever the mesh CA vouches for, by role."""
 
     mesh_id: str
+    members: Members
 
     def admit(self, method: str, context: Context) -> Caller:
         """Return who calls.
 
         Raises:
             NotAuthenticated: no certificate, or one of another mesh.
-            Forbidden: the role may not call ``method``.
+            Forbidden: the role may not call ``method``, or whoever calls was revoked.
         """
         certificates = tuple(context.auth_context().get("x509_pem_cert", ()))
         if not certificates:
             raise NotAuthenticated("no client certificate was shown", hint="join the mesh first")
         peer = peer_identity(certificates[0], self.mesh_id, now_s=time.time())
+        self.members.check(peer.fingerprint)
         if peer.role not in ALLOWED[method]:
             raise Forbidden(
                 f"a {peer.role} may not call {method}",

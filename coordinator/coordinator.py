@@ -16,6 +16,7 @@ from coordinator.access import Caller, LocalAccess, MeshAccess
 from coordinator.desk import Desk, DeskAsking
 from coordinator.effects import Relay
 from coordinator.household import Household
+from coordinator.ledger.ledger import Ledger
 from coordinator.listeners import (
     ENROLMENT,
     FLEET,
@@ -25,9 +26,15 @@ from coordinator.listeners import (
     new_join_server,
 )
 from coordinator.loop import FleetLoop
+from coordinator.pages.account import of_day
+from coordinator.pages.carried import Carried
+from coordinator.pages.opening import baseline_of, open_pages
+from coordinator.pages.pages import Who
+from coordinator.revoking import Membership
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.fleet import FleetService
 from coordinator.services.inference import InferenceService
+from coordinator.services.ledger import LedgerReports
 from coordinator.services.operations import OperationsService, Self
 from mesh.core.events import CoordinatorReturned
 from mesh.core.fleet import Fleet
@@ -73,6 +80,8 @@ class Coordinator:
             beat_every_ms=int(settings.fleet.beat_every_s * 1000),
             directory=fleet.directory,
         )
+        self.ledger = Ledger(home.ledger, keep_days=settings.ledger.keep_days)
+        self._relay.watchers.append(self.ledger)
         self.loop = FleetLoop(fleet, self._relay, time.monotonic)
         self._desk = Desk(
             self.loop,
@@ -80,7 +89,15 @@ class Coordinator:
             self.household.mesh_id,
             default_tier=Tier[settings.cloud.default_tier.upper()],
         )
-        self._access = MeshAccess(self.household.mesh_id)
+        self._access = MeshAccess(self.household.mesh_id, self.household.members)
+        baseline = baseline_of(settings.cloud)
+        self._pages = open_pages(
+            self.loop,
+            self._relay.watchers,
+            Who(self._name, self.household.mesh_id, VERSION),
+            lag_s=lambda: self._relay.calm.lag_s,
+            account=lambda: of_day(self.ledger.today, baseline),
+        )
         self._fleet_service = FleetService(self.loop, self._relay, self._access)
         self._invitations = Invitations()
         self._responder = Responder(
@@ -92,11 +109,14 @@ class Coordinator:
             from coordinator.cloud.opening import open_upstream  # late: a mesh without one is most
 
             self.cloud = self._relay.cloud = open_upstream(settings.cloud, self.loop.post)
+            self.cloud.hold_until_seeded()
+            self.ledger.on_spent_known = self.cloud.seed_spent
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve while the context is open. A failing part ends all of it, and is raised."""
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.ledger.running())  # until all streams have ended
             await stack.enter_async_context(self._responder)
             if self.cloud is not None:
                 await stack.enter_async_context(self.cloud.running())
@@ -104,10 +124,12 @@ class Coordinator:
             for server in servers:
                 await server.start()
                 stack.push_async_callback(server.stop, STOP_GRACE_S)
-            app = door(DeskAsking(self._desk, Caller("local", on_this_host=True)))
+            asking = DeskAsking(self._desk, Caller("local", on_this_host=True))
+            app = door(asking, self._pages.routes())
             http = await stack.enter_async_context(listening(app, self._settings.ports.http))
+            await stack.enter_async_context(self._pages.live.running())  # ends open pages first
             self.ports = replace(self.ports, http=http)
-            self.household.enrol_this_host(self.ports.mesh, self.ports.join)
+            self.household.enrol_this_host(self.ports.mesh, self.ports.join, self._name)
             self._say_hello()
             if self._returns:
                 self.loop.post(CoordinatorReturned(self.loop.now_s + SETTLING_S))
@@ -121,6 +143,7 @@ class Coordinator:
                 tasks.create_task(self._ping(), name="ping"),
                 tasks.create_task(self._relay.calm.watch(), name="calm"),
                 tasks.create_task(self.household.keep_valid(), name="certificates"),
+                tasks.create_task(self.household.members.keep_written(), name="members"),
             ]
             try:
                 yield
@@ -148,11 +171,12 @@ class Coordinator:
         self, mesh: grpc.aio.Server, join: grpc.aio.Server, local: grpc.aio.Server
     ) -> None:
         authority, invitations = self.household.authority, self._invitations
+        members = self.household.members
         add_FleetServicer_to_server(self._fleet_service, mesh)
         for server, access in ((mesh, self._access), (local, LocalAccess())):
             add_InferenceServicer_to_server(InferenceService(self._desk, access), server)
         for server, member in ((mesh, self._access), (join, None)):
-            enrolment = EnrolmentService(authority, invitations, self.addresses, member)
+            enrolment = EnrolmentService(authority, invitations, self.addresses, member, members)
             add_EnrolmentServicer_to_server(enrolment, server)
         operations = OperationsService(
             loop=self.loop,
@@ -161,6 +185,9 @@ class Coordinator:
             authority=authority,
             invitations=invitations,
             addresses=self.addresses,
+            membership=Membership(members, self.loop, self._relay),
+            ledger=LedgerReports(self.ledger),
+            carried=Carried(self._pages),
         )
         add_OperationsServicer_to_server(operations, mesh)
 

@@ -7,6 +7,7 @@ vouches anew for this host's coordinator, its command line (operator) and its no
 import asyncio
 import time
 
+from coordinator.members import Members
 from mesh.core.types import NodeId
 from mesh.errors import InvalidRequest, NotAuthenticated
 from mesh.home import Home
@@ -14,8 +15,10 @@ from mesh.identity.authority import Authority
 from mesh.identity.machine import MachineIdentity
 from mesh.identity.peer import PeerRole
 from mesh.identity.store import CoordinatorAddress, IdentityStore, Membership
+from mesh.renewing import is_due
 
 OWN_ROLES = (PeerRole.OPERATOR, PeerRole.NODE)
+LOOK_EVERY_S = 1.0  # at the wall clock, which may jump: a laptop that woke, a clock set right
 
 
 class Household:
@@ -31,6 +34,7 @@ class Household:
         self._store = IdentityStore(home)
         self._refuse_a_second_mesh(home)
         self.authority = Authority.create_or_load(home, now_s=time.time())
+        self.members = Members(home.members)
         self._key = self._store.key(PeerRole.COORDINATOR)
         self._identity = self._enrol()
 
@@ -46,18 +50,24 @@ class Household:
         """The coordinator's identity of this moment; called by TLS at each handshake."""
         return self._identity
 
-    def enrol_this_host(self, mesh_port: int, join_port: int) -> None:
+    def enrol_this_host(self, mesh_port: int, join_port: int, name: str) -> None:
         """Give this host's command line and node their certificates, and where to dial."""
+        for role in OWN_ROLES:
+            self.members.ours(self.authority.enrol_peer(self._store.key(role), role), name)
         self._certify_own_roles()
         here = CoordinatorAddress(address=f"127.0.0.1:{mesh_port}", join_port=join_port)
         self._store.save_membership(Membership(mesh_id=self.mesh_id, coordinators=(here,)))
 
     async def keep_valid(self) -> None:
-        """Renew what this host holds at half of its life. Ends only by cancellation."""
+        """Renew what this host holds at half of its life, or when the clock has jumped.
+
+        Ends only by cancellation.
+        """
         while True:
-            await asyncio.sleep(max(1.0, self._identity.renew_at_s - time.time()))
-            self._identity = self._enrol()
-            await asyncio.to_thread(self._certify_own_roles)
+            await asyncio.sleep(LOOK_EVERY_S)
+            if is_due(self._identity):
+                self._identity = self._enrol()
+                await asyncio.to_thread(self._certify_own_roles)
 
     def _enrol(self) -> MachineIdentity:
         identity = self.authority.enrol(self._key, PeerRole.COORDINATOR, now_s=time.time())

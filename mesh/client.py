@@ -18,33 +18,45 @@ Every failure is a ``mesh.errors.MeshError``. One event loop a process: gRPC all
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
 from mesh import sending
-from mesh.core.generation import TokenLogprob
+from mesh.answers import Answer, AnswerStream
+from mesh.conversation import (
+    Image,
+    Message,
+    Messages,
+    Tool,
+    ToolCall,
+    one_of,
+    write_choice,
+    write_prompt,
+    write_tools,
+)
 from mesh.core.types import AUTO
 from mesh.dial import plain_channel
 from mesh.errors import InvalidRequest, MeshError
 from mesh.rpc import unreachable
 from mesh.sending import TIMEOUT_S
-from mesh.shown_tokens import ShownTokens
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import inference_pb2_grpc as inference_grpc
-from mesh.wire.logprobs import read_logprobs
 
-Messages = str | Sequence[Mapping[str, str]]
+__all__ = [
+    "Answer",
+    "AnswerStream",
+    "Image",
+    "MeshClient",
+    "Message",
+    "Messages",
+    "Tool",
+    "ToolCall",
+    "connect",
+]
 
-_ROLES = {
-    "system": inference.ROLE_SYSTEM,
-    "user": inference.ROLE_USER,
-    "assistant": inference.ROLE_ASSISTANT,
-}
 _TIERS = {
     "": inference.TIER_UNSPECIFIED,
     "device": inference.TIER_DEVICE,
@@ -104,39 +116,46 @@ class MeshClient:
         seed: int | None = None,
         stop: Sequence[str] = (),
         logprobs: int | None = None,
+        tools: Sequence[Tool] = (),
+        tool_choice: str | Tool = "",
         tier: str = "",
         policy: str = "",
         session: str = "",
         explain: bool = False,
         request_id: str = "",
         timeout_s: float = TIMEOUT_S,
-    ) -> "AnswerStream":
+    ) -> AnswerStream:
         """Ask; use the result as ``async with ... as answer`` and iterate over its text.
 
         Args:
-            prompt: a string, or messages as ``{"role": "user", "content": "..."}``.
+            prompt: a string, or messages: each a ``Message``, or a mapping with its keys, such as
+                ``{"role": "user", "content": "..."}``.
             model: a name, an identity, or "auto".
             max_tokens: 0 leaves the end to the model.
             logprobs: tell how likely each token was, and so many of the likeliest in its place, 0
                 to 20.
+            tools: what the model may ask the program to call; see ``AnswerStream.tool_calls``.
+            tool_choice: "auto", "none", "required", or the one tool that must be called.
             tier: how far the prompt may travel: "device", "mesh" or "cloud"; "" is the mesh's own.
             explain: let the receipt say for every node why it could not.
 
         Raises:
-            InvalidRequest: a role or tier is unknown, or a number does not fit its field.
+            InvalidRequest: a role, key, choice or tier is unknown, or a value does not fit.
         """
         try:
             request = inference.GenerateRequest(
                 request_id=request_id or uuid.uuid4().hex,
                 model=model,
-                messages=_messages(prompt),
+                messages=write_prompt(prompt),
+                tools=write_tools(tools),
+                tool_choice=write_choice(tool_choice),
                 sampling=inference.Sampling(
                     temperature=temperature, top_p=top_p, top_k=top_k, seed=seed
                 ),
                 max_tokens=max_tokens,
                 stop=stop,
                 logprobs=logprobs,
-                tier=_known(_TIERS, tier, "tier"),
+                tier=one_of(_TIERS, tier, "tier"),
                 policy=policy,
                 session=session,
                 explain=explain,
@@ -161,12 +180,18 @@ class MeshClient:
         except sending.OutOfReach as failure:
             raise self._gone(failure) from None
 
-    async def ask(self, prompt: Messages, **parameters: Any) -> "Answer":
+    async def ask(self, prompt: Messages, **parameters: Any) -> Answer:
         """Ask, and wait for the whole answer. Takes what ``generate`` takes."""
         async with self.generate(prompt, **parameters) as stream:
             text = "".join([piece async for piece in stream])
         return Answer(
-            text, stream.finish_reason, stream.usage, stream.receipt, tuple(stream.logprobs)
+            text,
+            stream.finish_reason,
+            stream.usage,
+            stream.receipt,
+            tuple(stream.logprobs),
+            stream.tool_calls,
+            stream.reasoning,
         )
 
     async def models(self) -> Sequence[inference.ModelView]:
@@ -195,91 +220,3 @@ class MeshClient:
         """It was waited for. The next call will not wait, until somebody has answered again."""
         self._answers = False
         return failure.why
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer, and its account."""
-
-    text: str
-    finish_reason: str  # "stop" or "length"
-    usage: inference.Usage
-    receipt: inference.Receipt
-    logprobs: tuple[TokenLogprob, ...] = ()  # of the tokens in the text, if they were asked for
-
-
-@dataclass(slots=True)
-class AnswerStream:
-    """The text of an answer as it comes; leaving the ``async with`` block cancels the rest.
-
-    ``receipt``, ``usage`` and ``finish_reason`` are there once the iteration has ended.
-    ``logprobs`` has come as far as the text: it tells of its tokens, and of no stop string's.
-    """
-
-    _events: AsyncGenerator[inference.GenerateEvent, None]
-    started: inference.GenerationStarted = field(default_factory=inference.GenerationStarted)
-    usage: inference.Usage = field(default_factory=inference.Usage)
-    receipt: inference.Receipt = field(default_factory=inference.Receipt)
-    finish_reason: str = ""
-    logprobs: list[TokenLogprob] = field(default_factory=list)
-    _shown: ShownTokens = field(default_factory=ShownTokens)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._events.aclose()
-
-    async def __aiter__(self) -> AsyncIterator[str]:
-        """Yield pieces of text.
-
-        Raises:
-            MeshError: why there is no answer, or no more of it. ``receipt`` tells what was tried.
-        """
-        async with aclosing(self._events) as events:
-            async for event in events:
-                match event.WhichOneof("event"):
-                    case "delta":
-                        self._take(event.delta)
-                        if event.delta.text:
-                            yield event.delta.text
-                    case "started":
-                        self.started = event.started
-                    case "finished":
-                        self._finish(event.finished)
-                    case "failed":
-                        self.receipt = event.failed.receipt
-                    case _:
-                        pass  # of a newer protocol
-
-    def _take(self, delta: inference.GenerationDelta) -> None:
-        self.logprobs += self._shown.take(delta.text, read_logprobs(delta.logprobs))
-
-    def _finish(self, finished: inference.GenerationFinished) -> None:
-        name = inference.FinishReason.Name(finished.reason)
-        self.finish_reason = name.removeprefix("FINISH_REASON_").lower()
-        self.usage, self.receipt = finished.usage, finished.receipt
-
-
-def _messages(prompt: Messages) -> list[inference.Message]:
-    if isinstance(prompt, str):
-        prompt = [{"role": "user", "content": prompt}]
-    return [
-        inference.Message(
-            role=_known(_ROLES, message.get("role", ""), "role"),
-            parts=[inference.Part(text=message.get("content", ""))],
-        )
-        for message in prompt
-    ]
-
-
-def _known(table: Mapping[str, Any], name: str, what: str) -> Any:
-    if name not in table:
-        known = ", ".join(filter(None, table))
-        raise InvalidRequest(f"{what} {name[:40]!r} is unknown", hint=f"use {known}")
-    return table[name]

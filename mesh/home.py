@@ -36,6 +36,14 @@ class Home:
         return self.root / "identity"
 
     @property
+    def lends(self) -> bool:
+        """Whether this machine may serve answers: it holds a node's certificate, valid or not.
+
+        ``deskmesh join CODE --no-lend`` leaves it without one.
+        """
+        return (self.identity / "node" / "certificate.pem").exists()
+
+    @property
     def members(self) -> Path:
         """Who was let into the mesh, and who no longer is; only where its CA is."""
         return self.root / "members.json"

@@ -28,17 +28,21 @@ SCAN_S = 2.0
 ADDRESSES_MAX = 16  # tried: four in the code, the rest from mDNS
 
 
-async def join(home: Home, code: str, *, machine_name: str, address: str = "") -> PeerIdentity:
+async def join(
+    home: Home, code: str, *, machine_name: str, address: str = "", lend: bool = True
+) -> PeerIdentity:
     """Join the mesh of ``code`` and keep its certificate in ``home``.
 
     Args:
         machine_name: shown to people.
         address: host:port of the coordinator's join port; empty: the code's, then mDNS.
+        lend: False makes a node's code a client's: the machine uses the mesh, and serves nothing.
 
     Raises:
         InvalidRequest: the code is malformed, or this machine coordinates a mesh of its own.
         NodeLost: no coordinator of the mesh answers.
         NotAuthenticated: the code was used or is too old, or someone else answers there.
+        Forbidden: the code does not let in what was asked for.
     """
     if home.authority.exists():
         raise InvalidRequest(
@@ -47,7 +51,11 @@ async def join(home: Home, code: str, *, machine_name: str, address: str = "") -
         )
     decoded = JoinCode.decode(code)
     found, authority_pem = await _find(decoded, address)
-    return await _enrol(home, decoded, found, authority_pem, machine_name)
+    role = PeerRole.CLIENT if decoded.role is PeerRole.NODE and not lend else decoded.role
+    peer = await _enrol(home, decoded, found, authority_pem, machine_name, role)
+    if not lend:
+        IdentityStore(home).forget(PeerRole.NODE)
+    return peer
 
 
 async def _find(code: JoinCode, address: str) -> tuple[str, bytes]:
@@ -87,17 +95,22 @@ async def _heard(code: JoinCode, address: str) -> list[str]:
     ]
 
 
-async def _enrol(
-    home: Home, code: JoinCode, address: str, authority_pem: bytes, machine_name: str
+async def _enrol(  # noqa: PLR0913, PLR0917 - what it is to become, and by which way
+    home: Home,
+    code: JoinCode,
+    address: str,
+    authority_pem: bytes,
+    machine_name: str,
+    role: PeerRole,
 ) -> PeerIdentity:
     store = IdentityStore(home)
-    key = store.key(PeerRole.NODE)
+    key = store.key(role)
     request = fleet.JoinRequest(
         secret=code.secret,
         signing_request_pem=certificate_request(key).decode(),
         machine_name=machine_name[:64],
         version=VERSION,
-        role=PeerRole.NODE,
+        role=role,
     )
     options = [*CHANNEL_OPTIONS, *name_override(authority_pem)]
     credentials = joining_credentials(authority_pem)

@@ -1,15 +1,16 @@
 """A machine that has joined, as its programs use it: who it is, and where to dial."""
 
-import time
+from contextlib import suppress
 
 import grpc
 
 from mesh.dial import first_reachable
-from mesh.errors import NodeLost, NotAuthenticated
+from mesh.errors import MeshError, NodeLost, NotAuthenticated
 from mesh.home import Home
 from mesh.identity.machine import MachineIdentity
 from mesh.identity.peer import PeerRole
 from mesh.identity.store import IdentityStore
+from mesh.renewing import is_due, is_valid, renew_expired, renew_over
 from mesh.settings import load_settings
 
 # What a person's command line is, best first: an operator may do more than a node.
@@ -18,10 +19,10 @@ SCAN_S = 1.0  # long enough for an answer on a LAN, short enough to wait for
 
 
 def own_identity(home: Home) -> MachineIdentity:
-    """Return this machine's strongest identity.
+    """Return this machine's strongest identity. It may have expired.
 
     Raises:
-        NotAuthenticated: it has joined no mesh, or its certificate has expired.
+        NotAuthenticated: it has joined no mesh.
     """
     store = IdentityStore(home)
     roles = [role for role in OWN_ROLES if role in store.roles()]
@@ -30,30 +31,38 @@ def own_identity(home: Home) -> MachineIdentity:
             "this machine has joined no mesh",
             hint="start one with `deskmesh up`, or join one with `deskmesh join CODE`",
         )
-    identity = store.load(roles[0])
-    if identity.expires_at_s < time.time():
-        raise NotAuthenticated(
-            "this machine's certificate has expired",
-            hint="start its node or coordinator, which renews it; or join again with a new code",
-        )
-    return identity
+    return store.load(roles[0])
 
 
 async def reach_coordinator(home: Home) -> grpc.aio.Channel:
     """Return a ready mTLS channel to the coordinator: known addresses, seeds, then mDNS.
 
     Raises:
-        NotAuthenticated: this machine has joined no mesh.
+        NotAuthenticated: this machine has joined no mesh, or was away for too long.
+        Forbidden: it was revoked.
         NodeLost: no coordinator answers.
     """
-    identity = own_identity(home)
-    settings = load_settings()
-    known = [each.address for each in IdentityStore(home).membership().coordinators]
+    identity, store = own_identity(home), IdentityStore(home)
+    settings, coordinators = load_settings(), store.membership().coordinators
+    if not is_valid(identity):
+        joining = [each.join_address for each in coordinators]
+        identity = await renew_expired(store, identity, joining)
+    known = [each.address for each in coordinators]
     addresses = list(dict.fromkeys([*known, *settings.discovery.seeds]))
+    channel = await _first_heard(addresses, identity, multicast=settings.discovery.multicast)
+    if is_due(identity):
+        with suppress(MeshError):  # half a life is left, and a person waits: another time
+            await renew_over(store, identity, channel)
+    return channel
+
+
+async def _first_heard(
+    addresses: list[str], identity: MachineIdentity, *, multicast: bool
+) -> grpc.aio.Channel:
     try:
         return await first_reachable(addresses, identity)
     except NodeLost:
-        if not settings.discovery.multicast:
+        if not multicast:
             raise
     seen = await seen_coordinators(identity.peer.mesh_id)
     return await first_reachable([*seen, *addresses][:8], identity)

@@ -43,14 +43,14 @@ class Agent:
 
         Raises:
             InvalidRequest: a seed is no address.
-            NotAuthenticated: this machine has not joined a mesh, or its certificate has expired.
+            NotAuthenticated: this machine has not joined a mesh as a node.
             ServiceError: its home cannot be read.
         """
         self._home = home
         self._settings = settings
         self._membership = IdentityStore(home).membership()
         self._credentials = Credentials(home)
-        self._node_id = NodeId(self._credentials.current().peer.fingerprint)
+        self._node_id = NodeId(self._credentials.peer.fingerprint)
         self.library = Library.of_machine(home, settings.node)
         self._cannot_load = "" if load_engine else missing_engine()
         self.shelf = Shelf(

@@ -3,24 +3,22 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import grpc
 
 from mesh.dial import mesh_channel
-from mesh.errors import MeshError, NotAuthenticated
+from mesh.errors import Forbidden, MeshError, NodeLost, NotAuthenticated
 from mesh.home import Home
-from mesh.identity.machine import MachineIdentity, assemble
-from mesh.identity.peer import PeerRole
-from mesh.identity.request import certificate_request
+from mesh.identity.machine import MachineIdentity
+from mesh.identity.peer import PeerIdentity, PeerRole
 from mesh.identity.store import IdentityStore
-from mesh.rpc import from_rpc
-from mesh.v1 import fleet_pb2 as fleet
-from mesh.v1 import fleet_pb2_grpc as fleet_grpc
+from mesh.renewing import is_due, is_valid, renew_expired, renew_valid
 
-LOOK_EVERY_S = 600.0  # a laptop that slept through its half-life renews soon after it woke
-RETRY_EVERY_S = 30.0  # when it is time, and nobody could renew; 12 hours are left to do so
-RENEW_WITHIN_S = 10.0
+LOOK_EVERY_S = 2.0  # at the wall clock, which jumps when a laptop wakes or is set right
+RETRY_EVERY_S = 30.0  # while the certificate still holds: 12 hours are left to renew it
+EXPIRED_RETRY_S = 2.0  # when it does not: nothing works until it is renewed
+REFUSED_RETRY_S = 60.0  # we were told no: an operator may change that, but not in seconds
 
 log = logging.getLogger("node")
 
@@ -28,20 +26,38 @@ log = logging.getLogger("node")
 class Credentials:
     """This machine's identity as a node, as the home holds it at each moment."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(
+        self,
+        home: Home,
+        role: PeerRole = PeerRole.NODE,
+        join_addresses: Callable[[], Iterable[str]] | None = None,
+    ) -> None:
+        """``join_addresses``: where to renew an expired one; None: where the home says."""
         self._store = IdentityStore(home)
+        self._role = role
+        self._join_addresses = join_addresses or self._known_join_addresses
+
+    @property
+    def peer(self) -> PeerIdentity:
+        """Who this machine is, whether its certificate still holds or not.
+
+        Raises:
+            NotAuthenticated: this machine has not joined in this role.
+        """
+        return self._store.load(self._role).peer
 
     def current(self) -> MachineIdentity:
         """Return the identity to dial with. Blocks for three small files.
 
         Raises:
-            NotAuthenticated: this machine has not joined, or its certificate has expired.
+            NotAuthenticated: this machine has not joined.
+            NodeLost: its certificate is not valid now; ``keep_valid`` gets another.
         """
-        identity = self._store.load(PeerRole.NODE)
-        if identity.expires_at_s <= time.time():
-            raise NotAuthenticated(
+        identity = self._store.load(self._role)
+        if not is_valid(identity):
+            raise NodeLost(  # not a refusal: dials go on at their usual pace
                 "this machine's certificate has expired",
-                hint="join again: deskmesh join CODE, with a code from deskmesh invite",
+                hint="it is renewed as soon as a coordinator answers; else deskmesh join CODE",
             )
         return identity
 
@@ -49,7 +65,7 @@ class Credentials:
         """Open a channel to a coordinator of our mesh, wherever it is.
 
         Raises:
-            NotAuthenticated: as ``current``.
+            NotAuthenticated, NodeLost: as ``current``.
         """
         return mesh_channel(address, self.current())
 
@@ -63,34 +79,39 @@ class Credentials:
             reconnect: called with each new certificate, also one that another process put there:
                 connections keep the one that they were opened with.
         """
-        used, wait_s = self.current(), 0.0
+        used = self._store.load(self._role)
+        trouble, retry_at_s = "", 0.0
         while True:
-            await asyncio.sleep(max(wait_s, min(LOOK_EVERY_S, used.renew_at_s - time.time())))
-            wait_s = RETRY_EVERY_S
             try:
-                identity = self.current()
-                address = reachable()
-                if identity.renew_at_s <= time.time() and address is not None:
-                    identity = await self._renew(identity, address)
+                identity = self._store.load(self._role)
+                if is_due(identity) and (time.monotonic() >= retry_at_s):
+                    retry_at_s = time.monotonic() + _retry_s(identity)
+                    identity = await self._renew(identity, reachable())
             except MeshError as failure:
-                log.warning("this machine's certificate was not renewed: %s", failure)
-                wait_s = LOOK_EVERY_S
-                continue
-            if identity.certificate_pem != used.certificate_pem:
-                used, wait_s = identity, 0.0
-                await reconnect()
+                if isinstance(failure, Forbidden | NotAuthenticated):
+                    retry_at_s = time.monotonic() + REFUSED_RETRY_S
+                if failure.message != trouble:
+                    trouble = failure.message
+                    log.warning("this machine's certificate was not renewed: %s", failure)
+            else:
+                if identity.certificate_pem != used.certificate_pem:
+                    used, trouble, retry_at_s = identity, "", 0.0
+                    await reconnect()
+            await asyncio.sleep(LOOK_EVERY_S)
 
-    async def _renew(self, identity: MachineIdentity, address: str) -> MachineIdentity:
-        key = self._store.key(PeerRole.NODE)
-        request = fleet.RenewRequest(signing_request_pem=certificate_request(key).decode())
-        async with mesh_channel(address, identity) as channel:
-            try:
-                response = await fleet_grpc.EnrolmentStub(channel).Renew(
-                    request, timeout=RENEW_WITHIN_S
-                )
-            except grpc.aio.AioRpcError as failure:
-                raise from_rpc(failure) from None
-        renewed = assemble(key, response.certificate_pem.encode(), identity.authority_pem)
-        self._store.save(renewed)
+    async def _renew(self, identity: MachineIdentity, address: str | None) -> MachineIdentity:
+        if not is_valid(identity):
+            renewed = await renew_expired(self._store, identity, self._join_addresses())
+        elif address is not None:
+            renewed = await renew_valid(self._store, identity, address)
+        else:
+            return identity
         log.info("this machine's certificate was renewed")
         return renewed
+
+    def _known_join_addresses(self) -> list[str]:
+        return [each.join_address for each in self._store.membership().coordinators]
+
+
+def _retry_s(identity: MachineIdentity) -> float:
+    return RETRY_EVERY_S if is_valid(identity) else EXPIRED_RETRY_S

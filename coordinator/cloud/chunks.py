@@ -47,6 +47,7 @@ class Chunks:
     _given: int = 0  # those of them that were handed out
     _answer_bytes: int = 0
     _calls: dict[int, inference.ToolCall] = field(default_factory=dict)
+    _arguments: dict[int, list[str]] = field(default_factory=dict)  # joined once: they are many
     _calls_bytes: int = 0
 
     @property
@@ -68,7 +69,7 @@ class Chunks:
         for event in events:
             self._chunk(_object(event), delta)
         if self.reason is not None and before is None:
-            delta.tool_calls.extend(self._calls[index] for index in sorted(self._calls))
+            delta.tool_calls.extend(self._call(index) for index in sorted(self._calls))
         if not (delta.text or delta.reasoning or delta.tool_calls or delta.logprobs):
             return None
         self._given = self.count
@@ -108,15 +109,23 @@ class Chunks:
             raise NodeLost("the upstream sent a tool call without a sensible index")
         call = self._calls.setdefault(index, inference.ToolCall())
         function = _of_type(fragment.get("function") or {}, dict, "function")
-        call.id = call.id or _text(fragment, "id")
-        call.name = call.name or _text(function, "name")
         arguments = _text(function, "arguments")
-        call.arguments_json += arguments
-        size_bytes = len(arguments.encode())
-        self._answer_bytes += size_bytes
-        self._calls_bytes += size_bytes + len(call.id) + len(call.name)
+        self._arguments.setdefault(index, []).append(arguments)
+        self._answer_bytes += len(arguments.encode())
+        self._calls_bytes += len(arguments.encode())
+        if not call.id:
+            call.id = _text(fragment, "id")
+            self._calls_bytes += len(call.id)
+        if not call.name:
+            call.name = _text(function, "name")
+            self._calls_bytes += len(call.name)
         if self._calls_bytes > TOOL_CALL_BYTES_MAX:
             raise NodeLost(f"the upstream sent tool calls of over {TOOL_CALL_BYTES_MAX} bytes")
+
+    def _call(self, index: int) -> inference.ToolCall:
+        call = self._calls[index]
+        call.arguments_json = "".join(self._arguments[index])
+        return call
 
 
 def _object(event: str) -> Json:

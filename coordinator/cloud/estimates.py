@@ -33,18 +33,15 @@ def _tokens(size_bytes: int) -> int:
 
 
 def _text_bytes(request: inference.GenerateRequest) -> int:
-    spoken = sum(len(part.text.encode()) for message in request.messages for part in message.parts)
-    names = sum(len(each.name) + len(each.tool_call_id) for each in request.messages)
-    called = sum(
-        len(call.id) + len(call.name) + len(call.arguments_json.encode())
-        for message in request.messages
-        for call in message.tool_calls
-    )
-    tools = sum(
-        len(tool.name) + len(tool.description.encode()) + len(tool.parameters_json.encode())
-        for tool in request.tools
-    )
-    return spoken + names + called + tools + len(request.response_format.json_schema.encode())
+    texts = [request.response_format.json_schema]
+    for message in request.messages:
+        texts += [part.text for part in message.parts]
+        texts += [message.name, message.tool_call_id]
+        for call in message.tool_calls:
+            texts += [call.id, call.name, call.arguments_json]
+    for tool in request.tools:
+        texts += [tool.name, tool.description, tool.parameters_json]
+    return sum(len(text.encode()) for text in texts)
 
 
 def _calls(request: inference.GenerateRequest) -> int:

@@ -2,8 +2,9 @@
 
 It believes nobody. It looks at the action's tier and at the request's own, and it refuses unless
 the operator has set a cap for the day, the model has a price, and what the call may cost at most is
-left of the day. That much is set aside until the call has ended. ``GatedTransport`` lies below
-whatever code speaks HTTP, and sends nothing without a pass that is still good.
+left of the day and no more than the request itself allows. That much is set aside until the call
+has ended. ``GatedTransport`` lies below whatever code speaks HTTP, and sends nothing without a pass
+that is still good.
 """
 
 import logging
@@ -58,16 +59,24 @@ class Gate:
         self._price = price
         self._spending = spending
         self._default_tier = default_tier
+        self._held = False  # until it is known what was spent today
         self._given: set[Pass] = set()  # bounded by the calls under way
 
     @property
-    def closed(self) -> str:
-        """Why nothing passes at all, or ""."""
+    def closed(self) -> Failure | None:
+        """Why nothing passes at all, and what the operator has to set; None if something may."""
         if self._spending is None:
-            return "cloud.max_usd_per_day is not set"
+            return _forbidden(
+                "nothing may be spent on the cloud: cloud.max_usd_per_day is not set",
+                "the operator sets cloud.max_usd_per_day (docs/cloud.md)",
+            )
         if self._price is None:
-            return f"nobody knows a price for {self._model.name}"
-        return ""
+            return _forbidden(
+                f"nobody knows what {self._model.name} costs, so it is not asked",
+                "the operator sets cloud.input_usd_per_million_tokens and "
+                "cloud.output_usd_per_million_tokens (docs/cloud.md)",
+            )
+        return None
 
     def admit(
         self, action: StartCloudAttempt, request: inference.GenerateRequest
@@ -76,11 +85,25 @@ class Gate:
         if not self._may_leave(action.tier, request):
             log.error("attempt %d may not leave the mesh and was stopped here", action.attempt_id)
             return _forbidden("this request may not leave the mesh", "ask with tier cloud")
+        if (closed := self.closed) is not None:
+            return closed
         price, spending = self._price, self._spending
-        if spending is None or price is None:
-            return _forbidden(self.closed, "the operator has to set it up: see docs/cloud.md")
+        assert price is not None, "else it is closed"
+        assert spending is not None, "else it is closed"
+        if self._held:
+            return Failure(
+                FailureCode.OVERLOADED,
+                "the ledger cannot tell yet what the cloud has cost today",
+                "try again in a moment; `deskmesh ledger summary` says what is wrong with it",
+            )
         max_tokens = request.max_tokens or MAX_TOKENS_DEFAULT
         most_microusd = price.cost_microusd(most(request, max_tokens))
+        if 0 < request.cost_microusd_max < most_microusd:
+            return _forbidden(
+                f"it may cost up to {dollars(most_microusd)}, and the request allows "
+                f"{dollars(request.cost_microusd_max)}",
+                "ask for fewer tokens, or allow more",
+            )
         if not spending.reserve(most_microusd):
             left = spending.left_microusd
             return _forbidden(
@@ -107,8 +130,13 @@ class Gate:
         self._spending.settle(passed.reserved_microusd, cost)
         return cost
 
+    def hold_until_seeded(self) -> None:
+        """Let nothing pass before it is known what was spent today."""
+        self._held = True
+
     def seed_spent(self, microusd: int) -> None:
         """Count what was spent today before this process began."""
+        self._held = False
         if self._spending is not None:
             self._spending.seed_spent(microusd)
 

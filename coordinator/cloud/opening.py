@@ -1,6 +1,7 @@
 """From settings to an upstream, and one line for the operator about what it means."""
 
 import logging
+import re
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from coordinator.cloud.spending import Spending
 from coordinator.cloud.upstream import Upstream
 from mesh.core.events import Event
 from mesh.core.types import Capability, CloudModel, Tier
+from mesh.errors import InvalidRequest
 from mesh.settings import CloudSettings
 
 log = logging.getLogger(__name__)
@@ -18,6 +20,8 @@ log = logging.getLogger(__name__)
 # Taken for granted of a model behind this API. Where one lacks it, the upstream refuses the request
 # and says so; leaving one out here would refuse it for all.
 ASSUMED = frozenset({Capability.TOOLS, Capability.GRAMMAR, Capability.LOGPROBS, Capability.VISION})
+
+_MODEL = re.compile(r"[\x21-\x7e]{1,256}")  # it goes onto terminals, into headers and logs
 
 
 def open_upstream(settings: CloudSettings, post: Callable[[Event], None]) -> Upstream:
@@ -27,15 +31,20 @@ def open_upstream(settings: CloudSettings, post: Callable[[Event], None]) -> Ups
         MeshError: a setting cannot be meant so; says which.
     """
     address = read_address(settings.base_url)
-    model = CloudModel(settings.model, address.name, ASSUMED)
+    model = CloudModel(_checked(settings.model), address.name, ASSUMED)
     cap, price = settings.max_usd_per_day, find_price(settings)
     spending = None if cap is None else Spending(int(Decimal(str(cap)) * 1_000_000))
     tier = Tier[settings.default_tier.upper()]
     gate = Gate(model, price=price, spending=spending, default_tier=tier)
     upstream = Upstream(model, address=address, key=read_key(settings), gate=gate, post=post)
     if spending is None or price is None:
+        assert gate.closed is not None, "for want of one of them"
         log.warning(
-            "nothing goes to %s at %s: %s (docs/cloud.md)", model.name, address.name, gate.closed
+            "nothing goes to %s at %s: %s; %s",
+            model.name,
+            address.name,
+            gate.closed.message,
+            gate.closed.hint,
         )
     else:
         log.info(
@@ -47,3 +56,11 @@ def open_upstream(settings: CloudSettings, post: Callable[[Event], None]) -> Ups
             "; so may all that do not say their tier" if tier is Tier.CLOUD else "",
         )
     return upstream
+
+
+def _checked(model: str) -> str:
+    if not _MODEL.fullmatch(model):
+        raise InvalidRequest(
+            "cloud.model is not the name of a model", hint="write it as the upstream calls it"
+        )
+    return model

@@ -1,4 +1,8 @@
-"""What an upstream's tokens cost: the operator's own price, else the published one, else none."""
+"""What an upstream's tokens cost: the operator's own price, else the published one, else none.
+
+A published price is that of the very provider whose address is asked. The same model elsewhere, at
+a reseller or behind a company's proxy, may cost more: there the operator says what it costs.
+"""
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
@@ -54,7 +58,7 @@ class PublishedPrice:
     """The price in the snapshot that genai-prices ships. It asks no network."""
 
     model: str
-    provider_url: str | None  # None: the model's name alone told whose it is
+    provider_url: str
     version: str
 
     def cost_microusd(self, usage: Usage) -> int:
@@ -64,18 +68,16 @@ class PublishedPrice:
 def _published(model: str, base_url: str) -> PublishedPrice | None:
     from genai_prices import __version__
 
-    for provider_url in (base_url, None):
-        try:
-            found = _calculated(model, provider_url, Usage(1, 0, 1)).model_price
-        except LookupError:
-            continue
-        if found.input_mtok is None or found.output_mtok is None:
-            return None  # priced by the request or the minute: nothing that tokens would tell
-        return PublishedPrice(model, provider_url, f"genai-prices {__version__}")
-    return None
+    try:
+        found = _calculated(model, base_url, Usage(1, 0, 1)).model_price
+    except LookupError:
+        return None
+    if found.input_mtok is None or found.output_mtok is None:
+        return None  # priced by the request or the minute: nothing that tokens would tell
+    return PublishedPrice(model, base_url, f"genai-prices {__version__}")
 
 
-def _calculated(model: str, provider_url: str | None, usage: Usage) -> Any:
+def _calculated(model: str, provider_url: str, usage: Usage) -> Any:
     import genai_prices  # late: 30 MB and 0.15 s, which only who has a cloud shall pay
 
     tokens = genai_prices.Usage(
@@ -83,8 +85,6 @@ def _calculated(model: str, provider_url: str | None, usage: Usage) -> Any:
         cache_read_tokens=min(usage.cached_tokens, usage.prompt_tokens),
         output_tokens=usage.completion_tokens,
     )
-    if provider_url is None:
-        return genai_prices.calc_price(tokens, model)
     return genai_prices.calc_price(tokens, model, provider_api_url=provider_url)
 
 

@@ -53,6 +53,10 @@ class Upstream:
                 for call in self._calls.values():
                     call.cancel()
 
+    def hold_until_seeded(self) -> None:
+        """Ask nothing of it before the ledger has said what was spent today."""
+        self._gate.hold_until_seeded()
+
     def seed_spent(self, microusd: int) -> None:
         """Count what the ledger says was spent today before this process began."""
         self._gate.seed_spent(microusd)

@@ -62,6 +62,7 @@ class FleetService(fleet_grpc.FleetServicer):
         try:
             caller = self._access.admit("Fleet/Attach", context)
             hello = await self._hello(context, caller)
+            self._access.admit("Fleet/Attach", context)  # again: it may have been revoked meanwhile
             offers = read_offers(hello.offers)
             attached = self._attached(hello, offers, caller, context)
         except MeshError as failure:

@@ -2,11 +2,15 @@
 
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import NoReturn
 
 from coordinator.access import Context, MeshAccess
 from coordinator.loop import FleetLoop
+from coordinator.pages.carried import Carried
+from coordinator.revoking import Membership
+from coordinator.services.ledger import LedgerReports
 from mesh.core.events import NodeDrained
 from mesh.core.types import NodeId
 from mesh.errors import InvalidRequest, MeshError, Unsupported
@@ -44,6 +48,9 @@ class OperationsService(operations_grpc.OperationsServicer):
         authority: Authority,
         invitations: Invitations,
         addresses: Callable[[], tuple[list[str], list[str]]],
+        membership: Membership,
+        ledger: LedgerReports,
+        carried: Carried,
     ) -> None:
         self._loop = loop
         self._access = access
@@ -51,6 +58,9 @@ class OperationsService(operations_grpc.OperationsServicer):
         self._authority = authority
         self._invitations = invitations
         self._addresses = addresses
+        self._membership = membership
+        self._ledger = ledger
+        self._carried = carried
 
     async def GetMesh(
         self, request: operations.GetMeshRequest, context: Context
@@ -84,7 +94,7 @@ class OperationsService(operations_grpc.OperationsServicer):
             secret = self._invitations.invite(role, time.monotonic(), name=request.name[:64])
         except MeshError as failure:
             await abort(context, failure)
-        code = JoinCode(self._authority.sha256, secret, tuple(self._addresses()[1][:4]))
+        code = JoinCode(self._authority.sha256, secret, tuple(self._addresses()[1][:4]), role)
         return operations.InviteResponse(code=code.encode(), expires_in_s=int(INVITATION_LIFE_S))
 
     async def DrainNode(
@@ -104,25 +114,50 @@ class OperationsService(operations_grpc.OperationsServicer):
     async def Revoke(
         self, request: operations.RevokeRequest, context: Context
     ) -> inference.Acknowledgement:
-        await self._not_yet("Revoke", context)
+        """A key is no longer a member, at once and for good."""
+        await self._admit("Revoke", context)
+        try:
+            self._membership.revoke(request.fingerprint, request.reason)
+        except MeshError as failure:
+            await abort(context, failure)
+        return inference.Acknowledgement()
 
     async def ListMembers(
         self, request: operations.ListMembersRequest, context: Context
     ) -> operations.ListMembersResponse:
-        await self._not_yet("ListMembers", context)
+        """Everyone who was let in, and who is no longer."""
+        await self._admit("ListMembers", context)
+        return self._membership.view()
 
     async def GetLedgerSummary(
         self, request: operations.LedgerSummaryRequest, context: Context
     ) -> operations.LedgerSummary:
-        await self._not_yet("GetLedgerSummary", context)
+        """What was asked and where it was answered, in numbers."""
+        await self._admit("GetLedgerSummary", context)
+        try:
+            return await self._ledger.summary(request)
+        except MeshError as failure:
+            await abort(context, failure)
 
     async def ListLedgerRequests(
         self, request: operations.LedgerRequestsRequest, context: Context
     ) -> operations.LedgerRequestsResponse:
-        await self._not_yet("ListLedgerRequests", context)
+        """The rows behind the numbers."""
+        await self._admit("ListLedgerRequests", context)
+        try:
+            return await self._ledger.requests(request)
+        except MeshError as failure:
+            await abort(context, failure)
 
     async def Browse(self, request: operations.BrowseRequest, context: Context) -> None:
-        await self._not_yet("Browse", context)
+        """Carry the mesh-health page to another machine's browser."""
+        try:
+            caller = self._access.admit("Operations/Browse", context)
+            async with aclosing(self._carried.browse(request, caller.principal)) as parts:
+                async for part in parts:
+                    await context.write(part)
+        except MeshError as failure:
+            await abort(context, failure)
 
     async def _not_yet(self, name: str, context: Context) -> NoReturn:
         await self._admit(name, context)
@@ -139,4 +174,6 @@ def _role(name: str) -> PeerRole:
     try:
         return PeerRole(name or PeerRole.NODE)
     except ValueError:
-        raise InvalidRequest(f"role {name[:40]!r} is unknown", hint="use node") from None
+        raise InvalidRequest(
+            f"role {name[:40]!r} is unknown", hint="use node, client or operator"
+        ) from None

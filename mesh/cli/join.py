@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -19,12 +20,24 @@ def register(app: typer.Typer) -> None:
     app.command("join")(join)
 
 
+class InvitedRole(StrEnum):
+    """What ``deskmesh invite`` may let in."""
+
+    NODE = "node"
+    CLIENT = "client"
+    OPERATOR = "operator"
+
+
 def invite(
+    role: Annotated[
+        InvitedRole,
+        typer.Option(help="node lends and uses; client only uses; operator also runs the mesh."),
+    ] = InvitedRole.NODE,
     name: Annotated[str, typer.Option(help="Whom it is for, for your own memory.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print a join code: good for one machine, for 10 minutes. Keep it as you keep a password."""
-    code, expires_in_s = asyncio.run(new_invitation("node", name))
+    code, expires_in_s = asyncio.run(new_invitation(role.value, name))
     if as_json:
         print_json({"code": code, "expires_in_s": expires_in_s})
         return
@@ -37,15 +50,29 @@ def join(
     address: Annotated[
         str, typer.Option(help="host:port of the coordinator's join port, if not found.")
     ] = "",
+    no_lend: Annotated[
+        bool, typer.Option("--no-lend", help="Only use the mesh: this machine serves nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make this machine a member of a mesh. Then run `deskmesh node` to lend it."""
     name = load_settings().node.name or socket.gethostname()
-    peer = asyncio.run(join_mesh(Home.find(), code, machine_name=name, address=address))
+    here = Home.find()
+    peer = asyncio.run(join_mesh(here, code, machine_name=name, address=address, lend=not no_lend))
     if as_json:
-        print_json({"mesh_id": peer.mesh_id, "node_id": peer.fingerprint, "role": peer.role})
+        print_json(
+            {
+                "mesh_id": peer.mesh_id,
+                "node_id": peer.fingerprint,
+                "role": peer.role,
+                "lends": here.lends,
+            }
+        )
         return
-    console.print(f"joined mesh {peer.mesh_id} as {name} ({peer.fingerprint})")
+    console.print(f"joined mesh {peer.mesh_id} as {name}, a {peer.role} ({peer.fingerprint})")
+    if not here.lends:
+        console.print("this machine uses the mesh and lends nothing")
+        return
     home = os.environ.get(HOME_VARIABLE)
     command = f"{HOME_VARIABLE}={home} deskmesh node" if home else "deskmesh node"
     console.print(f"lend this machine's models with: {command}", soft_wrap=True)

@@ -21,8 +21,11 @@ _FILES = {
     "up": "up",
     "coordinator": "run",
     "node": "run",
+    "ledger": "ledger",
     "invite": "join",
     "join": "join",
+    "members": "members",
+    "revoke": "members",
     "demo": "demo",
     "version": "version",
 }

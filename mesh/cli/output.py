@@ -60,6 +60,13 @@ def count(number: float) -> str:
     return f"{number:.3g}B"
 
 
+def money(microusd: int) -> str:
+    """Dollars, to the last micro-dollar where there are few; what costs nothing is a dash."""
+    if not microusd:
+        return "-"
+    return f"${microusd / 1e6:,.2f}" if microusd >= 1_000_000 else f"${microusd / 1e6:.6f}"
+
+
 def seconds(value_s: float) -> str:
     """Milliseconds below one second, else what a person would say."""
     if value_s < 1:

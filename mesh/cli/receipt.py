@@ -4,7 +4,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mesh.cli.output import seconds
+from mesh.cli.output import money, seconds
 from mesh.v1 import inference_pb2 as inference
 
 
@@ -13,9 +13,12 @@ def summary(receipt: inference.Receipt, usage: inference.Usage) -> str:
     answered = receipt.attempts[-1]
     model = f"{answered.model_name} (test model)" if receipt.test_model else answered.model_name
     rate = f" · {receipt.tokens_per_s:.0f} tokens/s" if receipt.tokens_per_s else ""
+    about = "about " if usage.estimated else ""
     return (
-        f"{model} on {answered.node_name} · first token {seconds(receipt.first_token_s)}{rate} · "
-        f"{usage.prompt_tokens}+{usage.completion_tokens} tokens · {seconds(receipt.total_s)}"
+        f"{model} on {answered.node_name}{_cloud(receipt)} · "
+        f"first token {seconds(receipt.first_token_s)}{rate} · "
+        f"{about}{usage.prompt_tokens}+{usage.completion_tokens} tokens · "
+        f"{seconds(receipt.total_s)}"
     )
 
 
@@ -28,6 +31,8 @@ def explain(receipt: inference.Receipt, console: Console) -> None:
         parts.append(_candidates(receipt))
     parts += [Text(f"{ruled.node_name} could not: {ruled.reason}") for ruled in receipt.ruled_out]
     parts += [Text(_attempt(attempt)) for attempt in receipt.attempts]
+    if receipt.cost_microusd:
+        parts.append(Text(f"cost: {money(receipt.cost_microusd)} (price: {receipt.price_version})"))
     parts += [Text(note) for note in receipt.notes]
     console.print(Group(*parts))
 
@@ -40,8 +45,8 @@ def _candidates(receipt: inference.Receipt) -> Table:
         table.add_row(
             candidate.node_name,
             candidate.model_name,
-            f"predicted {seconds(candidate.predicted_first_token_s)}",
-            f"predicted {seconds(candidate.predicted_completion_s)}",
+            _predicted(candidate.predicted_first_token_s) or "-",
+            _predicted(candidate.predicted_completion_s) or "-",
         )
     return table
 
@@ -49,10 +54,23 @@ def _candidates(receipt: inference.Receipt) -> Table:
 def _attempt(attempt: inference.Attempt) -> str:
     took = f"{attempt.node_name}: {attempt.outcome.replace('_', ' ')}"
     reason = f", {attempt.reason}" if attempt.reason else ""
+    cost = f", {money(attempt.cost_microusd)}" if attempt.cost_microusd else ""
     if not attempt.first_token_s:
-        return f"tried {took}{reason} (after {seconds(attempt.duration_s)})"
+        return f"tried {took}{reason} (after {seconds(attempt.duration_s)}{cost})"
+    predicted = _predicted(attempt.predicted_first_token_s)
     return (
-        f"tried {took}{reason} (first token {seconds(attempt.first_token_s)}, "
-        f"predicted {seconds(attempt.predicted_first_token_s)}; "
-        f"{seconds(attempt.duration_s)} in all)"
+        f"tried {took}{reason} (first token {seconds(attempt.first_token_s)}"
+        f"{f', {predicted}' if predicted else ''}; {seconds(attempt.duration_s)} in all{cost})"
     )
+
+
+def _cloud(receipt: inference.Receipt) -> str:
+    """That the prompt left the mesh is said, whatever it cost."""
+    if receipt.tier != inference.TIER_CLOUD:
+        return ""
+    return f" (cloud, {money(receipt.cost_microusd) if receipt.cost_microusd else 'free'})"
+
+
+def _predicted(value_s: float) -> str:
+    """Nothing is predicted for a cloud: "" says so."""
+    return f"predicted {seconds(value_s)}" if value_s else ""

@@ -19,6 +19,7 @@ from mesh.home import Home
 from mesh.identity.store import IdentityStore
 from mesh.lock import only_one
 from mesh.process import FAILED, until_stopped
+from mesh.settings import load_settings
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
 
@@ -137,6 +138,8 @@ def _say_ready(view: operations.MeshView) -> None:
     console.print("\nIn another terminal:\n")
     for line in _lines_to_paste(real or models):
         console.print(f"    {line}", soft_wrap=True)
+    if port := load_settings().ports.http:  # a free one is told in the coordinator's first line
+        console.print(f"\nFor tools that speak OpenAI's API: http://localhost:{port}/v1")
     console.print("\nCtrl-C stops it.\n", style="dim")
 
 

@@ -23,6 +23,7 @@ from mesh.core.filter import (
     capable,
     hopeful,
     ruled_out,
+    too_long,
 )
 from mesh.core.ladder import is_automatic
 from mesh.core.node import Node
@@ -194,7 +195,8 @@ class Dispatch:
             explained = explained or ruled_out(
                 request, self._directory, progress.avoid, REFUSED_MAX
             )
-            failure = nowhere(explained, nodes)
+            at_fault = too_long(request, self._directory, progress.avoid)
+            failure = nowhere(explained, nodes, too_long=at_fault)
         return self._leave_or_fail(progress, failure, now_s, explained)
 
     def _for_cloud_alone(self, request: Request, model: CloudModel) -> bool:

@@ -1,6 +1,7 @@
 """Which replicas may serve a request at all, and why the others may not. Facts only."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from random import Random
 
@@ -23,7 +24,7 @@ BYTES_PER_TOKEN_MAX = 2 * BYTES_PER_TOKEN  # beyond it a prompt certainly does n
 REASONS_MAX = 3  # told of one node: the rest is more of the same
 EXPLAINED_MAX = 256  # nodes a receipt explains: more than anyone reads, and a bound on its bytes
 REFUSED_MAX = 64  # nodes a refusal explains unasked: refusals come in herds, at 2 us a reason
-SUSPECTS_MAX = 256  # holders looked at for one that may speak again
+SUSPECTS_MAX = 256  # holders looked at for one that may speak again, or come back
 
 _ASKED_AS = {Capability.GRAMMAR: "grammar (response_format)"}  # where the caller has another word
 
@@ -82,6 +83,18 @@ def hopeful(
         for rung in ladder(request, directory)
         for model_id in rung.model_ids
         for replica in islice(directory.holders(model_id).every.walk(rng), SUSPECTS_MAX)
+    )
+
+
+def too_long(request: Request, directory: Directory, avoid: Mapping[NodeId, str]) -> bool:
+    """Is it the prompt? A shorter one could be served, and this one not even by who is away now."""
+    if not capable(replace(request, prompt_bytes=0), directory, avoid):
+        return False
+    return not any(
+        unfit(request, replica, avoid) is None
+        for rung in ladder(request, directory)
+        for model_id in rung.model_ids
+        for replica in islice(directory.holders(model_id).every.walk(), SUSPECTS_MAX)
     )
 
 

@@ -61,10 +61,20 @@ def unknown_model(name: str, names: list[str]) -> Failure:
     return Failure(FailureCode.MODEL_NOT_FOUND, f"no machine has a model named {shown!r}", hint)
 
 
-def nowhere(ruled_out: tuple[RuledOut, ...], nodes: int) -> Failure:
-    """None of the mesh's ``nodes`` can serve the request, now or soon."""
+def nowhere(ruled_out: tuple[RuledOut, ...], nodes: int, *, too_long: bool) -> Failure:
+    """None of the mesh's ``nodes`` can serve the request, now or soon.
+
+    Args:
+        too_long: it is the prompt that must change.
+    """
     reasons = [f"{each.node_name}: {each.reason}" for each in ruled_out[:3]]
     more = f" and {nodes - 3} more" if nodes > 3 else ""
+    if too_long:
+        return Failure(
+            FailureCode.CONTEXT_OVERFLOW,
+            f"the prompt is too long for every machine ({'; '.join(reasons)}{more})",
+            "shorten the prompt, or ask a model with a longer context",
+        )
     return Failure(
         FailureCode.NO_CAPABLE_NODE,
         f"no machine can serve this request ({'; '.join(reasons)}{more})",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mesh.call_pieces import CallPieces
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.plain import to_plain
 
@@ -70,33 +71,27 @@ def _token(text: bytes, logprob: float) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class CallNumbers:
-    """Gives each tool call of an answer its index.
-
-    A call with an id that was not there before is a new one; one with a known id, or without any,
-    continues it, or the last, with more of its arguments.
-    """
+    """Tells the tool calls of an answer, each with its index, in the shape of a streamed one."""
 
     answer_id: str
     one_only: bool  # further calls are left out, as `parallel_tool_calls: false` asks
-    _indices: dict[str, int] = field(default_factory=dict)
-    _last: int = -1
+    _pieces: CallPieces = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pieces = CallPieces(f"call_{self.answer_id}_")
 
     def deltas(self, calls: Iterable[inference.ToolCall]) -> list[dict[str, Any]]:
-        """Return what to tell of ``calls``, in the shape of a streamed answer."""
+        """Return what to tell of ``calls``, which are pieces of calls."""
         told = (self._delta(call) for call in calls)
         return [each for each in told if not (self.one_only and each["index"] > 0)]
 
     def _delta(self, call: inference.ToolCall) -> dict[str, Any]:
-        known = self._indices.get(call.id) if call.id else (self._last if self._last >= 0 else None)
-        if known is not None:
-            self._last = known
-            return {"index": known, "function": {"arguments": call.arguments_json}}
-        self._last = len(self._indices)
-        name = call.id or f"call_{self.answer_id}_{self._last}"
-        self._indices[name] = self._last
+        index, call_id = self._pieces.place(call)
+        if not call_id:
+            return {"index": index, "function": {"arguments": call.arguments_json}}
         return {
-            "index": self._last,
-            "id": name,
+            "index": index,
+            "id": call_id,
             "type": "function",
             "function": {"name": call.name, "arguments": call.arguments_json},
         }

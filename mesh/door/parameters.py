@@ -105,7 +105,7 @@ class ChatBody(Given):
     """What may be asked for, once ``IGNORED`` and ``REFUSED`` are taken out."""
 
     model: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_MAX)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_MAX, fail_fast=True)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -119,12 +119,12 @@ class ChatBody(Given):
     seed: Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    logit_bias: dict[str, float] | None = None
+    logit_bias: dict[str, Any] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=LOGPROBS_MAX)] | None = None
 
     response_format: ResponseFormat | None = None
-    modalities: list[Literal["text"]] | None = None
+    modalities: Annotated[list[Literal["text"]], Field(max_length=8)] | None = None
     tools: Annotated[list[Tool], Field(max_length=TOOLS_MAX)] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None

@@ -30,6 +30,7 @@ class WholeAnswer:
     _thoughts: list[str] = field(default_factory=list)
     _logprobs: list[dict[str, Any]] = field(default_factory=list)
     _calls: list[dict[str, Any]] = field(default_factory=list)
+    _arguments: list[list[str]] = field(default_factory=list)  # of each call, in pieces
     _numbers: CallNumbers = field(init=False)
     _size_bytes: int = 0
 
@@ -50,11 +51,9 @@ class WholeAnswer:
             self._logprobs += logprob_objects(delta.logprobs)
         for call in self._numbers.deltas(delta.tool_calls):
             if "id" in call:
-                del call["index"]
-                self._calls.append(call)
-            else:
-                continued = self._calls[call["index"]]["function"]
-                continued["arguments"] += call["function"]["arguments"]
+                self._calls.append({key: call[key] for key in ("id", "type", "function")})
+                self._arguments.append([])
+            self._arguments[call["index"]].append(call["function"]["arguments"])
 
     def body(
         self, started: inference.GenerationStarted, finished: inference.GenerationFinished
@@ -89,6 +88,8 @@ class WholeAnswer:
         }
         if self._thoughts:
             message["reasoning_content"] = "".join(self._thoughts)
+        for call, pieces in zip(self._calls, self._arguments, strict=True):
+            call["function"]["arguments"] = "".join(pieces)
         if self._calls:
             message["tool_calls"] = self._calls
         return message

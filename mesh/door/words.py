@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mesh.door.conversation import TAG
+from mesh.door.conversation import KEYS_MAX, TAG
 from mesh.door.failures import Refused
 
 KEY_CHARACTERS_MAX = 64  # of an unknown key; it is shown, and could be anything
@@ -181,6 +181,18 @@ def _not_finite(param: str, _: Any, __: Mapping[str, Any]) -> Refused:
     return Refused(f"Invalid '{param}': the number is too large.", param=param)
 
 
+def _many_keys(param: str, _: Any, __: Mapping[str, Any]) -> Refused:
+    said = f"Invalid '{param}': an object" if param else "The body"
+    return Refused(f"{said} has more than {KEYS_MAX} keys.", param=param or None)
+
+
+def _not_unicode(param: str, _: Any, __: Mapping[str, Any]) -> Refused:
+    """Half a surrogate pair, which JSON can spell and UTF-8 cannot."""
+    where = f"'{param}'" if param else "a key"
+    said = f"a string in the body is not valid Unicode: {where}"
+    return Refused(said, param=param or None, code="invalid_json")
+
+
 _SAYINGS: dict[str, Callable[[str, Any, Mapping[str, Any]], Refused]] = {
     "missing": _missing,
     "extra_forbidden": _unknown,
@@ -194,6 +206,9 @@ _SAYINGS: dict[str, Callable[[str, Any, Mapping[str, Any]], Refused]] = {
     "string_too_long": _long_string,
     "string_pattern_mismatch": _pattern,
     "finite_number": _not_finite,
+    "too_many_keys": _many_keys,
+    "string_unicode": _not_unicode,
+    "invalid_key": _not_unicode,
 }
 
 

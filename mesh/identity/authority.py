@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Self
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mesh.errors import Forbidden, NotAuthenticated
 from mesh.home import Home
 from mesh.identity.certificates import authority_certificate, machine_certificate
-from mesh.identity.files import cannot, read_trusted, sync_folder, write_private
+from mesh.identity.files import JOIN_AGAIN, cannot, read_trusted, sync_folder, write_private
 from mesh.identity.keys import (
     PrivateKey,
     PublicKey,
@@ -30,10 +31,11 @@ from mesh.identity.keys import (
     save_key,
 )
 from mesh.identity.machine import MachineIdentity, assemble
-from mesh.identity.peer import PeerIdentity, PeerRole
+from mesh.identity.peer import PeerIdentity, PeerRole, certified_peer
 from mesh.identity.reading import certified_key, load_certificate
 from mesh.identity.request import requested_key
 
+CERTIFICATE_BYTES_MAX = 16_384  # ours take 800
 MEND_AUTHORITY = (
     "restore it with deskmesh restore; or move the folder away to begin a new mesh, which every "
     "machine has to join again"
@@ -128,6 +130,32 @@ class Authority:
         """Certify a key of the authority's own machine, which needs no request and no code."""
         issued = self._certify(key.public_key(), role, now_s=now_s)
         return assemble(key, issued.certificate_pem, self.certificate_pem)
+
+    def enrol_peer(self, key: PrivateKey, role: PeerRole) -> PeerIdentity:
+        """Say who a key of the authority's own machine is, as ``enrol`` certifies it."""
+        return PeerIdentity(role, fingerprint(key.public_key()), self.mesh_id)
+
+    def certified(self, certificate_pem: bytes) -> tuple[PeerIdentity, PublicKey, float]:
+        """Return whom a certificate of this CA names, the key, and its end in Unix time.
+
+        Its dates are not checked: an expired one is good for a renewal.
+
+        Raises:
+            NotAuthenticated: it is malformed, or this CA has not issued it.
+        """
+        if len(certificate_pem) > CERTIFICATE_BYTES_MAX:
+            raise NotAuthenticated("the certificate is too long to be ours", hint=JOIN_AGAIN)
+        shown = load_certificate(certificate_pem, what="the certificate shown")
+        peer = certified_peer(shown)
+        try:
+            shown.verify_directly_issued_by(self.certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            raise NotAuthenticated(
+                "the certificate was issued by another mesh", hint=JOIN_AGAIN
+            ) from None
+        if peer.mesh_id != self.mesh_id:
+            raise NotAuthenticated("the certificate is of another mesh", hint=JOIN_AGAIN)
+        return peer, certified_key(shown), shown.not_valid_after_utc.timestamp()
 
     def _certify(self, key: PublicKey, role: PeerRole, *, now_s: float) -> Issued:
         peer = PeerIdentity(role, fingerprint(key), self.mesh_id)

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mesh.errors import NotAuthenticated, Overloaded, Unsupported
+from mesh.errors import Forbidden, NotAuthenticated, Overloaded, Unsupported
 from mesh.identity.joincode import SECRET_BYTES
 from mesh.identity.peer import PeerRole
 
@@ -21,6 +21,14 @@ FAILURES_MAX = 20  # mistyped codes never get this far, so these are guesses
 FAILURES_WITHIN_S = 60.0
 REFUSE_FOR_S = 60.0
 SOURCES_MAX = 256  # addresses whose failures are remembered; the oldest is forgotten first
+
+
+# invited as -> what the machine may become: less than it was invited to, never more
+REDEEMABLE_AS = {
+    PeerRole.NODE: frozenset({PeerRole.NODE, PeerRole.CLIENT}),
+    PeerRole.CLIENT: frozenset({PeerRole.CLIENT}),
+    PeerRole.OPERATOR: frozenset({PeerRole.OPERATOR, PeerRole.CLIENT}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,9 @@ class Invitations:
         self._open[_digest(secret)] = Invitation(role, name, now_s + INVITATION_LIFE_S)
         return secret
 
-    def redeem(self, secret: bytes, now_s: float, *, source: str = "") -> Invitation:
+    def redeem(
+        self, secret: bytes, now_s: float, *, source: str = "", role: PeerRole | None = None
+    ) -> Invitation:
         """Use up the invitation that ``secret`` is of, and return it.
 
         Args:
@@ -82,8 +92,10 @@ class Invitations:
             now_s: seconds, on the clock of ``invite``.
             source: the joiner's host. Guesses are counted for each, so that one guesser cannot keep
                 everyone else out.
+            role: what the joiner wants to become; None: what it was invited as.
 
         Raises:
+            Forbidden: it was not invited to that. The invitation stays open.
             NotAuthenticated: no open invitation has this secret: used, expired, or never there.
             Overloaded: this source guessed too often; for a minute not even a right one counts.
         """
@@ -100,6 +112,12 @@ class Invitations:
                 "the join code lets nobody in: it was used, or is older than "
                 f"{INVITATION_LIFE_S / 60:.0f} minutes, or the coordinator has restarted since",
                 hint="make a new one with deskmesh invite",
+            )
+        invited_as = self._open[found].role
+        if role is not None and role not in REDEEMABLE_AS[invited_as]:
+            raise Forbidden(
+                f"this join code lets in a {invited_as}, not a {role}",
+                hint=f"make another one with deskmesh invite --role {role}",
             )
         return self._open.pop(found)
 

@@ -127,6 +127,17 @@ class IdentityStore:
             write_private(folder / "key.pem", identity.key_pem)
         write_private(folder / "certificate.pem", identity.certificate_pem)
 
+    def forget(self, role: PeerRole) -> None:
+        """Remove the certificate for ``role``, if there is one. Its key stays, for another join.
+
+        Raises:
+            ServiceError: the disk refuses.
+        """
+        try:
+            self._certificate_file(role).unlink(missing_ok=True)
+        except OSError as failure:
+            raise cannot("remove", self._certificate_file(role), failure) from failure
+
     def load(self, role: PeerRole) -> MachineIdentity:
         """Return this machine's identity in ``role``. It may have expired: see ``expires_at_s``.
 

@@ -164,7 +164,7 @@ class LedgerSummaryRequest(_message.Message):
     def __init__(self, since_s: _Optional[float] = ...) -> None: ...
 
 class LedgerSummary(_message.Message):
-    __slots__ = ("since_s", "requests", "answered", "failed", "lost", "prompt_tokens", "completion_tokens", "cost_microusd", "places", "models", "rows_waiting", "trouble")
+    __slots__ = ("since_s", "requests", "answered", "failed", "lost", "prompt_tokens", "completion_tokens", "cost_microusd", "places", "models", "rows_waiting", "trouble", "cancelled", "failures", "records_lost")
     SINCE_S_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_FIELD_NUMBER: _ClassVar[int]
@@ -177,6 +177,9 @@ class LedgerSummary(_message.Message):
     MODELS_FIELD_NUMBER: _ClassVar[int]
     ROWS_WAITING_FIELD_NUMBER: _ClassVar[int]
     TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_LOST_FIELD_NUMBER: _ClassVar[int]
     since_s: float
     requests: int
     answered: int
@@ -189,7 +192,10 @@ class LedgerSummary(_message.Message):
     models: _containers.RepeatedCompositeFieldContainer[LedgerShare]
     rows_waiting: int
     trouble: str
-    def __init__(self, since_s: _Optional[float] = ..., requests: _Optional[int] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., lost: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., places: _Optional[_Iterable[_Union[LedgerShare, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[LedgerShare, _Mapping]]] = ..., rows_waiting: _Optional[int] = ..., trouble: _Optional[str] = ...) -> None: ...
+    cancelled: int
+    failures: _containers.RepeatedCompositeFieldContainer[LedgerShare]
+    records_lost: int
+    def __init__(self, since_s: _Optional[float] = ..., requests: _Optional[int] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., lost: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., places: _Optional[_Iterable[_Union[LedgerShare, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[LedgerShare, _Mapping]]] = ..., rows_waiting: _Optional[int] = ..., trouble: _Optional[str] = ..., cancelled: _Optional[int] = ..., failures: _Optional[_Iterable[_Union[LedgerShare, _Mapping]]] = ..., records_lost: _Optional[int] = ...) -> None: ...
 
 class LedgerShare(_message.Message):
     __slots__ = ("name", "tier", "requests", "prompt_tokens", "completion_tokens", "cost_microusd")
@@ -224,7 +230,7 @@ class LedgerRequestsResponse(_message.Message):
     def __init__(self, requests: _Optional[_Iterable[_Union[LedgerRequest, _Mapping]]] = ...) -> None: ...
 
 class LedgerRequest(_message.Message):
-    __slots__ = ("principal", "request_id", "state", "failure", "arrived_at_s", "total_s", "asked_model", "served_model", "place", "tier", "usage", "cost_microusd", "attempts", "why")
+    __slots__ = ("principal", "request_id", "state", "failure", "arrived_at_s", "total_s", "asked_model", "served_model", "place", "tier", "usage", "cost_microusd", "attempts", "why", "price_version")
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -239,6 +245,7 @@ class LedgerRequest(_message.Message):
     COST_MICROUSD_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
+    PRICE_VERSION_FIELD_NUMBER: _ClassVar[int]
     principal: str
     request_id: str
     state: str
@@ -253,7 +260,8 @@ class LedgerRequest(_message.Message):
     cost_microusd: int
     attempts: int
     why: str
-    def __init__(self, principal: _Optional[str] = ..., request_id: _Optional[str] = ..., state: _Optional[str] = ..., failure: _Optional[str] = ..., arrived_at_s: _Optional[float] = ..., total_s: _Optional[float] = ..., asked_model: _Optional[str] = ..., served_model: _Optional[str] = ..., place: _Optional[str] = ..., tier: _Optional[_Union[_receipt_pb2.Tier, str]] = ..., usage: _Optional[_Union[_receipt_pb2.Usage, _Mapping]] = ..., cost_microusd: _Optional[int] = ..., attempts: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
+    price_version: str
+    def __init__(self, principal: _Optional[str] = ..., request_id: _Optional[str] = ..., state: _Optional[str] = ..., failure: _Optional[str] = ..., arrived_at_s: _Optional[float] = ..., total_s: _Optional[float] = ..., asked_model: _Optional[str] = ..., served_model: _Optional[str] = ..., place: _Optional[str] = ..., tier: _Optional[_Union[_receipt_pb2.Tier, str]] = ..., usage: _Optional[_Union[_receipt_pb2.Usage, _Mapping]] = ..., cost_microusd: _Optional[int] = ..., attempts: _Optional[int] = ..., why: _Optional[str] = ..., price_version: _Optional[str] = ...) -> None: ...
 
 class BrowseRequest(_message.Message):
     __slots__ = ("path", "headers")

@@ -30,6 +30,15 @@ def settings() -> Settings:
     )
 
 
+def patient_settings() -> Settings:
+    """For tests that are not about silence, with nodes that say nothing for long."""
+    return Settings(
+        ports=PortSettings(mesh=0, join=0, local=0, http=0),
+        discovery=DiscoverySettings(multicast=False),
+        fleet=FleetSettings(suspect_after_s=50, lost_after_s=60),
+    )
+
+
 @pytest.fixture
 async def coordinator(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch

@@ -26,7 +26,7 @@ from mesh.wire import enums
 from mesh.wire.models import write_offer
 from mesh.wire.nodes import write_report
 
-WITHIN_S = 5.0  # far longer than anything here takes; a test that hangs fails
+WITHIN_S = 20.0  # far longer than anything here takes; a test that hangs fails
 
 
 CAPABILITIES = frozenset({Capability.RESUME, Capability.LOGPROBS})
@@ -88,6 +88,14 @@ class ScriptedNode:
             ],
             report=report,
         )
+
+    async def also_offer(self, capability: "inference.Capability") -> None:
+        offers = self.hello().offers
+        for offer in offers:
+            offer.capabilities.append(capability)
+        inventory = fleet.InventoryChanged(offers=offers)
+        await self.attach.write(fleet.NodeMessage(inventory=inventory))
+        await self.report()
 
     async def report(self, *, slots_taken: int = 0, owner_busy: bool = False) -> None:
         self._sequence += 1

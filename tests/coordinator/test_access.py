@@ -34,7 +34,7 @@ METHODS = {
 CALLERS = (PeerRole.NODE, PeerRole.CLIENT, PeerRole.OPERATOR)
 
 
-async def _code(channel: grpc.aio.Channel, name: str) -> grpc.StatusCode:
+async def status_of(channel: grpc.aio.Channel, name: str) -> grpc.StatusCode:
     """Call a method with an empty request and return its status."""
     method, path = METHODS[name], f"/mesh.v1.{name}"
     call: Any
@@ -70,7 +70,7 @@ async def test_each_role_may_call_what_the_table_says(
     enrolled: Callable[[PeerRole], MachineIdentity],
 ) -> None:
     async with mesh_channel(mesh_address, enrolled(role)) as channel:
-        code = await _code(channel, name)
+        code = await status_of(channel, name)
     denied = code is grpc.StatusCode.PERMISSION_DENIED
     assert denied == (role not in ALLOWED[name]), code
 
@@ -80,7 +80,7 @@ async def test_the_loopback_port_serves_inference_alone(
     name: str, coordinator: Coordinator
 ) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{coordinator.ports.local}") as channel:
-        code = await _code(channel, name)
+        code = await status_of(channel, name)
     if name.startswith("Inference/"):
         assert code is not grpc.StatusCode.PERMISSION_DENIED
     else:
@@ -89,7 +89,7 @@ async def test_the_loopback_port_serves_inference_alone(
 
 async def test_plain_text_gets_nowhere_on_the_mesh_port(mesh_address: str) -> None:
     async with grpc.aio.insecure_channel(mesh_address) as channel:
-        assert await _code(channel, "Operations/GetMesh") is grpc.StatusCode.UNAVAILABLE
+        assert await status_of(channel, "Operations/GetMesh") is grpc.StatusCode.UNAVAILABLE
 
 
 @pytest.fixture

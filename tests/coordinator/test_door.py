@@ -12,9 +12,10 @@ from coordinator.coordinator import Coordinator
 from mesh.core.actions import SendStarted
 from mesh.core.receipt import Receipt
 from mesh.core.types import Failure, Request
+from mesh.settings import Settings
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
-from tests.coordinator.conftest import NewNode
+from tests.coordinator.conftest import NewNode, patient_settings
 from tests.coordinator.scripted_node import WITHIN_S, ScriptedNode, model
 
 QWEN = model("qwen")
@@ -23,6 +24,11 @@ TOOL: Any = {
     "type": "function",
     "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
 }
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return patient_settings()
 
 
 @pytest.fixture
@@ -115,17 +121,9 @@ async def test_an_answer_streams_with_headers_and_usage(
     assert chunks[-1].usage.completion_tokens == 2
 
 
-async def _offer_tools(node: ScriptedNode) -> None:
-    offers = node.hello().offers
-    for offer in offers:
-        offer.capabilities.append(inference.CAPABILITY_TOOLS)
-    await node.attach.write(fleet.NodeMessage(inventory=fleet.InventoryChanged(offers=offers)))
-    await node.report()
-
-
 async def test_tool_calls_pass_both_ways(tool: openai.AsyncOpenAI, new_node: NewNode) -> None:
     async with new_node(QWEN) as node:
-        await _offer_tools(node)
+        await node.also_offer(inference.CAPABILITY_TOOLS)
         asking = asyncio.create_task(
             tool.chat.completions.create(
                 model="qwen", messages=MESSAGES, tools=[TOOL], tool_choice="required"

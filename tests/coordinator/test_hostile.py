@@ -18,12 +18,12 @@ from mesh.core.types import Model, NodeId, NodeState
 from mesh.errors import NodeLost, Overloaded
 from mesh.home import Home
 from mesh.identity.tls import joining_credentials, name_override
-from mesh.settings import DiscoverySettings, FleetSettings, PortSettings, Settings
+from mesh.settings import Settings
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import fleet_pb2_grpc as fleet_grpc
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
-from tests.coordinator.conftest import NewNode
+from tests.coordinator.conftest import NewNode, patient_settings
 from tests.coordinator.scripted_node import WITHIN_S, ScriptedNode, model
 from tests.whole.machine import Machine
 
@@ -33,12 +33,7 @@ LARGE = "x" * 20_000_000  # far more than gRPC buffers for a peer that does not 
 
 @pytest.fixture
 def settings() -> Settings:
-    """As the other tests', but patient: what is noticed here is not silence."""
-    return Settings(
-        ports=PortSettings(mesh=0, join=0, local=0, http=0),
-        discovery=DiscoverySettings(multicast=False),
-        fleet=FleetSettings(suspect_after_s=50, lost_after_s=60),
-    )
+    return patient_settings()
 
 
 def _known(coordinator: Coordinator, node: ScriptedNode) -> Node:

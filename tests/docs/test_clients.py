@@ -19,14 +19,14 @@ DOCUMENT = ROOT / "docs" / "clients.md"
 PROMPT = "Reverse the word: mesh"
 
 
-def _program(name: str) -> str:
+def program_of(name: str) -> str:
     found = re.search(rf"```python\n# {re.escape(name)}\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert found, f"{name} is not in {DOCUMENT.name}"
     return found[1]
 
 
 def test_the_first_client_is_as_short_as_promised() -> None:
-    assert len([line for line in _program("sdk_client.py").splitlines() if line.strip()]) <= 20
+    assert len([line for line in program_of("sdk_client.py").splitlines() if line.strip()]) <= 20
 
 
 async def _run(machine: Machine, path: Path, *arguments: str, modules: Path) -> Result:
@@ -60,7 +60,7 @@ async def test_both_clients_get_an_answer(
 ) -> None:
     machine = new_machine("solo")
     for name in ("sdk_client.py", "grpc_client.py"):
-        (tmp_path / name).write_text(_program(name))
+        (tmp_path / name).write_text(program_of(name))
     async with machine.running("up") as up:
         await up.says("Ctrl-C stops it")
         await attached(up)
@@ -81,7 +81,7 @@ async def test_the_first_client_says_what_to_do_where_no_coordinator_is(
 ) -> None:
     machine = new_machine("alone", DESKMESH_PORTS__LOCAL="9")
     program = tmp_path / "sdk_client.py"
-    program.write_text(_program("sdk_client.py"))
+    program.write_text(program_of("sdk_client.py"))
     result = await _run(machine, program, PROMPT, modules=ROOT)
     assert result.code == 1
     assert result.err.startswith("error: the coordinator cannot be reached")

@@ -1,7 +1,8 @@
 /* A machine's wall clock that a test may move while its programs run.
  *
- * Preloaded (LD_PRELOAD), it adds the seconds in the file of DESKMESH_TEST_CLOCK (one int64, mapped
- * once, so that a move is seen at once by every process) to every reading of the wall clock. The
+ * Preloaded (LD_PRELOAD), it adds the seconds in the file CLOCK_FILE (one int64, mapped once, so that
+ * a move is seen at once by every process; named at compile time, because a program may keep the
+ * environment of its children bare) to every reading of the wall clock. The
  * monotonic clock, and with it every sleep and timeout that is not given in wall-clock time, stays
  * true, as on a laptop whose clock is set. Waits until a moment of the wall clock are moved back,
  * because the kernel waits by its own.
@@ -30,8 +31,7 @@ static long (*real_syscall)(long, ...);
 
 __attribute__((constructor)) static void begin(void) {
     real_syscall = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-    const char *path = getenv("DESKMESH_TEST_CLOCK");
-    int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int file = open(CLOCK_FILE, O_RDONLY | O_CLOEXEC);
     if (file < 0) abort(); /* a clock that cannot be moved would make its test pass */
     void *page = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, file, 0);
     if (page == MAP_FAILED) abort();

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from functools import cache
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,7 @@ COMPILER = shutil.which("cc") or shutil.which("c++") or ""
 SECONDS = struct.Struct("=q")
 
 _folder = TemporaryDirectory(prefix="deskmesh-clock-")  # removed when this process ends
+_numbers = count()
 
 
 class Clock:
@@ -39,13 +41,14 @@ class Clock:
     @property
     def environment(self) -> dict[str, str]:
         """What a process needs in order to live by this clock."""
-        return {"LD_PRELOAD": str(_library()), "DESKMESH_TEST_CLOCK": str(self._file)}
+        return {"LD_PRELOAD": str(_library(self._file))}
 
 
 @cache
-def _library() -> Path:
-    library = Path(_folder.name) / "clock.so"
-    command = [COMPILER, "-x", "c", "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE)]
+def _library(file: Path) -> Path:
+    library = Path(_folder.name) / f"clock-{next(_numbers)}.so"
+    options = ["-x", "c", "-shared", "-fPIC", "-O2", f'-DCLOCK_FILE="{file}"']
+    command = [COMPILER, *options, "-o", str(library), str(SOURCE)]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     return library
 
@@ -58,7 +61,7 @@ def why_not() -> str:
     if not COMPILER:
         return "needs a C compiler, to move clocks"
     try:
-        _library()
+        _library(Path("/nowhere"))
     except subprocess.CalledProcessError as failure:
         return f"the clock that moves does not compile here: {failure.stderr.strip()[-300:]}"
     return ""

@@ -216,10 +216,14 @@ async def test_a_machine_that_has_not_joined_is_told_how(tmp_path: Path) -> None
         Agent(Home(tmp_path), Settings())
 
 
-async def test_a_machine_with_an_expired_certificate_is_told_to_join_again(tmp_path: Path) -> None:
+async def test_a_machine_with_an_expired_certificate_waits_for_a_coordinator_to_renew_it(
+    tmp_path: Path, told: Told
+) -> None:
     expired = JoinedHome.make(tmp_path, age_s=48 * 3600)
-    with pytest.raises(NotAuthenticated, match=r"expired.*deskmesh join"):
-        Agent(expired.home, expired.settings())
+    async with running(Agent(expired.home, expired.settings())):
+        line = await told.line("certificate was not renewed")
+        assert "expired" in line
+        assert "deskmesh join" in line
 
 
 class Renewing(fleet_grpc.EnrolmentServicer):

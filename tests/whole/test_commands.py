@@ -10,7 +10,18 @@ from mesh.version import VERSION
 from tests.whole.conftest import NewMachine
 from tests.whole.machine import Machine
 
-COMMANDS = ("up", "coordinator", "node", "ask", "status", "join", "invite", "models", "version")
+COMMANDS = (
+    "up",
+    "coordinator",
+    "node",
+    "ask",
+    "status",
+    "join",
+    "invite",
+    "models",
+    "ledger",
+    "version",
+)
 
 
 async def test_help_names_every_command(new_machine: NewMachine) -> None:
@@ -30,7 +41,15 @@ async def test_version_is_told_with_what_a_bug_report_needs(new_machine: NewMach
 
 @pytest.mark.parametrize(
     "arguments",
-    [("nonsense",), ("ask",), ("ask", "--max-tokens", "-3", "hi"), ("ask", "--seed", "x", "hi")],
+    [
+        ("nonsense",),
+        ("ask",),
+        ("ask", "--max-tokens", "-3", "hi"),
+        ("ask", "--seed", "x", "hi"),
+        ("ledger", "requests", "--limit", "0"),
+        ("ledger", "requests", "--state", "open"),
+        ("ledger", "summary", "--since", "yesterday"),
+    ],
 )
 async def test_wrong_usage_exits_with_2(
     arguments: tuple[str, ...], new_machine: NewMachine
@@ -49,6 +68,7 @@ async def test_wrong_usage_exits_with_2(
         (("status",), "has joined no mesh"),
         (("models", "list"), "cannot be reached"),
         (("invite",), "has joined no mesh"),
+        (("ledger", "summary"), "has joined no mesh"),
         (("node",), "deskmesh join"),
         (("node", "--models", "/no/such/folder"), "is not a folder"),
         (("node", "--seed", "nonsense"), "is no address"),

@@ -10,18 +10,28 @@ from coordinator.cloud.opening import open_upstream
 from coordinator.cloud.upstream import Upstream
 from mesh.core import events
 from mesh.core.actions import StartCloudAttempt
-from mesh.core.types import AttemptId, Failure, RequestKey, Tier
+from mesh.core.types import AttemptId, CloudModel, Failure, RequestKey, Tier
 from mesh.settings import CloudSettings
 from mesh.v1 import inference_pb2 as inference
 from tests.coordinator.cloud.played_upstream import WITHIN_S
 
 PROMPT = "the prompt that nobody else may see"
+UPSTREAM = CloudModel("big-model", "upstream", frozenset())
 
 
 def a_request(text: str = PROMPT, **fields: object) -> inference.GenerateRequest:
     message = inference.Message(role=inference.ROLE_USER, parts=[inference.Part(text=text)])
-    given = {"tier": inference.TIER_CLOUD, "max_tokens": 100, **fields}
-    return inference.GenerateRequest(request_id="r", messages=[message], **given)  # type: ignore[arg-type]
+    given = {
+        "tier": inference.TIER_CLOUD,
+        "max_tokens": 100,
+        "request_id": "r",
+        "messages": [message],
+    }
+    return inference.GenerateRequest(**{**given, **fields})  # type: ignore[arg-type]
+
+
+def an_action(tier: Tier = Tier.CLOUD) -> StartCloudAttempt:
+    return StartCloudAttempt(AttemptId(1), RequestKey("ann", "r"), UPSTREAM, tier, 30.0)
 
 
 @dataclass

@@ -111,7 +111,7 @@ class PlayedUpstream:
         self.failures: list[BaseException] = []  # of the test's own script
         self._came = asyncio.Event()
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -119,9 +119,12 @@ class PlayedUpstream:
     async def stop(self) -> None:
         assert self._server is not None
         self._server.close()
+        serving = [task for task in self._open.values() if task is not None]
         for writer in list(self._open):
             writer.transport.abort()
-        await self._server.wait_closed()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, self._server.wait_closed())
         assert self.failures == []
 
     @property
@@ -145,17 +148,17 @@ class PlayedUpstream:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._open.add(writer)
+        self._open[writer] = asyncio.current_task()
         try:
             while (asked := await _read(reader, writer)) is not None:
                 await self._serve(asked, reader)
         except ConnectionError:
             pass
+        except asyncio.CancelledError:
+            pass  # the test is over
         finally:
-            self._open.discard(writer)
+            del self._open[writer]
             writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
 
     async def _serve(self, asked: Asked, reader: asyncio.StreamReader) -> None:
         self.asked.append(asked)
@@ -170,18 +173,18 @@ class PlayedUpstream:
             raise
         finally:
             watching.cancel()
+            await asyncio.wait([watching])  # only one may wait for what comes
 
 
 async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked | None:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
+        line, *rest = head.decode().split("\r\n")
+        told = (each.partition(": ") for each in rest if each)
+        headers = {name.lower(): value for name, _, value in told}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
     except asyncio.IncompleteReadError:
-        return None
-    line, *rest = head.decode().split("\r\n")
-    headers = {
-        name.lower(): value for name, _, value in (each.partition(": ") for each in rest if each)
-    }
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
+        return None  # whoever asked is gone
     return Asked(line, headers, json.loads(body) if body else {}, writer)
 
 

@@ -97,6 +97,18 @@ def test_a_refusal_tells_each_nodes_reason(script: Script) -> None:
     assert failed.failure.message.endswith("and 2 more)")
 
 
+def test_a_prompt_that_fits_nowhere_is_told_as_the_prompts_fault(script: Script) -> None:
+    script.attach("small", LLAMA, context_tokens=16)
+    script.attach("other", QWEN)
+    failed = only(script.ask("r1", prompt_bytes=4000), FailRequest)
+    assert failed.failure.code is FailureCode.CONTEXT_OVERFLOW
+    assert "small: the prompt is far longer than its context of 16" in failed.failure.message
+    script.attach("large", LLAMA, context_tokens=4096)
+    script.leave("large", asleep=True)  # but it may come back
+    failed = only(script.ask("r2", prompt_bytes=4000), FailRequest)
+    assert failed.failure.code is FailureCode.NO_CAPABLE_NODE
+
+
 def test_a_context_that_might_just_do_is_left_to_the_node_to_judge(script: Script) -> None:
     """4,000 bytes may be 500 tokens or 1,000: only the node counts them."""
     script.attach("desk", LLAMA, context_tokens=500)

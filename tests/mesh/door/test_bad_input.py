@@ -166,11 +166,58 @@ async def test_what_is_no_json_object_is_refused(served: Served, body: bytes, sa
     assert refused.json()["error"]["code"] == "invalid_json"
 
 
-async def test_half_a_character_is_refused(served: Served) -> None:
-    body = json.dumps(ASKED | {"messages": [{"role": "user", "content": "\ud800"}]}).encode()
-    refused = await _post(served, body)
+@pytest.mark.parametrize(
+    "half",
+    [
+        {"model": "\udc00"},
+        {"\ud800": 1},
+        {"stop": ["\ud800"]},
+        {"messages": [{"role": "user", "content": "\ud800"}]},
+        {"messages": [{"role": "user", "content": "x", "\ud800": 1}]},
+        {"messages": [{"role": "user", "content": "x", "name": "\ud800"}]},
+        {"tools": [{**TOOL, "function": {"name": "f", "parameters": {"\ud800": 1}}}]},
+    ],
+)
+async def test_half_a_character_is_refused(served: Served, half: dict[str, Any]) -> None:
+    refused = await _post(served, json.dumps(ASKED | half).encode())
     assert refused.status_code == 400
     assert "not valid Unicode" in refused.json()["error"]["message"]
+    assert refused.json()["error"]["param"] != ""
+
+
+MANY: dict[str, Any] = {f"k{index}": 1 for index in range(65)}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "param"),
+    [
+        (MANY, None),
+        ({"messages": [{"role": "user", "content": "x", **MANY}]}, "messages[0]"),
+        ({"tools": [{"type": "function", "function": {"name": "f", **MANY}}]}, "tools[0].function"),
+    ],
+)
+async def test_a_herd_of_unknown_keys_is_one_error(
+    served: Served, wrong: dict[str, Any], param: str | None
+) -> None:
+    """As many errors would hold up everybody's answers."""
+    refused = await served.chat(**wrong)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == param
+    assert "more than 64 keys" in refused.json()["error"]["message"]
+
+
+async def test_a_schema_may_have_as_many_keys_as_it_likes(served: Served) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"properties": MANY}}}
+    assert (await served.chat(tools=[tool])).status_code == 200
+
+
+async def test_a_text_is_as_long_as_openai_takes_it(served: Served) -> None:
+    longest = "x" * 10 * 1024 * 1024
+    assert (await served.chat(messages=[{"role": "user", "content": longest}])).status_code == 200
+    for content in (longest + "x", [{"type": "text", "text": longest + "x"}]):
+        refused = await served.chat(messages=[{"role": "user", "content": content}])
+        assert refused.status_code == 400
+        assert refused.json()["error"]["code"] == "string_above_max_length"
 
 
 async def test_a_number_that_no_float_can_hold_is_refused(served: Served) -> None:

@@ -137,6 +137,27 @@ async def test_tool_calls_have_a_largest_size(fleet: Fleet, upstream: PlayedUpst
     assert "tool calls of over" in (await fleet.failure()).message
 
 
+async def test_a_long_tool_call_may_come_in_as_many_pieces_as_it_has_tokens(
+    fleet: Fleet, upstream: PlayedUpstream
+) -> None:
+    pieces = 40_000  # a file that a model writes
+
+    async def writes(asked: Asked) -> None:
+        name = {"id": "call_0123456789abcdef", "function": {"name": "write_file"}}
+        await asked.begin()
+        await asked.event(delta({"tool_calls": [{"index": 0, **name}]}))
+        piece = json.dumps(delta({"tool_calls": [{"index": 0, "function": {"arguments": "abcd"}}]}))
+        await asked.send(f"data: {piece}\n\n".encode() * pieces)
+        await asked.event(delta({}, "tool_calls"))
+        await asked.done()
+
+    upstream.behave = writes
+    await fleet.answer()
+    [written] = fleet.deltas[-1].tool_calls
+    assert (written.id, written.name) == ("call_0123456789abcdef", "write_file")
+    assert written.arguments_json == "abcd" * pieces
+
+
 async def test_half_of_a_character_is_replaced(fleet: Fleet, upstream: PlayedUpstream) -> None:
     async def halves(asked: Asked) -> None:
         await asked.answer("a\ud800b", usage=usage())

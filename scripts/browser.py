@@ -1,0 +1,43 @@
+"""Debian's chromium, for pictures and for tests of the page."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# No sandbox: in a container, as root, it cannot be had, and the page is our own. The rest keeps the
+# browser from talking to anyone but the page.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+LACKING = "there is no chromium here: apt-get install chromium fonts-dejavu-core"
+
+
+def find_chromium() -> str | None:
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Run chromium while the context is open.
+
+    Raises:
+        FileNotFoundError: this machine has none.
+    """
+    path = find_chromium()
+    if path is None:
+        raise FileNotFoundError(LACKING)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        try:
+            yield running
+        finally:
+            running.close()

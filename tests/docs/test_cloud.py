@@ -1,0 +1,82 @@
+"""docs/cloud.md is true: its settings turn the cloud on, its commands are answered there."""
+
+import re
+import shlex
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from coordinator.cloud import call, refusals
+from coordinator.cloud.call import Patience
+from coordinator.cloud.gate import MAX_TOKENS_DEFAULT
+from mesh.settings import CloudSettings
+from tests.coordinator.cloud.played_upstream import PlayedUpstream
+from tests.whole.conftest import NewMachine, new_machine
+from tests.whole.machine import ROOT
+
+__all__ = ["new_machine"]  # a fixture that these tests share
+
+DOCUMENT = (ROOT / "docs" / "cloud.md").read_text()
+KEY = "sk-in-a-file"
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert found
+    return found[1]
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[PlayedUpstream]:
+    played = PlayedUpstream()
+    await played.start()
+    yield played
+    await played.stop()
+
+
+async def test_its_settings_turn_the_cloud_on_and_its_commands_are_answered_there(
+    new_machine: NewMachine, upstream: PlayedUpstream, tmp_path: Path
+) -> None:
+    office = new_machine("office")
+    key = tmp_path / "upstream"
+    key.write_text(f"{KEY}\n")
+    key.chmod(0o600)
+    settings = block("toml").replace("https://api.example.com/v1", upstream.base_url)
+    office.home.root.mkdir(parents=True)
+    office.home.settings_file.write_text(settings.replace("~/keys/upstream", str(key)))
+    async with office.running("coordinator") as coordinator:
+        await coordinator.says("prompts of tier cloud may go to big-model")
+        await coordinator.says("nodes and operators on port")
+        local = re.search(r"gRPC on (\d+)", coordinator.text)
+        assert local
+        for line in block("sh").splitlines():
+            program, *arguments = shlex.split(line)
+            assert program == "deskmesh"
+            answer = await office.run(*arguments, "--address", f"127.0.0.1:{local[1]}")
+            assert (answer.code, answer.out) == (0, "hello\n"), answer.err
+            assert "(cloud, $0.000040)" in answer.err
+    assert [asked.headers["authorization"] for asked in upstream.asked] == [f"Bearer {KEY}"] * 2
+
+
+def test_its_settings_are_those_of_the_cloud() -> None:
+    assert CloudSettings.model_validate(tomllib.loads(block("toml"))["cloud"]).base_url
+
+
+def test_its_errors_are_said_by_the_code() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "coordinator" / "cloud").glob("*.py"))
+    for message in re.findall(r"^\| `([^`]+)` \|", DOCUMENT, re.MULTILINE):
+        words = re.split(r"big-model|\$[\d.]+|\(\d+\)", message)
+        for part in filter(None, (each.strip(" ,") for each in words)):
+            assert part in code, message
+
+
+def test_its_numbers_are_those_of_the_code() -> None:
+    patience = Patience()
+    assert f"{patience.first_token_s:.0f} s to the first token" in DOCUMENT
+    assert f"{patience.chunk_s:.0f} s between two" in DOCUMENT
+    assert f"a wait of over {refusals.RETRY_AFTER_MAX_S:.0f} s" in DOCUMENT
+    assert f"else {MAX_TOKENS_DEFAULT:,}" in DOCUMENT
+    assert call.TRIES_MAX == 3
+    assert "asked three times" in DOCUMENT
