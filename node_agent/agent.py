@@ -1,4 +1,4 @@
-"""The node agent: lends this machine's models to its mesh, and listens nowhere.
+"""The node agent: lends this machine's models to its mesh, and is the mesh to its own programs.
 
 It owns everything else of this package, and starts it in the order that makes it useful soonest:
 the models that are known already, then the coordinators that are known, then the network.
@@ -6,27 +6,34 @@ the models that are known already, then the coordinators that are known, then th
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from random import Random
 
 from mesh.core.types import Load, NodeId
 from mesh.home import Home
 from mesh.identity.address import split_address
+from mesh.identity.peer import PeerRole
 from mesh.identity.store import IdentityStore
-from mesh.settings import Settings
+from mesh.member import own_identity
+from mesh.settings import Advertise, Settings
 from node_agent.addresses import Origin
 from node_agent.attach import Myself
+from node_agent.carried_pages import CarriedPages
 from node_agent.credentials import Credentials
+from node_agent.doors import doors
 from node_agent.engines import engine_processes, missing_engine, process_ids
 from node_agent.library.catalogue import Library
 from node_agent.library.view import LibraryView
 from node_agent.links import Links
 from node_agent.loader import LoadEngine
+from node_agent.local_asking import LocalAsking
+from node_agent.own_models import OwnModels
 from node_agent.presence import Presence
 from node_agent.probe import Probe, read_machine
 from node_agent.shelf import Shelf
+from node_agent.uplink import Uplink
 
 DRAIN_S = 5.0  # a short answer ends well; a long one is worth less than an owner's patience
 
@@ -34,7 +41,7 @@ log = logging.getLogger("node")
 
 
 class Agent:
-    """One node. ``run`` is its whole life."""
+    """One machine of the mesh. ``run`` is its whole life."""
 
     def __init__(
         self, home: Home, settings: Settings, *, load_engine: LoadEngine | None = None
@@ -43,16 +50,18 @@ class Agent:
 
         Raises:
             InvalidRequest: a seed is no address.
-            NotAuthenticated: this machine has not joined a mesh as a node.
+            NotAuthenticated: this machine has joined no mesh.
             ServiceError: its home cannot be read.
         """
         self._home = home
         self._settings = settings
         self._membership = IdentityStore(home).membership()
-        self._credentials = Credentials(home)
+        self._lends = home.lends
+        role = PeerRole.NODE if self._lends else own_identity(home).peer.role
+        self._credentials = Credentials(home, role)
         self._node_id = NodeId(self._credentials.peer.fingerprint)
         self.library = Library.of_machine(home, settings.node)
-        self._cannot_load = "" if load_engine else missing_engine()
+        self._cannot_load = missing_engine() if self._lends and not load_engine else ""
         self.shelf = Shelf(
             load_engine or engine_processes(self.library, settings.node),
             settings.node,
@@ -70,27 +79,30 @@ class Agent:
         Leaves no process, task or connection, also when it is cancelled.
         """
         spread = Random()  # noqa: S311 - of dials over time
-        links = Links(self._credentials.open_channel, self._myself, self.shelf, spread)
+        open_channel = self._credentials.open_channel
+        links = Links(open_channel, self._myself, self.shelf, spread, lends=self._lends)
         for address in self._membership.coordinators:
             links.add(address.address, Origin.JOINED)
         for seed in self._seeds:
             links.add(seed, Origin.SEED)
+        if not self._lends:
+            self._say_hello(self._myself.machine.name, "it uses the mesh, and lends nothing", links)
+            await self._serve(links, _nothing(), stopping)
+            return
         async with aclosing(self.library.changes()) as views, self.shelf.running():
             view = await anext(views)
             self.shelf.show(view)
-            self._say_hello(view, links)
+            self._say_hello(f"node {self._myself.machine.name}", _models_in_words(view), links)
+            self._tell_if_useless(view)
             await self._serve(links, views, stopping)
 
     async def _serve(
         self, links: Links, views: AsyncGenerator[LibraryView, None], stopping: asyncio.Event
     ) -> None:
-        presence = Presence(
-            self._settings.discovery,
-            self._membership.mesh_id,
-            self._myself,
-            self.shelf,
-            links,
-        )
+        discovery = self._settings.discovery
+        if not self._lends:  # nobody has anything to ask of this machine
+            discovery = discovery.model_copy(update={"advertise": Advertise.OFF})
+        presence = Presence(discovery, self._membership.mesh_id, self._myself, self.shelf, links)
         async with asyncio.TaskGroup() as tasks:
             owned = [
                 tasks.create_task(links.run(), name="links"),
@@ -101,10 +113,24 @@ class Agent:
                     name="certificate",
                 ),
             ]
-            await stopping.wait()
+            async with self._open_to_own_programs(links):
+                await stopping.wait()
             await links.stop(drain_s=DRAIN_S)
             for task in owned:
                 task.cancel()
+
+    @asynccontextmanager
+    async def _open_to_own_programs(self, links: Links) -> AsyncIterator[None]:
+        """Open this machine's doors, unless its coordinator has: it is nearer to everything."""
+        if self._home.authority.exists():
+            yield
+            return
+        name = self._myself.machine.name
+        own = OwnModels(self.shelf, self._node_id, name, lends=self._lends)
+        async with Uplink(links, self._credentials.open_channel) as uplink:
+            asking, pages = LocalAsking(uplink, own), CarriedPages(uplink)
+            async with doors(asking, pages.routes(), self._settings.ports):
+                yield
 
     async def _follow(self, views: AsyncGenerator[LibraryView, None]) -> None:
         """Serve whatever the library learns."""
@@ -122,20 +148,22 @@ class Agent:
         load = self._probe.sample(process_ids(self.shelf.engines()))
         return replace(load, files_unread=len(self.library.view.waiting))
 
-    def _say_hello(self, view: LibraryView, links: Links) -> None:
+    def _say_hello(self, who: str, what: str, links: Links) -> None:
         """The first line is a promise: a second after it, this node can be routed to."""
-        log.info(
-            "node %s (%s) of mesh %s: %s",
-            self._myself.machine.name,
-            self._node_id,
-            self._membership.mesh_id,
-            _models_in_words(view),
-        )
+        log.info("%s (%s) of mesh %s: %s", who, self._node_id, self._membership.mesh_id, what)
+        if not links.targets():
+            log.info("no coordinator is known yet: listening for one by mDNS")
+
+    def _tell_if_useless(self, view: LibraryView) -> None:
         if self._cannot_load:
             log.warning("no model can run: %s", self._cannot_load)
         self._tell_if_empty(view)
-        if not links.targets():
-            log.info("no coordinator is known yet: listening for one by mDNS")
+
+
+async def _nothing() -> AsyncGenerator[LibraryView, None]:
+    """What a machine that lends nothing learns of its models."""
+    return
+    yield
 
 
 def _models_in_words(view: LibraryView) -> str:

@@ -13,7 +13,7 @@ from itertools import count
 
 from mesh.core.generation import Finished
 from mesh.core.types import AUTO, AttemptId, NodeId, Offer, ReplicaState, ReplicaStatus, Tier
-from mesh.errors import InternalError, MeshError, ModelNotFound, NodeLost, Unsupported
+from mesh.errors import InternalError, MeshError, ModelNotFound, NoCapableNode, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import error_of
 from mesh.wire.models import write_own_model
@@ -49,7 +49,7 @@ class OwnModels:
         if self._offers(model):
             return None
         if not self._lends:
-            return NodeLost(
+            return NoCapableNode(
                 "this machine only uses the mesh and has no model of its own",
                 hint="ask where a coordinator is in reach; tier device needs a machine that lends",
             )
@@ -61,8 +61,10 @@ class OwnModels:
                 hint=f"it has {names}" if names else "put a GGUF file into its model folder",
             )
         if held:
-            return NodeLost(f"no model of this machine can run: {held[0][1].reason}")
-        return NodeLost("this machine has no model", hint="put a GGUF file into its model folder")
+            return NoCapableNode(f"no model of this machine can run: {held[0][1].reason}")
+        return NoCapableNode(
+            "this machine has no model", hint="put a GGUF file into its model folder"
+        )
 
     def models(self) -> list[inference.ModelView]:
         """Every model of this machine with its replica, test models last."""

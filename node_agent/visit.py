@@ -30,7 +30,7 @@ class Visit:
         self._leaving = asyncio.Event()
 
     async def run(self) -> MeshError:
-        """Stay until the connection breaks or ``leave``, and return why it ended. See ``Attach``."""
+        """Stay until the connection breaks or ``leave``; return why it ended. See ``Attach``."""
         try:
             view = await self._stub.GetMesh(operations.GetMeshRequest(), timeout=WELCOME_WITHIN_S)
         except BROKEN_STREAM as failure:

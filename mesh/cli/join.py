@@ -72,7 +72,7 @@ def join(
     console.print(f"joined mesh {peer.mesh_id} as {name}, a {peer.role} ({peer.fingerprint})")
     if not here.lends:
         console.print("this machine uses the mesh and lends nothing")
-        return
     home = os.environ.get(HOME_VARIABLE)
     command = f"{HOME_VARIABLE}={home} deskmesh node" if home else "deskmesh node"
-    console.print(f"lend this machine's models with: {command}", soft_wrap=True)
+    why = "lend this machine's models" if here.lends else "open http://localhost:7480 here"
+    console.print(f"{why} with: {command}", soft_wrap=True)

@@ -33,7 +33,10 @@ def node(
         typer.Option(help="host:port of a coordinator where mDNS does not reach; may be repeated."),
     ] = None,
 ) -> None:
-    """Lend this machine in the foreground: serve its models to the mesh that it has joined."""
+    """Lend this machine in the foreground: serve its models to the mesh that it has joined.
+
+    Its own programs reach the mesh at http://localhost:7480, also where it lends nothing.
+    """
     become("node_agent", node_environment(name, models or [], seed or []))
 
 

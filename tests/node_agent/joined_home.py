@@ -12,7 +12,7 @@ from mesh.identity.keys import new_key
 from mesh.identity.peer import PeerRole
 from mesh.identity.store import CoordinatorAddress, IdentityStore, Membership
 from mesh.identity.tls import server_credentials
-from mesh.settings import DiscoverySettings, NodeSettings, Settings
+from mesh.settings import DiscoverySettings, NodeSettings, PortSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class JoinedHome:
     def settings(self, *, multicast: bool = False, **node: object) -> Settings:
         """Nothing of this machine's owner: no models of theirs, and no network but loopback."""
         return Settings(
+            ports=PortSettings(local=0, http=0),
             discovery=DiscoverySettings(multicast=multicast, interfaces=("127.0.0.1",)),
             node=NodeSettings.model_validate(
                 {"name": "desk", "model_folders": (), "test_models": False, **node}

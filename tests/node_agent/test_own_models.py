@@ -14,7 +14,7 @@ from mesh.errors import (
     InternalError,
     MeshError,
     ModelNotFound,
-    NodeLost,
+    NoCapableNode,
     Overloaded,
     Unsupported,
 )
@@ -97,9 +97,9 @@ async def test_what_this_machine_lacks_is_told_with_what_it_has(own: OwnModels) 
 
 async def test_a_machine_without_a_model_says_what_to_do() -> None:
     empty = Shelf(Engines().load, NodeSettings())
-    with pytest.raises(NodeLost, match="put a GGUF file into"):
+    with pytest.raises(NoCapableNode, match="put a GGUF file into"):
         await answered(OwnModels(empty, NodeId("n"), "desk"), asking("hi"))
-    with pytest.raises(NodeLost, match="only uses the mesh"):
+    with pytest.raises(NoCapableNode, match="only uses the mesh"):
         await answered(OwnModels(empty, NodeId("n"), "desk", lends=False), asking("hi"))
 
 

@@ -34,11 +34,11 @@ async def office(new_machine: NewMachine) -> AsyncIterator[Machine]:
         yield machine
 
 
-async def joined(machine: Joining, office: Machine) -> Joining:
+async def joined(machine: Joining, office: Machine, *options: str, role: str = "node") -> Joining:
     """Let ``machine`` join the mesh of ``office`` by a code, as people do it."""
-    invitation = await office.run("invite", "--json")
+    invitation = await office.run("invite", "--json", "--role", role)
     assert invitation.code == 0, invitation.err
-    done = await machine.run("join", invitation.json["code"])
+    done = await machine.run("join", invitation.json["code"], *options)
     assert done.code == 0, done.err
     return machine
 
@@ -53,3 +53,9 @@ def forget_addresses(machine: Machine) -> list[str]:
 
 async def attached(node: Running) -> float:
     return await node.says("attached to coordinator")
+
+
+async def serving(node: Running) -> None:
+    """Wait until a node has attached, and knows the one model that it has."""
+    await attached(node)
+    await node.line(lambda line: line.endswith(" 1 model"), what="that it has a model")
