@@ -114,7 +114,26 @@ async def test_with_every_node_down_the_upstream_answers_and_the_receipt_shows_w
     assert whole.headers["x-deskmesh-tier"] == "cloud"
     assert whole.headers["x-deskmesh-cost-microusd"] == "40"
     assert all(asked.headers["authorization"] == f"Bearer {KEY}" for asked in upstream.asked)
+    rows = await the_rows_of(office.machine, 3)
+    for row in rows:
+        assert (row["state"], row["tier"], row["place"]) == (
+            "answered",
+            "cloud",
+            f"127.0.0.1:{upstream.port}",
+        )
+        assert (row["usage"]["prompt_tokens"], row["usage"]["completion_tokens"]) == (10, 2)
+        assert (row["cost_microusd"], row["price_version"]) == (40, "operator")
     assert KEY not in f"{office.coordinator.text} {shown.err} {answer.out} {whole.headers}"
+
+
+async def the_rows_of(machine: Machine, count: int) -> list[dict[str, Any]]:
+    """Return the newest rows of the ledger, which are written behind the answers."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            told = await machine.run("ledger", "requests", "--json")
+            rows: list[dict[str, Any]] = told.json["requests"]
+            if len(rows) > count:  # one more was asked while the node was there
+                return rows[:count]
 
 
 async def test_a_thousand_requests_that_may_not_leave_open_no_connection(
