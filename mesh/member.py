@@ -1,6 +1,7 @@
 """A machine that has joined, as its programs use it: who it is, and where to dial."""
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -12,6 +13,9 @@ from mesh.identity.peer import PeerRole
 from mesh.identity.store import IdentityStore
 from mesh.renewing import is_due, is_valid, renew_expired, renew_over
 from mesh.settings import load_settings
+
+if TYPE_CHECKING:
+    from mesh.discovery.sighting import Endpoint
 
 # What a person's command line is, best first: an operator may do more than a node.
 OWN_ROLES = (PeerRole.OPERATOR, PeerRole.CLIENT, PeerRole.NODE)
@@ -46,7 +50,7 @@ async def reach_coordinator(home: Home) -> grpc.aio.Channel:
     settings, coordinators = load_settings(), store.membership().coordinators
     if not is_valid(identity):
         joining = [each.join_address for each in coordinators]
-        identity = await renew_expired(store, identity, joining)
+        identity = await _renewed(store, identity, joining, multicast=settings.discovery.multicast)
     known = [each.address for each in coordinators]
     addresses = list(dict.fromkeys([*known, *settings.discovery.seeds]))
     channel = await _first_heard(addresses, identity, multicast=settings.discovery.multicast)
@@ -64,17 +68,26 @@ async def _first_heard(
     except NodeLost:
         if not multicast:
             raise
-    seen = await seen_coordinators(identity.peer.mesh_id)
+    seen = [each.target(each.mesh_port) for each in await _seen(identity.peer.mesh_id)]
     return await first_reachable([*seen, *addresses][:8], identity)
 
 
-async def seen_coordinators(mesh_id: str) -> list[str]:
-    """Return addresses where mDNS has heard of a coordinator of that mesh. Hints: TLS decides."""
+async def _renewed(
+    store: IdentityStore, identity: MachineIdentity, joining: list[str], *, multicast: bool
+) -> MachineIdentity:
+    """Renew where the coordinator was; if it is no longer there, where mDNS hears it."""
+    try:
+        return await renew_expired(store, identity, joining)
+    except NodeLost:
+        if not multicast:
+            raise
+    seen = await _seen(identity.peer.mesh_id)
+    return await renew_expired(store, identity, [each.target(each.join_port) for each in seen])
+
+
+async def _seen(mesh_id: str) -> "list[Endpoint]":
+    """Return where mDNS has heard of a coordinator of that mesh. Hints: TLS decides."""
     from mesh.discovery.nearby import find_coordinators  # late: seldom needed, 0.1 s to import
 
     nearby = await find_coordinators(mesh_id, timeout_s=SCAN_S)
-    return [
-        endpoint.target(endpoint.mesh_port)
-        for sighting in nearby.sightings
-        for endpoint in sighting.endpoints
-    ]
+    return [endpoint for sighting in nearby.sightings for endpoint in sighting.endpoints]

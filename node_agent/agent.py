@@ -102,7 +102,14 @@ class Agent:
         discovery = self._settings.discovery
         if not self._lends:  # nobody has anything to ask of this machine
             discovery = discovery.model_copy(update={"advertise": Advertise.OFF})
-        presence = Presence(discovery, self._membership.mesh_id, self._myself, self.shelf, links)
+        presence = Presence(
+            discovery,
+            self._membership.mesh_id,
+            self._myself,
+            self.shelf,
+            links,
+            self._credentials.heard,
+        )
         async with asyncio.TaskGroup() as tasks:
             owned = [
                 tasks.create_task(links.run(), name="links"),

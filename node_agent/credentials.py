@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable
 
 import grpc
 
@@ -18,6 +19,7 @@ from mesh.renewing import is_due, is_valid, renew_expired, renew_valid
 LOOK_EVERY_S = 2.0  # at the wall clock, which jumps when a laptop wakes or is set right
 RETRY_EVERY_S = 30.0  # while the certificate still holds: 12 hours are left to renew it
 EXPIRED_RETRY_S = 2.0  # when it does not: nothing works until it is renewed
+HEARD_MAX = 8  # places where mDNS heard a coordinator; the newest are tried first
 REFUSED_RETRY_S = 60.0  # we were told no: an operator may change that, but not in seconds
 
 log = logging.getLogger("node")
@@ -26,16 +28,10 @@ log = logging.getLogger("node")
 class Credentials:
     """This machine's identity as a node, as the home holds it at each moment."""
 
-    def __init__(
-        self,
-        home: Home,
-        role: PeerRole = PeerRole.NODE,
-        join_addresses: Callable[[], Iterable[str]] | None = None,
-    ) -> None:
-        """``join_addresses``: where to renew an expired one; None: where the home says."""
+    def __init__(self, home: Home, role: PeerRole = PeerRole.NODE) -> None:
         self._store = IdentityStore(home)
         self._role = role
-        self._join_addresses = join_addresses or self._known_join_addresses
+        self._heard: deque[str] = deque(maxlen=HEARD_MAX)
 
     @property
     def peer(self) -> PeerIdentity:
@@ -68,6 +64,11 @@ class Credentials:
             NotAuthenticated, NodeLost: as ``current``.
         """
         return mesh_channel(address, self.current())
+
+    def heard(self, join_address: str) -> None:
+        """Note where a coordinator might renew an expired one: it may have moved meanwhile."""
+        if join_address not in self._heard:
+            self._heard.append(join_address)
 
     async def keep_valid(
         self, reachable: Callable[[], str | None], reconnect: Callable[[], Awaitable[None]]
@@ -109,8 +110,9 @@ class Credentials:
         log.info("this machine's certificate was renewed")
         return renewed
 
-    def _known_join_addresses(self) -> list[str]:
-        return [each.join_address for each in self._store.membership().coordinators]
+    def _join_addresses(self) -> list[str]:
+        known = (each.join_address for each in self._store.membership().coordinators)
+        return [*reversed(self._heard), *known]
 
 
 def _retry_s(identity: MachineIdentity) -> float:

@@ -5,6 +5,7 @@ What is heard is a hint: it may add an address to dial, and nothing else.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from mesh.core.types import NodeId
 from mesh.discovery.advert import Advert, Role, digest_of
@@ -28,14 +29,22 @@ log = logging.getLogger("node")
 class Presence:
     """Advertises and listens while ``run`` runs; keeps still where there is no multicast."""
 
-    def __init__(
-        self, settings: DiscoverySettings, mesh_id: str, myself: Myself, shelf: Shelf, links: Links
+    def __init__(  # noqa: PLR0913, PLR0917 - what it tells, and whom
+        self,
+        settings: DiscoverySettings,
+        mesh_id: str,
+        myself: Myself,
+        shelf: Shelf,
+        links: Links,
+        heard: Callable[[str], None],
     ) -> None:
+        """``heard`` is told where a coordinator of the mesh may be joined."""
         self._settings = settings
         self._mesh_id = mesh_id
         self._myself = myself
         self._shelf = shelf
         self._links = links
+        self._heard = heard
         self._load = LoadBucket.IDLE
 
     async def run(self) -> None:
@@ -58,6 +67,7 @@ class Presence:
             if advert.mesh_id == self._mesh_id:
                 for endpoint in event.sighting.endpoints:
                     target = endpoint.target(endpoint.mesh_port)
+                    self._heard(endpoint.target(endpoint.join_port))
                     self._links.add(target, Origin.SEEN, NodeId(advert.machine_id))
 
     async def _keep_true(self, advertiser: Advertiser) -> None:

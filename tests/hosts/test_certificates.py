@@ -10,7 +10,7 @@ from tests.hosts.clock import needs_clock
 from tests.hosts.conftest import Figure, NewHost
 from tests.hosts.host import Host
 from tests.hosts.network import needs_network
-from tests.whole.conftest import attached, joined
+from tests.whole.conftest import attached, forget_addresses, joined
 from tests.whole.machine import WITHIN_S, Running
 
 PROMPT = "Reverse the word: mesh"
@@ -54,11 +54,14 @@ async def answered_by(node: str, asking: Host) -> float:
         assert time.monotonic() < until_s, answer.err
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["where it was", "elsewhere"])
 async def test_machines_that_were_off_for_a_month_renew_and_serve(
-    pair: tuple[Host, Host], figure: Figure
+    pair: tuple[Host, Host], figure: Figure, *, moved: bool
 ) -> None:
     office, desk = pair
     move_clocks(pair, MONTH_S)
+    if moved:  # the coordinator has another address by now: mDNS tells it
+        forget_addresses(desk)
     async with coordinating(office), desk.running("node") as node:
         attached_s = await attached(node)
         figure(
