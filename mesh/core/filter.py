@@ -172,7 +172,9 @@ def _why_not_node(node: Node) -> str | None:
 
 def _holds(node: Node) -> str:
     held = sorted(replica.model.name for replica in node.replicas.values())
-    return f"has {', '.join(held[:8])} only" if held else "has no models"
+    has = f"has {', '.join(held[:8])} only" if held else "has no models"
+    unread = node.load.files_unread  # what it has yet to hash may be the very model
+    return f"{has} yet: {unread} model files are being read" if unread else has
 
 
 def _listed(capabilities: frozenset[Capability]) -> str:

@@ -85,6 +85,7 @@ def test_a_refusal_tells_each_nodes_reason(script: Script) -> None:
     script.attach("small", LLAMA, context_tokens=16)
     script.attach("other", QWEN)
     script.attach("empty")
+    script.attach("reading", load=Load(files_unread=3))
     failed = only(script.ask("r1", prompt_bytes=4000), FailRequest)
     assert {each.node_name: each.reason for each in failed.receipt.ruled_out} == {
         "asleep": "asleep: went to sleep",
@@ -92,9 +93,10 @@ def test_a_refusal_tells_each_nodes_reason(script: Script) -> None:
         "small": "the prompt is far longer than its context of 16",
         "other": "has qwen only",
         "empty": "has no models",
+        "reading": "has no models yet: 3 model files are being read",
     }
     assert failed.failure.code is FailureCode.NO_CAPABLE_NODE
-    assert failed.failure.message.endswith("and 2 more)")
+    assert failed.failure.message.endswith("and 3 more)")
 
 
 def test_a_prompt_that_fits_nowhere_is_told_as_the_prompts_fault(script: Script) -> None:
