@@ -185,7 +185,7 @@ class Coordinator:
             authority=authority,
             invitations=invitations,
             addresses=self.addresses,
-            membership=Membership(members, self.loop, self._relay),
+            membership=Membership(members, invitations, self.loop, self._relay),
             ledger=LedgerReports(self.ledger),
             carried=Carried(self._pages),
         )

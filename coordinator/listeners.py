@@ -27,6 +27,12 @@ JOINING_MAX = 64  # calls at a time on the join port; each takes milliseconds
 _STRANGERS = (
     ("grpc.max_receive_message_length", 64 * 1024),  # a signing request is a few hundred bytes
     ("grpc.max_concurrent_streams", 4),
+    # Who says nothing loses the connection, so that 64 silent calls keep nobody out for long.
+    ("grpc.max_connection_age_ms", 10_000),  # a join takes 0.1 s, over the slowest Wi-Fi 2 s
+    ("grpc.max_connection_age_grace_ms", 2_000),
+    # A descriptor each: 1,024 is what a process usually has for everything.
+    ("grpc.max_allowed_incoming_connections", 128),
+    ("grpc.server_handshake_timeout_ms", 5_000),
 )
 
 

@@ -82,6 +82,10 @@ class Members:
                 hint="ask an operator; to let it in again, remove its identity folder and join",
             )
 
+    def is_ours(self, fingerprint: str) -> bool:
+        """Whether the key is of the coordinator's own machine."""
+        return fingerprint in self._own
+
     def is_revoked(self, fingerprint: str) -> bool:
         member = self._members.get(fingerprint)
         return member is not None and member.revoked_at_s > 0
@@ -174,6 +178,11 @@ class Members:
         known = self._members.get(peer.fingerprint)
         if known is not None and known.revoked_at_s and not own:
             self.check(peer.fingerprint)
+        if known is not None and known.role is not peer.role:  # else the weaker one would hide it
+            raise Forbidden(
+                f"this key is known to the mesh as that of a {known.role}",
+                hint="use a key of its own for each role, as deskmesh join does",
+            )
         self._members[peer.fingerprint] = Member(
             fingerprint=peer.fingerprint,
             role=peer.role,

@@ -7,6 +7,7 @@ from coordinator.loop import FleetLoop
 from coordinator.members import Member, Members
 from mesh.core.events import RequestCancelled
 from mesh.core.types import Failure, FailureCode
+from mesh.identity.invitations import Invitations
 from mesh.v1 import operations_pb2 as operations
 from mesh.wire.text import printable
 
@@ -18,8 +19,11 @@ log = logging.getLogger(__name__)
 class Membership:
     """What operators see of the members, and do to them."""
 
-    def __init__(self, members: Members, loop: FleetLoop, relay: Relay) -> None:
+    def __init__(
+        self, members: Members, invitations: Invitations, loop: FleetLoop, relay: Relay
+    ) -> None:
         self._members = members
+        self._invitations = invitations
         self._loop = loop
         self._relay = relay
 
@@ -45,6 +49,7 @@ class Membership:
         if not self._members.is_revoked(fingerprint):
             return
         ended = Failure(FailureCode.FORBIDDEN, "this machine was revoked by an operator")
+        self._invitations.withdraw_all()
         for connection in list(self._relay.connections.values()):
             if connection.node_id == fingerprint:
                 connection.close(ended)

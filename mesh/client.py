@@ -39,7 +39,7 @@ from mesh.conversation import (
 )
 from mesh.core.types import AUTO
 from mesh.dial import plain_channel
-from mesh.errors import InvalidRequest, MeshError
+from mesh.errors import Forbidden, InvalidRequest, MeshError
 from mesh.rpc import unreachable
 from mesh.sending import TIMEOUT_S
 from mesh.v1 import inference_pb2 as inference
@@ -77,12 +77,13 @@ async def connect(address: str | None = None) -> AsyncIterator["MeshClient"]:
         NodeLost: no coordinator answers.
         NotAuthenticated: this machine's certificate has expired.
     """
-    channel = plain_channel(address) if address else await _own_channel()
+    channel, leaves = (plain_channel(address), False) if address else await _own_channel()
     async with channel:
-        yield MeshClient(channel)
+        yield MeshClient(channel, leaves=leaves)
 
 
-async def _own_channel() -> grpc.aio.Channel:
+async def _own_channel() -> tuple[grpc.aio.Channel, bool]:
+    """Return a channel, and whether what is sent on it leaves this machine."""
     # Late: an import of the SDK stays below 0.3 s without certificates, settings and mDNS.
     from mesh.home import Home
     from mesh.identity.store import IdentityStore
@@ -91,14 +92,16 @@ async def _own_channel() -> grpc.aio.Channel:
 
     home = Home.find()
     if IdentityStore(home).roles():
-        return await reach_coordinator(home)
-    return plain_channel(f"127.0.0.1:{load_settings().ports.local}")
+        return await reach_coordinator(home), not home.authority.exists()
+    return plain_channel(f"127.0.0.1:{load_settings().ports.local}"), False
 
 
 class MeshClient:
     """Calls on one open channel; made by ``connect``."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, leaves: bool = False) -> None:
+        """``leaves``: what is sent on it leaves this machine, so no request of tier device is."""
+        self._leaves = leaves
         self._channel = channel
         self._stub = inference_grpc.InferenceStub(channel)
         # Somebody is there, or was a moment ago: worth waiting for if the connection breaks.
@@ -172,6 +175,11 @@ class MeshClient:
 
         A coordinator that was there and restarts is waited for, until the first token.
         """
+        if self._leaves and request.tier == inference.TIER_DEVICE:
+            raise Forbidden(
+                "tier device: the prompt would leave this machine for its coordinator",
+                hint='ask this machine\'s own agent: connect("127.0.0.1:7481"), or HTTP on 7480',
+            )
         try:
             async with aclosing(sending.answer(self._reach, request)) as events:
                 async for event in events:

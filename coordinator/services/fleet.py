@@ -115,7 +115,9 @@ class FleetService(fleet_grpc.FleetServicer):
             offers=tuple(offers.values()),
             statuses=read_statuses(hello.report.replicas, offers),
             load=read_load(hello.report),
-            on_coordinator_host=caller.on_this_host,
+            # Both: a forwarder on this host lets any machine look as if it were here.
+            on_coordinator_host=caller.on_this_host
+            and self._access.members.is_ours(caller.node_id),
             address=host_of(context),
         )
 

@@ -155,6 +155,7 @@ class OperationsService(operations_grpc.OperationsServicer):
             caller = self._access.admit("Operations/Browse", context)
             async with aclosing(self._carried.browse(request, caller.principal)) as parts:
                 async for part in parts:
+                    self._access.admit("Operations/Browse", context)  # revoked meanwhile?
                     await context.write(part)
         except MeshError as failure:
             await abort(context, failure)

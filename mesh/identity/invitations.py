@@ -82,6 +82,10 @@ class Invitations:
         self._open[_digest(secret)] = Invitation(role, name, now_s + INVITATION_LIFE_S)
         return secret
 
+    def withdraw_all(self) -> None:
+        """Void every open invitation: whoever is revoked may have made some, to come back by."""
+        self._open.clear()
+
     def redeem(
         self, secret: bytes, now_s: float, *, source: str = "", role: PeerRole | None = None
     ) -> Invitation:

@@ -105,6 +105,7 @@ async def test_a_revoked_member_is_refused_in_every_way(
     desk = Home(tmp_path / "desk")
     code, _ = await new_invitation("node", "for Ada", office)
     peer = await join(desk, code, machine_name="desk", address=join_address)
+    kept, _ = await new_invitation("operator", "made before the revocation", office)
     store = IdentityStore(desk)
     identity = store.load(PeerRole.NODE)
     async with mesh_channel(mesh_address, identity) as before, calling(office) as operator:
@@ -118,6 +119,8 @@ async def test_a_revoked_member_is_refused_in_every_way(
     member = named(listed, "desk")
     assert (member.revoked_because, member.invited_as) == ("lost", "for Ada")
     assert member.revoked_at_s > 0
+    with pytest.raises(NotAuthenticated):  # whoever is revoked may have made it
+        await join(Home(tmp_path / "back"), kept, machine_name="back", address=join_address)
     with pytest.raises(Forbidden, match="revoked"):
         await renew_valid(store, identity, mesh_address)
     with pytest.raises(Forbidden, match="revoked"):
@@ -128,6 +131,13 @@ async def test_a_revoked_member_is_refused_in_every_way(
     await join(Home(tmp_path / "other"), code, machine_name="other", address=join_address)
     with pytest.raises(Forbidden, match="revoked"):  # and whoever coordinates next knows it
         Members(office.members).check(peer.fingerprint)
+
+
+def test_a_key_keeps_the_role_that_the_register_shows(tmp_path: Path) -> None:
+    members, key = Members(tmp_path / "members.json"), "a" * 26
+    members.joined(Admitted(PeerIdentity(PeerRole.OPERATOR, key, "mesh"), "ada"))
+    with pytest.raises(Forbidden, match="that of a operator"):
+        members.joined(Admitted(PeerIdentity(PeerRole.CLIENT, key, "mesh"), "harmless"))
 
 
 async def test_a_revocation_ends_the_attach_stream(

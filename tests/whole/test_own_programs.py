@@ -68,6 +68,9 @@ async def test_a_node_is_the_mesh_to_its_own_programs_and_serves_alone_when_it_i
             assert said(here) == "hsem"
             assert here.headers["x-deskmesh-tier"] == "device"
             assert "stays on this machine" in here.headers["x-deskmesh-why"]
+            by_hand = await desk.run("ask", "--tier", "device", PROMPT)
+            assert by_hand.code == 1
+            assert "would leave this machine" in by_hand.err
             local_port = PORT.search(agent.text)
             assert local_port, agent.text
             async with connect(f"127.0.0.1:{local_port[1]}") as mesh:
