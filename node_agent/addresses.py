@@ -6,8 +6,9 @@ Rules:
 2. One attach per coordinator, because a second one ends the first: addresses that lead to one we
    are attached to are left alone, and of several that lead to one we have lost, the next is dialled
    only after a moment ("happy eyeballs", RFC 8305).
-3. What mDNS says adds addresses and never removes, moves or renames one. It is bounded, and while
-   we are attached its claims are tried slowly: a forged one may lead to a coordinator we have.
+3. What mDNS says adds addresses and never removes, moves or renames one. It is bounded, and its
+   claims are tried slowly while we are attached, since a forged one may lead to a coordinator we
+   have, and once they have led to nobody for a while. None is forgotten: mDNS names it only once.
 """
 
 from collections.abc import Iterable
@@ -16,11 +17,10 @@ from enum import IntEnum
 from random import Random
 
 from mesh.core.types import NodeId
-from node_agent.backoff import REFUSED, UNREACHABLE
+from node_agent.backoff import DOUBTFUL, REFUSED, UNREACHABLE
 
 ADDRESSES_MAX = 64  # a mesh has a few coordinators with a few addresses each; the rest is noise
 STAGGER_S = 0.25  # RFC 8305 section 5: a reachable host has answered by then
-SEEN_TRIES_MAX = 5  # of an address that only mDNS named, where nobody of ours ever answered
 SEEN_GAP_S = 10.0  # between dials of such addresses while we are attached to somebody
 
 NOBODY = NodeId("")
@@ -106,10 +106,13 @@ class AddressBook:
         """The dial failed or the attach ended. ``refused``: it answered, and does not want us."""
         address.in_use = False
         address.failures += 1
-        backoff = REFUSED if refused else UNREACHABLE
+        backoff = REFUSED if refused else DOUBTFUL if address.doubtful else UNREACHABLE
         address.retry_at_s = now_s + backoff.wait_s(address.failures, self._rng)
-        if address.doubtful and address.failures >= SEEN_TRIES_MAX:
-            del self._addresses[address.target]  # mDNS may name it again
+
+    def hurry(self) -> None:
+        """What stood in the way of every dial is gone: none of them counts."""
+        for address in self._addresses.values():
+            address.failures, address.retry_at_s = 0, float("-inf")
 
     def _wait_s(self, address: Address, attached: frozenset[NodeId], now_s: float) -> float | None:
         if address.in_use or address.coordinator_id in attached:

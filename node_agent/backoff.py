@@ -26,3 +26,5 @@ class Backoff:
 UNREACHABLE = Backoff(first_s=0.2, most_s=2.0)
 # It answered, and does not want us: only a person can change that.
 REFUSED = Backoff(first_s=5.0, most_s=60.0)
+# Only mDNS named it, and nobody of ours ever answered there: 64 of them are nine dials a second.
+DOUBTFUL = Backoff(first_s=0.2, most_s=10.0)

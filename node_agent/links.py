@@ -115,7 +115,13 @@ class Links:
         return address.target, session
 
     async def reconnect(self) -> None:
-        """Attach anew everywhere, each as soon as no answer is under way on it."""
+        """Attach anew everywhere, each as soon as no answer is under way on it.
+
+        Called when this machine is somebody else, or somebody again: whoever did not have it as it
+        was is dialled at once.
+        """
+        self._book.hurry()
+        self._changed.set()
         for address, session in list(self._attached.items()):
             while session.answering:
                 await session.finish()

@@ -8,12 +8,11 @@ from mesh.core.types import NodeId
 from node_agent.addresses import (
     ADDRESSES_MAX,
     SEEN_GAP_S,
-    SEEN_TRIES_MAX,
     STAGGER_S,
     AddressBook,
     Origin,
 )
-from node_agent.backoff import REFUSED, UNREACHABLE
+from node_agent.backoff import DOUBTFUL, REFUSED, UNREACHABLE
 
 NONE: frozenset[NodeId] = frozenset()
 X, Y = NodeId("x"), NodeId("y")
@@ -118,23 +117,34 @@ def test_what_only_mdns_names_is_tried_slowly_while_we_are_attached(book: Addres
     assert dialled(book, SEEN_GAP_S, attached) == ["1:1"]
 
 
-def test_what_only_mdns_names_is_forgotten_when_nobody_answers(book: AddressBook) -> None:
-    book.add("a:1", Origin.SEEN, X)
-    for round_number in range(SEEN_TRIES_MAX):
+def fails(book: AddressBook, times: int, *, answered_once: bool = False) -> float:
+    """Dial ``a:1`` so often in vain, and return the wait before the next time."""
+    for round_number in range(times):
         [address] = book.dial(NONE, 100.0 * round_number)
-        book.released(address, 100.0 * round_number, refused=False)
-    assert book.targets() == []
-    assert book.add("a:1", Origin.SEEN, X)
-
-
-def test_an_address_that_answered_once_is_kept(book: AddressBook) -> None:
-    book.add("a:1", Origin.SEEN, X)
-    for round_number in range(2 * SEEN_TRIES_MAX):
-        [address] = book.dial(NONE, 100.0 * round_number)
-        if not round_number:
+        if answered_once and not round_number:
             book.welcomed(address, X)
         book.released(address, 100.0 * round_number, refused=False)
-    assert book.targets() == ["a:1"]
+    return book.wait_s(NONE, 100.0 * (times - 1)) or 0.0
+
+
+def test_what_only_mdns_names_is_tried_ever_slower_where_nobody_answers(book: AddressBook) -> None:
+    """It is not forgotten: mDNS told it once, and a coordinator may only be slow to start."""
+    book.add("a:1", Origin.SEEN, X)
+    assert DOUBTFUL.most_s / 2 <= fails(book, 12) <= DOUBTFUL.most_s
+
+
+def test_an_address_that_answered_once_is_tried_at_the_usual_pace(book: AddressBook) -> None:
+    book.add("a:1", Origin.SEEN, X)
+    assert fails(book, 12, answered_once=True) <= UNREACHABLE.most_s
+
+
+def test_every_address_is_due_once_what_stood_in_the_way_is_gone(book: AddressBook) -> None:
+    book.add("a:1", Origin.SEEN, X)
+    assert fails(book, 12) > 0.0
+    book.hurry()
+    [address] = book.dial(NONE, 0.0)
+    book.released(address, 0.0, refused=False)
+    assert (book.wait_s(NONE, 0.0) or 0.0) <= UNREACHABLE.first_s, "earlier failures count"
 
 
 def test_a_flood_of_claims_is_bounded_and_pushes_nothing_proper_out(book: AddressBook) -> None:
