@@ -17,14 +17,7 @@ from coordinator.desk import Desk, DeskAsking
 from coordinator.effects import Relay
 from coordinator.household import Household
 from coordinator.ledger.ledger import Ledger
-from coordinator.listeners import (
-    ENROLMENT,
-    FLEET,
-    OPERATIONS,
-    Ports,
-    listen_tls,
-    new_join_server,
-)
+from coordinator.listeners import Ports, listen_tls, new_join_server, new_mesh_server
 from coordinator.loop import FleetLoop
 from coordinator.pages.account import of_day
 from coordinator.pages.carried import Carried
@@ -52,7 +45,6 @@ from mesh.identity.tls import server_credentials
 from mesh.serving import INFERENCE, listen_loopback, new_server
 from mesh.settings import Settings
 from mesh.v1.fleet_pb2_grpc import add_EnrolmentServicer_to_server, add_FleetServicer_to_server
-from mesh.v1.inference_pb2_grpc import add_InferenceServicer_to_server
 from mesh.v1.operations_pb2_grpc import add_OperationsServicer_to_server
 from mesh.version import VERSION
 
@@ -154,7 +146,7 @@ class Coordinator:
     def _listen(self) -> list[grpc.aio.Server]:
         ports = self._settings.ports
         identity = self.household.identity
-        mesh = new_server((INFERENCE, FLEET, ENROLMENT, OPERATIONS))
+        mesh = new_mesh_server(self._settings.fleet.nodes_max)
         join = new_join_server()
         local = new_server((INFERENCE,))
         self.ports = Ports(
@@ -174,7 +166,7 @@ class Coordinator:
         members = self.household.members
         add_FleetServicer_to_server(self._fleet_service, mesh)
         for server, access in ((mesh, self._access), (local, LocalAccess())):
-            add_InferenceServicer_to_server(InferenceService(self._desk, access), server)
+            InferenceService(self._desk, access).add_to(server)
         for server, member in ((mesh, self._access), (join, None)):
             enrolment = EnrolmentService(authority, invitations, self.addresses, member, members)
             add_EnrolmentServicer_to_server(enrolment, server)

@@ -33,6 +33,8 @@ class Household:
         """
         self._store = IdentityStore(home)
         self._refuse_a_second_mesh(home)
+        if not Authority.is_made(home):  # only then: a mesh whose register is gone has to ask
+            Members.begin(home.members)
         self.authority = Authority.create_or_load(home, now_s=time.time())
         self.members = Members(home.members)
         self._key = self._store.key(PeerRole.COORDINATOR)

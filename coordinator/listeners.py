@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import grpc
 
+from mesh.descriptors import raise_descriptor_limit
 from mesh.rpc import SERVER_OPTIONS
-from mesh.serving import port_refused
+from mesh.serving import INFERENCE, new_server, port_refused
 from mesh.v1 import fleet_pb2, operations_pb2
 
 FLEET = fleet_pb2.DESCRIPTOR.services_by_name["Fleet"].full_name
@@ -24,15 +25,22 @@ OPERATIONS = operations_pb2.DESCRIPTOR.services_by_name["Operations"].full_name
 
 
 JOINING_MAX = 64  # calls at a time on the join port; each takes milliseconds
+JOINING_CONNECTIONS_MAX = 128
+HANDSHAKE_WITHIN_MS = 5_000  # gRPC's own two minutes let whoever says nothing hold a descriptor
+CONNECTIONS_OF_A_NODE = 2  # its agent's, and one of a program or a command of its owner
+CONNECTIONS_OF_OTHERS = 1024  # laptops that only use the mesh, operators
+# Descriptors that connections of the mesh leave alone: 512 of the HTTP door, those of the join
+# port, and 128 for files, sockets and the upstream.
+KEPT_FREE = 512 + JOINING_CONNECTIONS_MAX + 128
+CONNECTIONS_MIN = 64  # where a process may hardly have any
 _STRANGERS = (
     ("grpc.max_receive_message_length", 64 * 1024),  # a signing request is a few hundred bytes
     ("grpc.max_concurrent_streams", 4),
     # Who says nothing loses the connection, so that 64 silent calls keep nobody out for long.
     ("grpc.max_connection_age_ms", 10_000),  # a join takes 0.1 s, over the slowest Wi-Fi 2 s
     ("grpc.max_connection_age_grace_ms", 2_000),
-    # A descriptor each: 1,024 is what a process usually has for everything.
-    ("grpc.max_allowed_incoming_connections", 128),
-    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.max_allowed_incoming_connections", JOINING_CONNECTIONS_MAX),
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_WITHIN_MS),
 )
 
 
@@ -44,6 +52,21 @@ class Ports:
     join: int
     local: int
     http: int = 0
+
+
+def new_mesh_server(nodes_max: int) -> grpc.aio.Server:
+    """Return a server for the members of a mesh of so many nodes, which no stranger can fill up.
+
+    Who shows no certificate of the mesh in time loses the connection; and there are no more
+    connections than this process has descriptors for.
+    """
+    wanted = nodes_max * CONNECTIONS_OF_A_NODE + CONNECTIONS_OF_OTHERS
+    room = max(CONNECTIONS_MIN, raise_descriptor_limit() - KEPT_FREE)
+    options = (
+        ("grpc.max_allowed_incoming_connections", min(wanted, room)),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_WITHIN_MS),
+    )
+    return new_server((INFERENCE, FLEET, ENROLMENT, OPERATIONS), options)
 
 
 def new_join_server() -> grpc.aio.Server:

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mesh.errors import Forbidden, InvalidRequest, MeshError, Overloaded, ServiceError
-from mesh.identity.files import cannot, write_private
+from mesh.identity.files import cannot, write_private, write_private_once
 from mesh.identity.peer import PeerIdentity, PeerRole
 from mesh.identity.proof import RENEWABLE_FOR_S
 
@@ -64,6 +64,19 @@ class Members:
         self._members = {member.fingerprint: member for member in _read(path)}
         self._own: set[str] = set()
         self._unwritten = False
+
+    @classmethod
+    def begin(cls, path: Path) -> None:
+        """Make the register of a new mesh, unless it is there, before the mesh has a CA.
+
+        Raises:
+            ServiceError: the disk refuses.
+        """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as failure:
+            raise cannot("make the folder", path.parent, failure) from failure
+        write_private_once(path, _File(members=[]).model_dump_json(indent=1).encode() + b"\n")
 
     def all(self) -> list[Member]:
         """Everyone, by name."""
@@ -197,7 +210,11 @@ def _read(path: Path) -> list[Member]:
     try:
         return _File.model_validate_json(path.read_bytes()).members
     except FileNotFoundError:
-        return []
+        raise ServiceError(
+            f"{path} is missing, so nobody knows who was revoked",
+            hint="restore it from a backup; or, if nobody was, write "
+            '{"members": []} into it: every valid certificate counts then',
+        ) from None
     except OSError as failure:
         raise cannot("read", path, failure) from failure
     except ValidationError:

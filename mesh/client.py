@@ -16,10 +16,9 @@
 Every failure is a ``mesh.errors.MeshError``. One event loop a process: gRPC allows no more.
 """
 
-import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -39,11 +38,10 @@ from mesh.conversation import (
 )
 from mesh.core.types import AUTO
 from mesh.dial import plain_channel
-from mesh.errors import Forbidden, InvalidRequest, MeshError
-from mesh.rpc import unreachable
+from mesh.errors import InvalidRequest, NodeLost
 from mesh.sending import TIMEOUT_S
 from mesh.v1 import inference_pb2 as inference
-from mesh.v1 import inference_pb2_grpc as inference_grpc
+from mesh.way import Way
 
 __all__ = [
     "Answer",
@@ -56,6 +54,11 @@ __all__ = [
     "ToolCall",
     "connect",
 ]
+
+NO_AGENT = NodeLost(
+    "tier device: this machine's own agent does not answer on its local gRPC port",
+    hint="start it with `deskmesh node`; DESKMESH_PORTS__LOCAL says which port that is",
+)
 
 _TIERS = {
     "": inference.TIER_UNSPECIFIED,
@@ -77,13 +80,16 @@ async def connect(address: str | None = None) -> AsyncIterator["MeshClient"]:
         NodeLost: no coordinator answers.
         NotAuthenticated: this machine's certificate has expired.
     """
-    channel, leaves = (plain_channel(address), False) if address else await _own_channel()
-    async with channel:
-        yield MeshClient(channel, leaves=leaves)
+    async with AsyncExitStack() as stack:
+        channel, device = (plain_channel(address), None) if address else await _own_channels()
+        await stack.enter_async_context(channel)
+        if device is not None:
+            await stack.enter_async_context(device)
+        yield MeshClient(channel, device)
 
 
-async def _own_channel() -> tuple[grpc.aio.Channel, bool]:
-    """Return a channel, and whether what is sent on it leaves this machine."""
+async def _own_channels() -> tuple[grpc.aio.Channel, grpc.aio.Channel | None]:
+    """Return a channel to the mesh; and where it leaves this machine, one that does not."""
     # Late: an import of the SDK stays below 0.3 s without certificates, settings and mDNS.
     from mesh.home import Home
     from mesh.identity.store import IdentityStore
@@ -91,21 +97,20 @@ async def _own_channel() -> tuple[grpc.aio.Channel, bool]:
     from mesh.settings import load_settings
 
     home = Home.find()
-    if IdentityStore(home).roles():
-        return await reach_coordinator(home), not home.authority.exists()
-    return plain_channel(f"127.0.0.1:{load_settings().ports.local}"), False
+    local = f"127.0.0.1:{load_settings().ports.local}"
+    if not IdentityStore(home).roles():
+        return plain_channel(local), None
+    channel = await reach_coordinator(home)
+    return channel, None if home.authority.exists() else plain_channel(local)
 
 
 class MeshClient:
-    """Calls on one open channel; made by ``connect``."""
+    """Calls on open channels; made by ``connect``."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, leaves: bool = False) -> None:
-        """``leaves``: what is sent on it leaves this machine, so no request of tier device is."""
-        self._leaves = leaves
-        self._channel = channel
-        self._stub = inference_grpc.InferenceStub(channel)
-        # Somebody is there, or was a moment ago: worth waiting for if the connection breaks.
-        self._answers = channel.get_state() is grpc.ChannelConnectivity.READY
+    def __init__(self, channel: grpc.aio.Channel, device: grpc.aio.Channel | None = None) -> None:
+        """``device`` is for requests of tier device, where ``channel`` leaves this machine."""
+        self._mesh = Way(channel)
+        self._device = self._mesh if device is None else Way(device, NO_AGENT)
 
     def generate(  # noqa: PLR0913 - what a caller may decide, all by name
         self,
@@ -173,20 +178,17 @@ class MeshClient:
     ) -> AsyncGenerator[inference.GenerateEvent, None]:
         """See ``mesh.asking.Asking``: the whole request, and every event of its answer.
 
-        A coordinator that was there and restarts is waited for, until the first token.
+        A coordinator that was there and restarts is waited for, until the first token. What must
+        stay on this machine (tier device) is asked of its own agent.
         """
-        if self._leaves and request.tier == inference.TIER_DEVICE:
-            raise Forbidden(
-                "tier device: the prompt would leave this machine for its coordinator",
-                hint='ask this machine\'s own agent: connect("127.0.0.1:7481"), or HTTP on 7480',
-            )
+        way = self._device if request.tier == inference.TIER_DEVICE else self._mesh
         try:
-            async with aclosing(sending.answer(self._reach, request)) as events:
+            async with aclosing(sending.answer(way.reach, request)) as events:
                 async for event in events:
-                    self._answers = True
+                    way.answers = True
                     yield event
         except sending.OutOfReach as failure:
-            raise self._gone(failure) from None
+            raise way.gone(failure) from None
 
     async def ask(self, prompt: Messages, **parameters: Any) -> Answer:
         """Ask, and wait for the whole answer. Takes what ``generate`` takes."""
@@ -205,26 +207,8 @@ class MeshClient:
     async def models(self) -> Sequence[inference.ModelView]:
         """Return the models of the mesh, test models last."""
         try:
-            models = await sending.models(self._reach)
+            models = await sending.models(self._mesh.reach)
         except sending.OutOfReach as failure:
-            raise self._gone(failure) from None
-        self._answers = True
+            raise self._mesh.gone(failure) from None
+        self._mesh.answers = True
         return models
-
-    @asynccontextmanager
-    async def _reach(self, until_s: float | None) -> AsyncIterator[inference_grpc.InferenceStub]:
-        """See ``sending.Reach``: it is our one channel."""
-        if until_s is not None:
-            if not self._answers:  # nobody ever did, so nobody restarts
-                raise sending.OutOfReach(unreachable())
-            try:
-                async with asyncio.timeout_at(until_s):
-                    await self._channel.channel_ready()
-            except TimeoutError:
-                raise sending.OutOfReach(unreachable()) from None
-        yield self._stub
-
-    def _gone(self, failure: sending.OutOfReach) -> MeshError:
-        """It was waited for. The next call will not wait, until somebody has answered again."""
-        self._answers = False
-        return failure.why

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import grpc
 
 from mesh.asking import Asking
-from mesh.errors import MeshError, Overloaded, Unsupported
-from mesh.rpc import abort
+from mesh.errors import InvalidRequest, MeshError, Overloaded, Unsupported
+from mesh.receiving import Receiving
+from mesh.rpc import abort, end
+from mesh.serving import INFERENCE
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import inference_pb2_grpc as inference_grpc
 
@@ -17,8 +20,17 @@ READ_WITHIN_S = 60.0  # a client that takes nothing for so long has forgotten us
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-# Whom a call of a method asks, such as "Inference/Generate"; raises MeshError if it may not.
-Admit = Callable[[str, Context], Asking]
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Whoever makes a call."""
+
+    principal: str  # who is to answer for it
+    asking: Asking  # whom it asks
+
+
+# Who calls a method, such as "Inference/Generate"; raises MeshError if it may not.
+Admit = Callable[[str, Context], Admitted]
 
 
 class InferenceService(inference_grpc.InferenceServicer):
@@ -26,30 +38,52 @@ class InferenceService(inference_grpc.InferenceServicer):
 
     def __init__(self, admit: Admit) -> None:
         self._admit = admit
+        self._receiving = Receiving()
 
-    async def Generate(self, request: inference.GenerateRequest, context: Context) -> None:
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serve on ``server``.
+
+        ``Generate`` is served as a stream of requests, which on the wire is the same: it reads its
+        one message itself, once it knows who sends it, and takes its turn.
+        """
+        inference_grpc.add_InferenceServicer_to_server(self, server)
+        generate = grpc.stream_stream_rpc_method_handler(
+            self._generate,
+            request_deserializer=inference.GenerateRequest.FromString,
+            response_serializer=inference.GenerateEvent.SerializeToString,
+        )
+        server.add_registered_method_handlers(INFERENCE, {"Generate": generate})
+
+    async def _generate(self, _messages: object, context: Context) -> None:
         """Relay one request. The client's leaving cancels it."""
         try:
-            asking = self._admit("Inference/Generate", context)
-            _narrow(request, context.time_remaining())
-            async with aclosing(asking.answer(request)) as events:
-                async for event in events:
-                    async with asyncio.timeout(READ_WITHIN_S):
-                        await context.write(event)
+            await self._relay(context)
         except TimeoutError:
             forgotten = "the answer is far ahead of what this client has read"
-            await abort(context, Overloaded(forgotten, hint="read the stream as it comes"))
+            end(context, Overloaded(forgotten, hint="read the stream as it comes"))
         except grpc.aio.InternalError:  # a write that was under way when the client left
             return
         except MeshError as failure:
-            await abort(context, failure)
+            end(context, failure)
+
+    async def _relay(self, context: Context) -> None:
+        admitted = self._admit("Inference/Generate", context)
+        async with self._receiving.turn(admitted.principal):
+            request = await context.read()
+        if not isinstance(request, inference.GenerateRequest):
+            raise InvalidRequest("the call ended before its request", hint="send one")
+        _narrow(request, context.time_remaining())
+        async with aclosing(admitted.asking.answer(request)) as events:
+            async for event in events:
+                async with asyncio.timeout(READ_WITHIN_S):
+                    await context.write(event)
 
     async def ListModels(
         self, request: inference.ListModelsRequest, context: Context
     ) -> inference.ListModelsResponse:
         """Every model that may be asked for now."""
         try:
-            models = await self._admit("Inference/ListModels", context).models()
+            models = await self._admit("Inference/ListModels", context).asking.models()
         except MeshError as failure:
             await abort(context, failure)
         return inference.ListModelsResponse(models=models)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 
+from mesh.descriptors import TellingOnce, raise_descriptor_limit
 from mesh.errors import MeshError
 
 # Set for a child of ours: it stops when its stdin ends, which is when its parent is gone.
@@ -24,9 +25,11 @@ def run_process(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
     ``main`` gets the event that ``until_stopped`` speaks of.
     """
     configure_logging()
+    raise_descriptor_limit()
     code = DONE
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.get_loop().set_exception_handler(TellingOnce())
             runner.run(until_stopped(main))
     except* MeshError as failures:
         code = FAILED

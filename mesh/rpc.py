@@ -38,6 +38,8 @@ ERROR_OF: dict[grpc.StatusCode, type[MeshError]] = {
 }
 ERROR_BY_CODE: dict[str, type[MeshError]] = {error("").code: error for error in STATUS_OF}
 
+Context = grpc.aio.ServicerContext[Any, Any]
+
 _HINT = "deskmesh-hint"
 _HINT_BYTES_MAX = 1024  # metadata is limited to 8 KB in all by default
 
@@ -69,6 +71,9 @@ SERVER_OPTIONS: Sequence[tuple[str, int | str]] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.so_reuseport", 0),  # a port in use is an error, not a coin toss
     ("grpc.max_concurrent_streams", 4096),
+    # Else a fast peer makes gRPC take in megabytes of each stream before anybody reads it. What is
+    # being read has a window of its own size all the same.
+    ("grpc.http2.bdp_probe", 0),
 )
 
 
@@ -98,11 +103,29 @@ def broke_off(failure: grpc.aio.AioRpcError) -> bool:
     return failure.code() is grpc.StatusCode.UNAVAILABLE and not told
 
 
-async def abort(context: "grpc.aio.ServicerContext[Any, Any]", failure: MeshError) -> NoReturn:
+async def abort(context: Context, failure: MeshError) -> NoReturn:
     """End a call on the server with the status of ``failure``."""
+    await context.abort(*_status_of(failure))
+    raise AssertionError("abort returned")
+
+
+def end(context: Context, failure: MeshError) -> None:
+    """Let a call that streams its answer end with the status of ``failure`` as it returns.
+
+    What ``abort`` raises, gRPC keeps in a circle with the call until the garbage is collected; and
+    with it all that the call held, such as a prompt of 32 MiB.
+    """
+    status, details, metadata = _status_of(failure)
+    context.set_code(status)
+    context.set_details(details)
+    context.set_trailing_metadata(metadata)
+
+
+def _status_of(
+    failure: MeshError,
+) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str], ...]]:
     hint = failure.hint.encode("ascii", "replace").decode()[:_HINT_BYTES_MAX]
-    status = STATUS_OF.get(type(failure), grpc.StatusCode.INTERNAL)
     # Details travel in a header: a longer one would be lost, and the status with it.
     details = failure.message[:ERROR_MESSAGE_CHARACTERS_MAX]
-    await context.abort(status, details, ((_HINT, hint),) if hint else ())
-    raise AssertionError("abort returned")
+    status = STATUS_OF.get(type(failure), grpc.StatusCode.INTERNAL)
+    return status, details, ((_HINT, hint),) if hint else ()

@@ -13,9 +13,14 @@ from mesh.v1 import inference_pb2
 INFERENCE = inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name
 
 
-def new_server(services: Sequence[str]) -> grpc.aio.Server:
-    """Return a server with the standard health and reflection services for ``services``."""
-    server = grpc.aio.server(options=list(SERVER_OPTIONS))
+def new_server(
+    services: Sequence[str], options: Sequence[tuple[str, int | str]] = ()
+) -> grpc.aio.Server:
+    """Return a server with the standard health and reflection services for ``services``.
+
+    ``options`` are gRPC's, and come after those of every server.
+    """
+    server = grpc.aio.server(options=list({**dict(SERVER_OPTIONS), **dict(options)}.items()))
     serving = health.aio.HealthServicer()
     for name in ("", *services):
         serving._server_status[name] = health_pb2.HealthCheckResponse.SERVING

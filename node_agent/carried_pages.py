@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from mesh import sending
-from mesh.errors import MeshError
+from mesh.errors import InvalidRequest, MeshError
 from mesh.rpc import broke_off, from_rpc
 from mesh.v1 import operations_pb2 as operations
 from node_agent.uplink import Uplink
@@ -111,6 +111,8 @@ def _asked(request: Request) -> operations.BrowseRequest:
 def _nobody(request: Request, failure: MeshError) -> Response:
     """What is to be seen while there is no page."""
     headers = {"retry-after": str(AGAIN_AFTER_S), "cache-control": "no-store"}
+    if isinstance(failure, InvalidRequest):  # no address of the page is that long
+        return PlainTextResponse(f"{failure}\n", 404, headers)
     if request.url.path != "/":
         return PlainTextResponse(f"{failure}\n", 503, headers)
     said, hint = escape(failure.message), escape(failure.hint)

@@ -14,10 +14,9 @@ from mesh.asking import Asking
 from mesh.door.app import door
 from mesh.door.listening import listening
 from mesh.errors import ServiceError
-from mesh.inference_service import InferenceService
+from mesh.inference_service import Admitted, InferenceService
 from mesh.serving import INFERENCE, listen_loopback, new_server
 from mesh.settings import PortSettings
-from mesh.v1.inference_pb2_grpc import add_InferenceServicer_to_server
 
 STOP_GRACE_S = 2.0  # running answers may finish for so long
 
@@ -49,7 +48,8 @@ async def doors(
 @asynccontextmanager
 async def _listening_grpc(asking: Asking, port: int) -> AsyncIterator[int]:
     server = new_server((INFERENCE,))
-    add_InferenceServicer_to_server(InferenceService(lambda *_: asking), server)
+    admitted = Admitted("local", asking)
+    InferenceService(lambda *_: admitted).add_to(server)
     at = listen_loopback(server, port, setting="LOCAL")
     await server.start()
     try:

@@ -10,10 +10,10 @@ from rich.text import Text
 from mesh.errors import MeshError
 
 # Rich colours a terminal only, and honours NO_COLOR. Highlighting numbers is noise in our tables.
-# Markup is off: names and texts come from other machines. Piped output is never wrapped.
+# Markup and :emoji: are off: names and texts come from other machines. Piped output is not wrapped.
 _PIPED_COLUMNS = None if sys.stdout.isatty() else 10_000
-console = Console(highlight=False, markup=False, width=_PIPED_COLUMNS)
-errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+console = Console(highlight=False, markup=False, emoji=False, width=_PIPED_COLUMNS)
+errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 

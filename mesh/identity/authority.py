@@ -67,9 +67,18 @@ class Authority:
             NotAuthenticated: it is there, and damaged or open to other users.
             ServiceError: the disk refuses.
         """
-        if not _holds_something(home.authority):
+        if not cls.is_made(home):
             _create(home, now_s=now_s)
         return cls.load(home)
+
+    @staticmethod
+    def is_made(home: Home) -> bool:
+        """Whether ``home`` has an authority, damaged or not.
+
+        Raises:
+            ServiceError: the disk does not tell.
+        """
+        return _holds_something(home.authority)
 
     @classmethod
     def load(cls, home: Home) -> Self:

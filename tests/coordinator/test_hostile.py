@@ -1,6 +1,7 @@
 """Members and strangers that mean harm, or are broken: what they cost is bounded, and theirs."""
 
 import asyncio
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ import grpc
 import pytest
 
 from coordinator import desk
+from coordinator.clients import ClientStream
 from coordinator.coordinator import Coordinator
 from coordinator.services import fleet as fleet_service
 from mesh.cli.operations import calling
 from mesh.client import MeshClient
 from mesh.core.node import Node
 from mesh.core.types import Model, NodeId, NodeState
-from mesh.errors import NodeLost, Overloaded
+from mesh.errors import NoCapableNode, NodeLost, Overloaded
 from mesh.home import Home
 from mesh.identity.tls import joining_credentials, name_override
 from mesh.settings import Settings
@@ -179,6 +181,21 @@ async def test_prompts_that_wait_are_bounded_in_bytes(
         await node.deliver().answer(start.attempt_id, "done")
         await first
         assert coordinator._relay.open_bytes == 0
+
+
+async def test_the_prompt_of_a_refused_request_is_let_go_of_at_once(
+    client: MeshClient, coordinator: Coordinator
+) -> None:
+    """A circle of frames would keep 32 MiB of each until the garbage is collected."""
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(NoCapableNode):
+            await client.ask("a" * 1_000)
+        await asyncio.sleep(0.1)  # until gRPC is done with the call
+        assert not [each for each in gc.get_objects() if isinstance(each, ClientStream)]
+    finally:
+        gc.enable()
 
 
 async def test_a_node_keeps_a_few_silent_streams_and_no_more(

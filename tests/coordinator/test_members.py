@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from coordinator.coordinator import Coordinator
+from coordinator.household import Household
 from coordinator.members import Admitted, Members
 from mesh.cli.members import named
 from mesh.cli.operations import calling, new_invitation
@@ -24,6 +25,11 @@ from mesh.v1 import operations_pb2 as operations
 from mesh.v1 import operations_pb2_grpc as operations_grpc
 
 DAY_S = 86_400.0
+
+
+def begun(path: Path) -> Members:
+    Members.begin(path)
+    return Members(path)
 
 
 @pytest.fixture
@@ -134,7 +140,7 @@ async def test_a_revoked_member_is_refused_in_every_way(
 
 
 def test_a_key_keeps_the_role_that_the_register_shows(tmp_path: Path) -> None:
-    members, key = Members(tmp_path / "members.json"), "a" * 26
+    members, key = begun(tmp_path / "members.json"), "a" * 26
     members.joined(Admitted(PeerIdentity(PeerRole.OPERATOR, key, "mesh"), "ada"))
     with pytest.raises(Forbidden, match="that of a operator"):
         members.joined(Admitted(PeerIdentity(PeerRole.CLIENT, key, "mesh"), "harmless"))
@@ -173,8 +179,19 @@ def test_a_damaged_register_is_not_taken_for_an_empty_one(tmp_path: Path) -> Non
         Members(tmp_path / "members.json")
 
 
+def test_a_mesh_whose_register_is_gone_does_not_start(tmp_path: Path) -> None:
+    office = Home(tmp_path / "office")
+    Household(office)
+    Household(office)  # of a start that was killed before it wrote anyone down
+    office.members.unlink()
+    with pytest.raises(ServiceError, match=r"members\.json is missing"):
+        Household(office)
+    office.members.write_text('{"members": []}')
+    Household(office)
+
+
 def test_a_name_that_two_members_have_revokes_neither(tmp_path: Path) -> None:
-    members = Members(tmp_path / "members.json")
+    members = begun(tmp_path / "members.json")
     for letter in "ab":
         peer = PeerIdentity(PeerRole.NODE, letter * 26, "m" + "a" * 15)
         members.joined(Admitted(peer, name="desk"))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 
+from bench.played_mesh import free_port
 from mesh.client import connect
 from tests.whole.conftest import NewMachine, joined, serving
 from tests.whole.machine import WITHIN_S, Machine, Running
@@ -56,9 +57,13 @@ async def test_a_node_is_the_mesh_to_its_own_programs_and_serves_alone_when_it_i
     fixed_office: Machine, new_machine: NewMachine
 ) -> None:
     desk = new_machine("desk")
+    desk.ports["DESKMESH_PORTS__LOCAL"] = str(free_port())
     async with fixed_office.running("coordinator") as coordinator:
         await coordinator.says("nodes and operators on port")
         await joined(desk, fixed_office)
+        no_agent = await desk.run("ask", "--tier", "device", PROMPT)
+        assert no_agent.code == 1
+        assert "this machine's own agent does not answer" in no_agent.err
         async with desk.running("node") as agent, at_its_door(agent) as client:
             await serving(agent)
             over_mesh = await chat(client)
@@ -68,9 +73,9 @@ async def test_a_node_is_the_mesh_to_its_own_programs_and_serves_alone_when_it_i
             assert said(here) == "hsem"
             assert here.headers["x-deskmesh-tier"] == "device"
             assert "stays on this machine" in here.headers["x-deskmesh-why"]
-            by_hand = await desk.run("ask", "--tier", "device", PROMPT)
-            assert by_hand.code == 1
-            assert "would leave this machine" in by_hand.err
+            by_hand = await desk.run("ask", "--tier", "device", PROMPT, "--json")
+            assert by_hand.json["text"] == "hsem", by_hand.err
+            assert by_hand.json["receipt"]["why"] == "tier device: the prompt stays on this machine"
             local_port = PORT.search(agent.text)
             assert local_port, agent.text
             async with connect(f"127.0.0.1:{local_port[1]}") as mesh:
@@ -83,6 +88,7 @@ async def test_a_node_is_the_mesh_to_its_own_programs_and_serves_alone_when_it_i
             for file in re.findall(r'(?:href|src)="(/[a-z]+[.][a-z]+)', page.text):
                 assert (await client.get(file)).status_code == 200, file
             assert (await client.get("/nothing.txt")).status_code == 404
+            assert (await client.get(f"/{'n' * 300}.txt")).status_code == 404
             await stops(coordinator)
             alone = await chat(client)
             assert said(alone) == "hsem"
