@@ -96,7 +96,9 @@ class MeshAccess:
                 f"a {peer.role} may not call {method}",
                 hint="run it on the coordinator's machine, which is an operator's",
             )
-        return Caller(f"{peer.role}:{peer.fingerprint}", is_loopback(context), peer)
+        # Both: a forwarder on this host lets any machine look as if it were here.
+        here = is_loopback(context) and self.members.is_ours(peer.fingerprint)
+        return Caller(f"{peer.role}:{peer.fingerprint}", here, peer)
 
 
 Access = LocalAccess | MeshAccess

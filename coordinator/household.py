@@ -5,11 +5,12 @@ vouches anew for this host's coordinator, its command line (operator) and its no
 """
 
 import asyncio
+import logging
 import time
 
 from coordinator.members import Members
 from mesh.core.types import NodeId
-from mesh.errors import InvalidRequest, NotAuthenticated
+from mesh.errors import InvalidRequest, MeshError, NotAuthenticated
 from mesh.home import Home
 from mesh.identity.authority import Authority
 from mesh.identity.machine import MachineIdentity
@@ -19,6 +20,8 @@ from mesh.renewing import is_due
 
 OWN_ROLES = (PeerRole.OPERATOR, PeerRole.NODE)
 LOOK_EVERY_S = 1.0  # at the wall clock, which may jump: a laptop that woke, a clock set right
+
+log = logging.getLogger(__name__)
 
 
 class Household:
@@ -39,6 +42,7 @@ class Household:
         self.members = Members(home.members)
         self._key = self._store.key(PeerRole.COORDINATOR)
         self._identity = self._enrol()
+        self._store.save(self._identity)
 
     @property
     def mesh_id(self) -> str:
@@ -63,18 +67,29 @@ class Household:
     async def keep_valid(self) -> None:
         """Renew what this host holds at half of its life, or when the clock has jumped.
 
-        Ends only by cancellation.
+        A disk that refuses is told once, and tried again. Ends only by cancellation.
         """
+        saved, trouble = True, ""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             if is_due(self._identity):
-                self._identity = self._enrol()
-                await asyncio.to_thread(self._certify_own_roles)
+                self._identity, saved = self._enrol(), False
+            if saved:
+                continue
+            try:
+                await asyncio.to_thread(self._save_all)
+                saved, trouble = True, ""
+            except MeshError as failure:
+                if failure.message != trouble:
+                    trouble = failure.message
+                    log.error("this host's new certificates are not saved: %s", failure)
 
     def _enrol(self) -> MachineIdentity:
-        identity = self.authority.enrol(self._key, PeerRole.COORDINATOR, now_s=time.time())
-        self._store.save(identity)
-        return identity
+        return self.authority.enrol(self._key, PeerRole.COORDINATOR, now_s=time.time())
+
+    def _save_all(self) -> None:
+        self._store.save(self._identity)
+        self._certify_own_roles()
 
     def _certify_own_roles(self) -> None:
         for role in OWN_ROLES:

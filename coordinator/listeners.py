@@ -4,7 +4,7 @@
 port      who                         what
 ========  ==========================  =====================================================
 mesh      certificate of the mesh     everything, by role
-join      anyone, over TLS            Enrolment.Join
+join      anyone, over TLS            Enrolment.Join, and Renew by proof of a key
 local     programs of this machine    Inference
 http      tools and browsers of it    OpenAI's API at /v1, the mesh-health page at /
 ========  ==========================  =====================================================

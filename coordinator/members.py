@@ -19,7 +19,8 @@ from mesh.identity.files import cannot, write_private, write_private_once
 from mesh.identity.peer import PeerIdentity, PeerRole
 from mesh.identity.proof import RENEWABLE_FOR_S
 
-MEMBERS_MAX = 10_000  # 2 MB of names; a mesh has at most 1,024 nodes
+MEMBERS_MAX = 10_000  # 2 MB of names; twice the nodes that a mesh has by default
+OWN_KEYS_MAX = 100  # of the coordinator's machine, for which there is room in any case
 FORGOTTEN_AFTER_S = RENEWABLE_FOR_S + 2 * 86_400  # by then its last certificate is good for nothing
 WRITE_EVERY_S = 30.0  # renewals: what a crash may forget of them is a time that people read
 
@@ -43,7 +44,7 @@ class Member(BaseModel):
 
 class _File(BaseModel):
     version: Literal[1] = 1
-    members: list[Member] = Field(max_length=MEMBERS_MAX)
+    members: list[Member] = Field(max_length=MEMBERS_MAX + OWN_KEYS_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,12 @@ class Members:
         self._put(Admitted(peer, name=name), own=True)
         self._unwritten = True
 
-    def make_room(self) -> None:
-        """Raises Overloaded if nobody more fits in. Asked before a join code is used up."""
-        if len(self._members) < MEMBERS_MAX:
+    def make_room(self, fingerprint: str) -> None:
+        """Raises Overloaded if whoever has this key does not fit in any more.
+
+        Asked before a join code is used up.
+        """
+        if fingerprint in self._members or len(self._members) < MEMBERS_MAX:
             return
         oldest_s = time.time() - FORGOTTEN_AFTER_S
         for member in list(self._members.values()):
@@ -138,7 +142,7 @@ class Members:
         """Note the time. Whoever is unknown has a certificate of our CA and is written down."""
         member = self._members.get(peer.fingerprint)
         if member is None:
-            self.make_room()
+            self.make_room(peer.fingerprint)
             self._put(Admitted(peer), own=False)
         else:
             self._members[peer.fingerprint] = member.model_copy(

@@ -167,9 +167,9 @@ class MeshClient:
                 policy=policy,
                 session=session,
                 explain=explain,
-                deadline_ms=int(timeout_s * 1000),
+                deadline_ms=max(1, int(timeout_s * 1000)),
             )
-        except (ValueError, TypeError) as failure:
+        except (ValueError, TypeError, OverflowError) as failure:
             raise InvalidRequest(f"a parameter is out of range: {failure}") from None
         return AnswerStream(self.answer(request))
 

@@ -70,6 +70,7 @@ class InferenceService(inference_grpc.InferenceServicer):
         admitted = self._admit("Inference/Generate", context)
         async with self._receiving.turn(admitted.principal):
             request = await context.read()
+        admitted = self._admit("Inference/Generate", context)  # revoked meanwhile?
         if not isinstance(request, inference.GenerateRequest):
             raise InvalidRequest("the call ended before its request", hint="send one")
         _narrow(request, context.time_remaining())

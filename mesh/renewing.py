@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import grpc
 
 from mesh.dial import mesh_channel
-from mesh.errors import MeshError, NodeError, NodeLost, ServiceError
+from mesh.errors import NodeError, NodeLost, ServiceError
 from mesh.identity.keys import PrivateKey
 from mesh.identity.machine import MachineIdentity, assemble
 from mesh.identity.proof import prove
@@ -63,24 +63,25 @@ async def renew_expired(
 
     Raises:
         NodeLost: no coordinator answers.
+        ServiceError: one did, and this machine's disk refuses to keep it.
         Forbidden, NotAuthenticated: this machine was revoked, or was away for too long.
     """
-    failure: MeshError = NodeLost(
+    key = store.key(identity.peer.role)
+    for address in list(dict.fromkeys(join_addresses))[:ADDRESSES_MAX]:
+        try:
+            response = await _renew_by_proof(key, identity, address)
+        except (NodeError, ServiceError):
+            continue  # silent or busy: another may not be
+        return _keep(store, identity, key, response)
+    raise NodeLost(
         "this machine's certificate has expired, and no coordinator answers to renew it",
         hint="start the coordinator, or join again: deskmesh join CODE",
     )
-    for address in list(dict.fromkeys(join_addresses))[:ADDRESSES_MAX]:
-        try:
-            return await _renew_by_proof(store, identity, address)
-        except (NodeError, ServiceError):
-            continue  # silent or busy: another may not be
-    raise failure
 
 
 async def _renew_by_proof(
-    store: IdentityStore, identity: MachineIdentity, address: str
-) -> MachineIdentity:
-    key = store.key(identity.peer.role)
+    key: PrivateKey, identity: MachineIdentity, address: str
+) -> fleet.JoinResponse:
     request = fleet.RenewRequest(
         signing_request_pem=certificate_request(key).decode(),
         certificate_pem=identity.certificate_pem.decode(),
@@ -90,7 +91,7 @@ async def _renew_by_proof(
     async with grpc.aio.secure_channel(address, credentials, options=options) as channel:
         challenge = (await _call(channel, request)).challenge
         request.challenge, request.proof = challenge, prove(key, challenge)
-        return _keep(store, identity, key, await _call(channel, request))
+        return await _call(channel, request)
 
 
 async def _call(channel: grpc.aio.Channel, request: fleet.RenewRequest) -> fleet.JoinResponse:

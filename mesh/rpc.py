@@ -1,8 +1,8 @@
 """Where errors and gRPC statuses meet, and the limits and options of every channel.
 
-gRPC errors never escape: callers catch ``MeshError``. One table translates both ways; the stable
-name of the error travels in the trailing metadata, since several errors may share a status's name
-in other systems but not here: the table is one-to-one, which a test checks.
+gRPC errors never escape: callers catch ``MeshError``. One table, one-to-one, translates both ways.
+The stable name of the error travels in the trailing metadata as well: an error without it was made
+by gRPC itself, as the other side never answered.
 """
 
 from collections.abc import Sequence
@@ -40,6 +40,7 @@ ERROR_BY_CODE: dict[str, type[MeshError]] = {error("").code: error for error in 
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+_ERROR = "deskmesh-error"
 _HINT = "deskmesh-hint"
 _HINT_BYTES_MAX = 1024  # metadata is limited to 8 KB in all by default
 
@@ -82,11 +83,10 @@ def from_rpc(failure: grpc.RpcError) -> MeshError:
     assert isinstance(failure, grpc.aio.AioRpcError), repr(failure)
     error = ERROR_OF.get(failure.code(), errors.InternalError)
     details = failure.details() or failure.code().name.lower().replace("_", " ")
-    hints = [value for key, value in failure.trailing_metadata() or () if key == _HINT]
-    hint = str(hints[0]) if hints else ""
-    if error is errors.NodeLost and not hint:  # raised by gRPC itself: its own words are long
+    if broke_off(failure):  # gRPC's own words are long
         return unreachable()
-    return error(details, hint=hint)
+    hints = [value for key, value in failure.trailing_metadata() or () if key == _HINT]
+    return error(details, hint=str(hints[0]) if hints else "")
 
 
 def unreachable() -> errors.NodeLost:
@@ -99,7 +99,7 @@ def unreachable() -> errors.NodeLost:
 
 def broke_off(failure: grpc.aio.AioRpcError) -> bool:
     """Did the connection end the call, or was there none? False: the other side has answered."""
-    told = any(key == _HINT for key, _ in failure.trailing_metadata() or ())
+    told = any(key == _ERROR for key, _ in failure.trailing_metadata() or ())
     return failure.code() is grpc.StatusCode.UNAVAILABLE and not told
 
 
@@ -128,4 +128,5 @@ def _status_of(
     # Details travel in a header: a longer one would be lost, and the status with it.
     details = failure.message[:ERROR_MESSAGE_CHARACTERS_MAX]
     status = STATUS_OF.get(type(failure), grpc.StatusCode.INTERNAL)
-    return status, details, ((_HINT, hint),) if hint else ()
+    metadata = ((_ERROR, failure.code), *(((_HINT, hint),) if hint else ()))
+    return status, details, metadata

@@ -7,7 +7,7 @@ one, and two of them spliced would be neither.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import TypeVar
 
 import grpc
@@ -27,9 +27,10 @@ MODELS_WITHIN_S = 10.0
 CUT = "the coordinator was lost mid-answer"
 CUT_HINT = "ask again"
 
-# Lends a connection for one try. ``until_s``, on the event loop's clock: a try has failed, so wait
-# for a connection that stands, but no longer than this. Raises OutOfReach.
-Reach = Callable[[float | None], AbstractAsyncContextManager[InferenceStub]]
+# Lends a connection for one try; its times are on the event loop's clock. ``until_s``: a try has
+# failed, so wait for a connection that stands, but no longer than this. ``deadline_s``: in no case
+# wait longer. Raises OutOfReach.
+Reach = Callable[[float | None, float], AbstractAsyncContextManager[InferenceStub]]
 
 T = TypeVar("T")
 
@@ -51,9 +52,23 @@ async def answer(
         OutOfReach: no coordinator answered for ``PATIENCE_S``, and there was no first token.
         MeshError: as ``Asking.answer``.
     """
-    tries, seen = _Tries(request.deadline_ms / 1000), _Seen(request)
+    tries = _Tries(request.deadline_ms / 1000)
+    try:
+        async with aclosing(_answer(reach, request, tries)) as events:
+            async for event in events:
+                yield event
+    except OutOfReach:
+        tries.narrow(request)
+        raise
+
+
+async def _answer(
+    reach: Reach, request: inference.GenerateRequest, tries: "_Tries"
+) -> AsyncGenerator[inference.GenerateEvent, None]:
+    seen = _Seen(request)
     while True:
-        async with reach(tries.until_s) as stub:
+        async with reach(tries.until_s, tries.deadline_s) as stub:
+            tries.narrow(request)
             call = stub.Generate(request, timeout=tries.left_s + LATE_S)
             try:
                 async for event in call:
@@ -70,8 +85,6 @@ async def answer(
             yield seen.cut()
             raise AnswerLost(CUT, hint=CUT_HINT) from None
         await tries.another(broken)
-        if request.deadline_ms:
-            request.deadline_ms = max(1, int(tries.left_s * 1000))
 
 
 async def models(reach: Reach) -> tuple[inference.ModelView, ...]:
@@ -92,7 +105,7 @@ async def models(reach: Reach) -> tuple[inference.ModelView, ...]:
 async def _until_answered(reach: Reach, ask: Callable[[InferenceStub, float], Awaitable[T]]) -> T:
     tries = _Tries(MODELS_WITHIN_S + PATIENCE_S)
     while True:
-        async with reach(tries.until_s) as stub:
+        async with reach(tries.until_s, tries.deadline_s) as stub:
             try:
                 return await ask(stub, MODELS_WITHIN_S)
             except grpc.aio.AioRpcError as failure:
@@ -105,12 +118,17 @@ class _Tries:
 
     def __init__(self, given_s: float) -> None:
         self._clock = asyncio.get_running_loop().time
-        self._deadline_s = self._clock() + (given_s or TIMEOUT_S)
+        self.deadline_s = self._clock() + (given_s or TIMEOUT_S)
         self.until_s: float | None = None  # since the first try failed: when patience ends
 
     @property
     def left_s(self) -> float:
-        return max(0.0, self._deadline_s - self._clock())
+        return max(0.0, self.deadline_s - self._clock())
+
+    def narrow(self, request: inference.GenerateRequest) -> None:
+        """Give the request no more time than is left, if it was given any."""
+        if request.deadline_ms:
+            request.deadline_ms = min(request.deadline_ms, max(1, int(self.left_s * 1000)))
 
     async def another(self, broken: grpc.aio.AioRpcError) -> None:
         """Wait a moment for the next try, or raise what ends it."""
@@ -119,7 +137,7 @@ class _Tries:
             raise failure from None  # RequestExists: it has not noticed yet that the first broke
         now_s = self._clock()
         if self.until_s is None:
-            self.until_s = min(now_s + PATIENCE_S, self._deadline_s)
+            self.until_s = min(now_s + PATIENCE_S, self.deadline_s)
         if now_s >= self.until_s:
             raise OutOfReach(failure) from None
         await asyncio.sleep(AGAIN_AFTER_S)

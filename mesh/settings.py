@@ -9,7 +9,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +28,7 @@ from pydantic_settings import (
 
 from mesh.errors import InvalidRequest
 from mesh.home import Home
+from mesh.identity.address import split_address
 
 
 class Advertise(StrEnum):
@@ -60,6 +69,18 @@ class DiscoverySettings(Section):
     seeds: tuple[str, ...] = Field(
         default=(), max_length=32, description="Coordinators to dial, as host:port."
     )
+
+    @field_validator("seeds")
+    @classmethod
+    def _are_addresses(cls, seeds: tuple[str, ...]) -> tuple[str, ...]:
+        """Without a #fingerprint, which may follow: the mesh's CA proves who answers."""
+        addresses = tuple(seed.partition("#")[0] for seed in seeds)
+        for address in addresses:
+            try:
+                split_address(address)
+            except InvalidRequest as failure:
+                raise ValueError(str(failure)) from None
+        return addresses
 
 
 class NodeSettings(Section):

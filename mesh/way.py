@@ -23,13 +23,13 @@ class Way:
         self.answers = channel.get_state() is grpc.ChannelConnectivity.READY  # a moment ago
 
     @asynccontextmanager
-    async def reach(self, until_s: float | None) -> AsyncIterator[InferenceStub]:
+    async def reach(self, until_s: float | None, deadline_s: float) -> AsyncIterator[InferenceStub]:
         """See ``sending.Reach``."""
         if until_s is not None:
             if not self.answers:  # nobody ever did, so nobody restarts
                 raise sending.OutOfReach(self._nobody)
             try:
-                async with asyncio.timeout_at(until_s):
+                async with asyncio.timeout_at(min(until_s, deadline_s)):
                     await self._channel.channel_ready()
             except TimeoutError:
                 raise sending.OutOfReach(self._nobody) from None

@@ -8,7 +8,8 @@ Rules:
    only after a moment ("happy eyeballs", RFC 8305).
 3. What mDNS says adds addresses and never removes, moves or renames one. It is bounded, and its
    claims are tried slowly while we are attached, since a forged one may lead to a coordinator we
-   have, and once they have led to nobody for a while. None is forgotten: mDNS names it only once.
+   have, and the slower the longer they lead to nobody. They are forgotten only to make room for
+   others, since mDNS names each once.
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ from node_agent.backoff import DOUBTFUL, REFUSED, UNREACHABLE
 
 ADDRESSES_MAX = 64  # a mesh has a few coordinators with a few addresses each; the rest is noise
 STAGGER_S = 0.25  # RFC 8305 section 5: a reachable host has answered by then
+TRUSTED_EXTRA = 32  # for those that settings or a coordinator name, whatever mDNS has filled
+DOUBTFUL_TRIES_MIN = 5  # in vain, 3 s in all, before an address may make room for another
 SEEN_GAP_S = 10.0  # between dials of such addresses while we are attached to somebody
 
 NOBODY = NodeId("")
@@ -71,7 +74,8 @@ class AddressBook:
         """Note an address, and return whether it is new. A known one stays what it is."""
         if target in self._addresses:
             return False
-        if len(self._addresses) >= ADDRESSES_MAX and not self._drop_one():
+        room = ADDRESSES_MAX if origin is Origin.SEEN else ADDRESSES_MAX + TRUSTED_EXTRA
+        if len(self._addresses) >= room and not self._drop_one():
             return False
         self._addresses[target] = Address(target, origin, coordinator_id)
         return True
@@ -126,12 +130,19 @@ class AddressBook:
         return max(0.0, from_s - now_s)
 
     def _drop_one(self) -> bool:
-        """Make room: the oldest doubtful address that is not in use goes."""
-        for target, address in self._addresses.items():
-            if address.doubtful and not address.in_use:
-                del self._addresses[target]
-                return True
-        return False
+        """Make room: of the doubtful addresses where nobody answers, the one tried most goes.
+
+        One that was hardly tried stays, so that a flood of claims pushes no true one out.
+        """
+        worst = max(
+            (each for each in self._addresses.values() if each.doubtful and not each.in_use),
+            key=lambda each: each.failures,
+            default=None,
+        )
+        if worst is None or worst.failures < DOUBTFUL_TRIES_MIN:
+            return False
+        del self._addresses[worst.target]
+        return True
 
 
 def _may_be_one(address: Address, other: Address) -> bool:

@@ -13,7 +13,6 @@ from random import Random
 
 from mesh.core.types import Load, NodeId
 from mesh.home import Home
-from mesh.identity.address import split_address
 from mesh.identity.peer import PeerRole
 from mesh.identity.store import IdentityStore
 from mesh.member import own_identity
@@ -49,7 +48,6 @@ class Agent:
         """``load_engine`` replaces the engine, for benchmarks and tests.
 
         Raises:
-            InvalidRequest: a seed is no address.
             NotAuthenticated: this machine has joined no mesh.
             ServiceError: its home cannot be read.
         """
@@ -67,9 +65,6 @@ class Agent:
             settings.node,
             cannot_load=self._cannot_load,
         )
-        self._seeds = [seed.partition("#")[0] for seed in settings.discovery.seeds]
-        for seed in self._seeds:
-            split_address(seed)
         self._probe = Probe()
         self._myself = Myself(self._node_id, read_machine(settings.node.name), self._load)
 
@@ -83,7 +78,7 @@ class Agent:
         links = Links(open_channel, self._myself, self.shelf, spread, lends=self._lends)
         for address in self._membership.coordinators:
             links.add(address.address, Origin.JOINED)
-        for seed in self._seeds:
+        for seed in self._settings.discovery.seeds:
             links.add(seed, Origin.SEED)
         if not self._lends:
             self._say_hello(self._myself.machine.name, "it uses the mesh, and lends nothing", links)

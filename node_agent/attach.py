@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from mesh.core.types import AttemptId, Load, Machine, ModelId, NodeId, Refusal
+from mesh.core.types import AttemptId, Load, Machine, ModelId, NodeId, Refusal, ReplicaStatus
 from mesh.errors import DeadlineExceeded, InternalError, MeshError, NodeLost
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import fleet_pb2_grpc as fleet_grpc
@@ -134,7 +134,8 @@ class Attach:
         try:
             async with asyncio.timeout(WELCOME_WITHIN_S):
                 self._stale = False
-                await self._call.write(fleet.NodeMessage(hello=self._hello()))
+                statuses = self._shelf.statuses()
+                await self._call.write(fleet.NodeMessage(hello=self._hello(statuses)))
                 message = await self._call.read()
         except TimeoutError:
             raise DeadlineExceeded(f"no welcome within {WELCOME_WITHIN_S:g} s") from None
@@ -144,6 +145,7 @@ class Attach:
         self._epoch = welcome.epoch
         beat_every_s = min(max(welcome.beat_every_ms / 1000, BEAT_S_MIN), BEAT_S_MAX)
         schedule = ReportSchedule(beat_every_s=beat_every_s, now_s=self._clock())
+        schedule.told(statuses)
         self._schedule = schedule
         if self._stale:
             self.inventory_changed()
@@ -151,10 +153,8 @@ class Attach:
         self.attempts.stand_by()
         return schedule
 
-    def _hello(self) -> fleet.Hello:
-        report = write_report(
-            epoch=0, sequence=0, load=self._myself.load(), statuses=self._shelf.statuses()
-        )
+    def _hello(self, statuses: list[tuple[int, ReplicaStatus]]) -> fleet.Hello:
+        report = write_report(epoch=0, sequence=0, load=self._myself.load(), statuses=statuses)
         return fleet.Hello(
             node_id=self._myself.node_id,
             machine=write_machine(self._myself.machine),

@@ -67,8 +67,9 @@ class Credentials:
 
     def heard(self, join_address: str) -> None:
         """Note where a coordinator might renew an expired one: it may have moved meanwhile."""
-        if join_address not in self._heard:
-            self._heard.append(join_address)
+        if join_address in self._heard:
+            self._heard.remove(join_address)
+        self._heard.append(join_address)
 
     async def keep_valid(
         self, reachable: Callable[[], str | None], reconnect: Callable[[], Awaitable[None]]

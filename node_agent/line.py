@@ -54,7 +54,7 @@ class Line:
 
     def replica_changed(self, ordinal: int, change: Change) -> None:
         """See ``Watcher``."""
-        if change is not Change.SLOT_TAKEN:
+        if change not in {Change.SLOT_TAKEN, Change.REFUSED}:  # those that wait cause them, too
             self._changed.set()
             self._changed.clear()
 

@@ -28,6 +28,9 @@ TOLD_MAX = 16  # addresses that we take from one welcome: as many as a membershi
 # may reach us before the welcome of the later: then nobody was lost, and nothing need be told.
 REPLACED_WITHIN_S = 0.25
 
+# A busy node may have no moment without an answer: after so long it takes no new ones, to have one.
+IDLE_WITHIN_S = 600.0
+
 log = logging.getLogger("node")
 
 
@@ -122,11 +125,21 @@ class Links:
         """
         self._book.hurry()
         self._changed.set()
-        for address, session in list(self._attached.items()):
-            while session.answering:
-                await session.finish()
-            if self._attached.get(address) is session:
-                self._held[address].cancel()
+        sessions = list(self._attached.items())
+        await asyncio.gather(*(self._renew(address, session) for address, session in sessions))
+
+    async def _renew(self, address: Address, session: Session) -> None:
+        try:
+            try:
+                async with asyncio.timeout(IDLE_WITHIN_S):
+                    await _idle(session)
+            except TimeoutError:
+                await session.drain("its certificate was renewed, so it attaches anew")
+                await _idle(session)
+        except BROKEN_STREAM:
+            return
+        if self._attached.get(address) is session:
+            self._held[address].cancel()
 
     async def stop(self, *, drain_s: float) -> None:
         """Let running answers finish for ``drain_s`` at most, then say goodbye everywhere."""
@@ -207,6 +220,12 @@ class Links:
         for result in await asyncio.gather(*acts, return_exceptions=True):
             if isinstance(result, BaseException) and not isinstance(result, BROKEN_STREAM):
                 raise result
+
+
+async def _idle(session: Session) -> None:
+    """Wait until no answer is under way on it."""
+    while session.answering:
+        await session.finish()
 
 
 def _tell(address: Address, ended: MeshError, *, was_attached: bool) -> None:

@@ -60,7 +60,9 @@ class LocalAsking:
                 yield event
 
     @asynccontextmanager
-    async def _reach(self, until_s: float | None) -> AsyncIterator[InferenceStub]:
+    async def _reach(
+        self, until_s: float | None, deadline_s: float
+    ) -> AsyncIterator[InferenceStub]:
         """See ``sending.Reach``."""
-        async with self._uplink.lent(until_s) as connection:
+        async with self._uplink.lent(until_s, deadline_s) as connection:
             yield connection.inference

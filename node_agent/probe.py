@@ -1,6 +1,5 @@
 """What a machine is, and how busy it is right now. Never blocks; cheap enough for every second."""
 
-import importlib.metadata
 import os
 import platform
 import time
@@ -9,6 +8,7 @@ from collections.abc import Sequence
 import psutil
 
 from mesh.core.types import Load, Machine
+from mesh.version import VERSION
 
 NAME_LETTERS_MAX = 64
 BATTERY_EVERY_S = 10.0  # a plug is pulled less often, and asking walks a folder of devices
@@ -23,16 +23,8 @@ def read_machine(name: str = "") -> Machine:
         platform=f"{system} {platform.machine()}",
         cores=_cores(),
         memory_bytes=psutil.virtual_memory().total,
-        version=installed_version(),
+        version=VERSION,
     )
-
-
-def installed_version() -> str:
-    """Return the version of deskmesh; "0+source" in a checkout that was never installed."""
-    try:
-        return importlib.metadata.version("deskmesh")
-    except importlib.metadata.PackageNotFoundError:
-        return "0+source"
 
 
 class Probe:

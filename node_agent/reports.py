@@ -21,7 +21,8 @@ EVERYTHING_EVERY = 30  # beats between reports of every replica, which mend what
 class Change(Enum):
     """What happened to a replica."""
 
-    STATE = auto()  # loaded, failed, gone cold; or somebody believed what is not so
+    STATE = auto()  # loaded, failed, gone cold
+    REFUSED = auto()  # none, but somebody believed what is not so
     SLOT_TAKEN = auto()
     SLOT_FREED = auto()
 
@@ -65,7 +66,7 @@ class ReportSchedule:
         """Report this replica, at once or soon."""
         self._replicas.add(ordinal)
         freed = change is Change.SLOT_FREED and ordinal in self._told_full
-        at_once = freed or change is Change.STATE
+        at_once = freed or change in {Change.STATE, Change.REFUSED}
         self._hurry(now_s if at_once else now_s + SLOTS_WITHIN_S)
 
     def inventory_changed(self, now_s: float) -> None:

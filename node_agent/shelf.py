@@ -176,7 +176,7 @@ class Shelf:
         self._loader.rest(replica)
 
     def _refuse(self, replica: Replica, refusal: Refusal) -> Refusal:
-        self._tell(replica)  # whoever asked believed otherwise
+        self._tell(replica, Change.REFUSED)  # whoever asked believed otherwise
         return refusal
 
     def _tell(self, replica: Replica, change: Change = Change.STATE) -> None:

@@ -57,7 +57,7 @@ class Uplink:
 
     @asynccontextmanager
     async def lent(
-        self, until_s: float | None, *, deadline_s: float = inf
+        self, until_s: float | None, deadline_s: float = inf
     ) -> AsyncIterator[Connection]:
         """Lend a connection to a coordinator.
 
@@ -74,28 +74,28 @@ class Uplink:
         reached = await self._links.reached(min(until_s, deadline_s))
         if reached is None:
             raise sending.OutOfReach(unreachable())
-        connection = await self._connection(*reached)
+        connection, former = self._connection(*reached)
         connection.users += 1
         try:
+            if former is not None:
+                await self._close_if_done_with(former)
             yield connection
         finally:
             connection.users -= 1
             await self._close_if_done_with(connection)
 
-    async def _connection(self, address: str, session: Session) -> Connection:
-        """Return the connection of this session; an older one ends with its last use."""
+    def _connection(self, address: str, session: Session) -> tuple[Connection, Connection | None]:
+        """Return the connection of this session, and the one that it takes the place of, if any."""
         known = self._newest
         if known is not None and known.session is session:
-            return known
+            return known, None
         try:
             channel = self._open_channel(address)
         except MeshError as failure:
             raise sending.OutOfReach(failure) from None
         opened = Connection(session, channel, InferenceStub(channel), OperationsStub(channel))
         self._newest = opened
-        if known is not None:
-            await self._close_if_done_with(known)
-        return opened
+        return opened, known
 
     async def _close_if_done_with(self, connection: Connection) -> None:
         if connection is not self._newest and not connection.users:

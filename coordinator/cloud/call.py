@@ -86,7 +86,12 @@ class Call:
         try:
             async with asyncio.timeout(self.action.remaining_s):
                 await self._ask()
-        except (MeshError, httpx2.HTTPError, TimeoutError) as failure:
+        except TimeoutError as failure:
+            if self._chunks.reason is not None and not self.passed.settled:
+                self._finish()  # whole: the time was up while its usage was waited for
+            else:
+                self._fail(meant(failure))
+        except (MeshError, httpx2.HTTPError) as failure:
             self._fail(meant(failure))
         except Exception as failure:
             # A bug of ours, perhaps brought about by the upstream: it costs this attempt alone.

@@ -49,8 +49,9 @@ class EnrolmentService(fleet_grpc.EnrolmentServicer):
                 )
             request_pem = request.signing_request_pem.encode()
             # Neither a bad request nor a revoked key uses up the code.
-            self._members.check(fingerprint(requested_key(request_pem)))
-            self._members.make_room()
+            joining = fingerprint(requested_key(request_pem))
+            self._members.check(joining)
+            self._members.make_room(joining)
             wanted = _role(request.role)
             invitation = self._invitations.redeem(
                 request.secret, time.monotonic(), source=host_of(context), role=wanted

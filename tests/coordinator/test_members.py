@@ -7,20 +7,30 @@ from pathlib import Path
 import grpc
 import pytest
 
+from coordinator import household
 from coordinator.coordinator import Coordinator
 from coordinator.household import Household
 from coordinator.members import Admitted, Members
 from mesh.cli.members import named
 from mesh.cli.operations import calling, new_invitation
 from mesh.dial import mesh_channel
-from mesh.errors import Forbidden, InvalidRequest, NodeLost, NotAuthenticated, ServiceError
+from mesh.errors import (
+    Forbidden,
+    InvalidRequest,
+    NodeLost,
+    NotAuthenticated,
+    Overloaded,
+    ServiceError,
+)
 from mesh.home import Home
-from mesh.identity.machine import assemble
+from mesh.identity.machine import MachineIdentity, assemble
 from mesh.identity.peer import PeerIdentity, PeerRole
 from mesh.identity.store import CoordinatorAddress, IdentityStore, Membership
 from mesh.joining import join
 from mesh.member import reach_coordinator
 from mesh.renewing import is_due, is_valid, renew_expired, renew_valid
+from mesh.serving import INFERENCE
+from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
 from mesh.v1 import operations_pb2_grpc as operations_grpc
 
@@ -159,6 +169,71 @@ async def test_a_revocation_ends_the_attach_stream(
         await operator.Revoke(operations.RevokeRequest(fingerprint=peer.fingerprint))
         async with asyncio.timeout(5):
             assert await node.ended() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_call_that_was_opened_before_a_revocation_is_not_answered_after_it(
+    coordinator: Coordinator, tmp_path: Path, office: Home, join_address: str, mesh_address: str
+) -> None:
+    desk = Home(tmp_path / "desk")
+    code, _ = await new_invitation("client", "", office)
+    peer = await join(desk, code, machine_name="desk", address=join_address)
+    identity = IdentityStore(desk).load(PeerRole.CLIENT)
+    async with mesh_channel(mesh_address, identity) as channel, calling(office) as operator:
+        generate: grpc.aio.StreamStreamMultiCallable[bytes, bytes]
+        generate = channel.stream_stream(f"/{INFERENCE}/Generate")
+        call = generate()
+        await call.wait_for_connection()
+        await operator.Revoke(operations.RevokeRequest(fingerprint=peer.fingerprint))
+        await call.write(inference.GenerateRequest(request_id="r").SerializeToString())
+        assert await call.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_certificates_that_a_full_disk_refuses_are_saved_later(
+    office: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(household, "LOOK_EVERY_S", 0.01)
+    host = Household(office)
+    host.enrol_this_host(1, 2, "office")
+    before, store = host.identity(), IdentityStore(office)
+    due, full = [True], [True]
+    monkeypatch.setattr(household, "is_due", lambda _: due and due.pop())
+    save = IdentityStore.save
+
+    def refuse(self: IdentityStore, identity: MachineIdentity) -> None:
+        if full:
+            raise ServiceError("the disk is full")
+        save(self, identity)
+
+    monkeypatch.setattr(IdentityStore, "save", refuse)
+    keeping = asyncio.create_task(host.keep_valid())
+    await asyncio.sleep(0.2)
+    assert not keeping.done()
+    assert host.identity().certificate_pem != before.certificate_pem
+    assert [line for line in caplog.messages if "disk is full" in line] == [
+        "this host's new certificates are not saved: the disk is full"
+    ]
+    full.clear()
+    async with asyncio.timeout(10):
+        saved = before
+        while saved.certificate_pem == before.certificate_pem:
+            await asyncio.sleep(0.01)
+            saved = store.load(PeerRole.COORDINATOR)
+    keeping.cancel()
+
+
+def test_a_known_machine_joins_a_full_mesh_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coordinator.members.MEMBERS_MAX", 2)
+    members = begun(tmp_path / "members.json")
+    for letter in "ab":
+        members.make_room(letter * 26)
+        members.joined(Admitted(PeerIdentity(PeerRole.NODE, letter * 26, "mesh")))
+    members.make_room("a" * 26)
+    with pytest.raises(Overloaded, match="2 members"):
+        members.make_room("c" * 26)
+    members.ours(PeerIdentity(PeerRole.OPERATOR, "d" * 26, "mesh"), "office")
+    members.write()
 
 
 async def test_the_coordinators_own_keys_cannot_be_revoked(

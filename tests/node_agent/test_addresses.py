@@ -7,6 +7,7 @@ import pytest
 from mesh.core.types import NodeId
 from node_agent.addresses import (
     ADDRESSES_MAX,
+    DOUBTFUL_TRIES_MIN,
     SEEN_GAP_S,
     STAGGER_S,
     AddressBook,
@@ -145,6 +146,24 @@ def test_every_address_is_due_once_what_stood_in_the_way_is_gone(book: AddressBo
     [address] = book.dial(NONE, 0.0)
     book.released(address, 0.0, refused=False)
     assert (book.wait_s(NONE, 0.0) or 0.0) <= UNREACHABLE.first_s, "earlier failures count"
+
+
+def test_a_flood_of_claims_does_not_push_out_one_that_was_hardly_tried(book: AddressBook) -> None:
+    book.add("true:1", Origin.SEEN, X)
+    [address] = book.dial(NONE, 0.0)
+    book.released(address, 0.0, refused=False)
+    for number in range(10 * ADDRESSES_MAX):
+        book.add(f"{number}:1", Origin.SEEN, NodeId(f"{number}"))
+    assert "true:1" in book.targets()
+
+
+def test_one_where_nobody_answers_makes_room_for_another(book: AddressBook) -> None:
+    book.add("a:1", Origin.SEEN, X)
+    fails(book, DOUBTFUL_TRIES_MIN)
+    for number in range(ADDRESSES_MAX):
+        book.add(f"{number}:1", Origin.SEEN, NodeId(f"{number}"))
+    assert len(book) == ADDRESSES_MAX
+    assert "a:1" not in book.targets()
 
 
 def test_a_flood_of_claims_is_bounded_and_pushes_nothing_proper_out(book: AddressBook) -> None:

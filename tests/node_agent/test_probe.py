@@ -1,6 +1,5 @@
 """What a machine says of itself."""
 
-import importlib.metadata
 import os
 import subprocess
 import sys
@@ -10,8 +9,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from mesh.version import VERSION
 from node_agent import probe
-from node_agent.probe import Probe, installed_version, read_machine
+from node_agent.probe import Probe, read_machine
 
 
 @pytest.fixture
@@ -32,20 +32,12 @@ def test_a_machine_is_described() -> None:
     assert machine.platform.split()[0] in {"Linux", "macOS"}
     assert 1 <= machine.cores <= (os.cpu_count() or 1)
     assert machine.memory_bytes == psutil.virtual_memory().total
-    assert machine.version == installed_version()
+    assert machine.version == VERSION
 
 
 def test_an_owners_name_for_a_machine_wins() -> None:
     assert read_machine("edge-7").name == "edge-7"
     assert len(read_machine("x" * 999).name) == 64
-
-
-def test_a_checkout_without_installation_has_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "version", missing)
-    assert installed_version() == "0+source"
 
 
 def test_a_real_sample_is_in_range() -> None:
