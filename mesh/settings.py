@@ -94,6 +94,12 @@ class NodeSettings(Section):
     context_tokens_max: int = Field(
         default=8192, ge=256, le=1_048_576, description="Longer contexts cost memory per slot."
     )
+    slots: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="Answers a model works on at a time; fewer where memory is short.",
+    )
     threads: int = Field(default=0, ge=0, le=512, description="Engine threads; 0: physical cores.")
     idle_unload_s: float = Field(
         default=600.0, ge=0, description="A model unused for this long leaves memory; 0: never."

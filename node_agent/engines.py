@@ -23,7 +23,7 @@ def missing_engine() -> str:
 def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
 
-    async def load(entry: LibraryEntry) -> Engine:
+    async def load(entry: LibraryEntry, slots: int) -> Engine:
         path = library.file_of(entry.model.model_id)
         if path is None:
             raise LoadFailed(
@@ -31,7 +31,10 @@ def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
                 hint="it is looked at again within half a minute",
             )
         return await EngineProcess.start(
-            path, context_tokens=settings.context_tokens_max, threads=settings.threads
+            path,
+            context_tokens=settings.context_tokens_max,
+            slots=slots,
+            threads=settings.threads,
         )
 
     return load

@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from mesh.errors import MeshError, NodeLost, Overloaded
+from mesh.settings import NodeSettings
 from node_agent.engine.protocol import Engine
 from node_agent.library.view import LibraryEntry
-from node_agent.memory import free_memory_bytes, freed_bytes, in_words, needed_bytes
+from node_agent.memory import free_memory_bytes, in_words
 from node_agent.replica import RETRY_AFTER_S, STRIKES_MAX, Loaded, Replica
 
-LoadEngine = Callable[[LibraryEntry], Awaitable[Engine]]
+LoadEngine = Callable[[LibraryEntry, int], Awaitable[Engine]]  # with so many slots
 
 log = logging.getLogger("node")
 
@@ -27,23 +28,24 @@ class Loader:
     Args:
         load_engine: makes the engine of a model, or raises LoadFailed.
         replicas: returns those that may have to make room.
-        idle_unload_s: a model unused for this long leaves memory; 0: never.
+        settings: when an unused model leaves memory, and how many slots one has at most.
         free_memory: returns the bytes that are free now.
     """
 
     def __init__(
         self,
         load_engine: LoadEngine,
+        settings: NodeSettings,
         *,
         replicas: Callable[[], Iterable[Replica]],
         changed: Callable[[Replica], None],
-        idle_unload_s: float,
         free_memory: Callable[[], int] = free_memory_bytes,
     ) -> None:
         self._load_engine = load_engine
         self._replicas = replicas
         self._changed = changed
-        self._idle_unload_s = idle_unload_s
+        self._idle_unload_s = settings.idle_unload_s
+        self._slots_max = settings.slots
         self._free_memory = free_memory
         self._one_at_a_time = asyncio.Lock()
         self._warm: set[Engine] = set()
@@ -72,9 +74,9 @@ class Loader:
     def could_fit(self, replica: Replica) -> bool:
         """Would it fit if everything idle were gone? A guess: the load looks again."""
         room = self._free_memory() + sum(
-            freed_bytes(each.entry.model.size_bytes) for each in self._replicas() if each.idle
+            each.footprint.taken_bytes(each.slots) for each in self._replicas() if each.idle
         )
-        return needed_bytes(replica.entry.model.size_bytes) <= room
+        return replica.footprint.needed_bytes() <= room
 
     def begin(self, replica: Replica) -> Loaded:
         """Load a model that is not warm; whoever needs it waits for what is returned."""
@@ -116,8 +118,9 @@ class Loader:
     async def _load(self, replica: Replica, loaded: Loaded) -> None:
         try:
             async with self._one_at_a_time:
-                await self._make_room(replica)
-                engine = await self._load_engine(replica.entry)
+                free = await self._make_room(replica)
+                slots = replica.footprint.slots_in(free, self._slots_max)
+                engine = await self._load_engine(replica.entry, slots)
         except MeshError as failure:
             self._load_failed(replica, loaded, failure)
             return
@@ -155,13 +158,13 @@ class Loader:
         await engine.close()
         self._warm.discard(engine)
 
-    async def _make_room(self, replica: Replica) -> None:
-        """Unload what was idle for longest, until the model fits.
+    async def _make_room(self, replica: Replica) -> int:
+        """Unload what was idle for longest, until the model fits; return the bytes free then.
 
         Raises:
             Overloaded: it does not, with all gone that could go.
         """
-        needed = needed_bytes(replica.entry.model.size_bytes)
+        needed = replica.footprint.needed_bytes()
         while (free := self._free_memory()) < needed:
             idle = [each for each in self._replicas() if each.idle]
             if not idle:
@@ -170,6 +173,7 @@ class Loader:
                     hint="close a program on that machine, or use a smaller model",
                 )
             await self._close(min(idle, key=lambda each: each.used_s), "to make room")
+        return free
 
     async def _close_in_turn(self, replica: Replica) -> None:
         async with self._one_at_a_time:

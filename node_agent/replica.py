@@ -19,6 +19,7 @@ from mesh.errors import MeshError
 from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.protocol import Engine, EngineInfo
 from node_agent.library.view import LibraryEntry
+from node_agent.memory import Footprint
 from node_agent.rates import Rates
 
 # Waits between tries, in seconds: what passes by itself (memory, a busy disk) has passed by then,
@@ -71,6 +72,7 @@ class Replica:
     entry: LibraryEntry
     ordinal: int  # stands for the model in reports
     slots: int  # of the engine; a guess until it was warm once
+    footprint: Footprint
     load: Loaded | None = None  # None: only on disk
     reason: str = ""  # why it cannot be served now; "" if it can
     strikes: int = 0

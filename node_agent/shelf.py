@@ -18,7 +18,7 @@ from mesh.settings import NodeSettings
 from node_agent.engine.protocol import Engine
 from node_agent.library.view import LibraryEntry, LibraryView
 from node_agent.loader import LoadEngine, Loader
-from node_agent.memory import free_memory_bytes
+from node_agent.memory import Footprint, free_memory_bytes
 from node_agent.replica import Loaded, Replica
 from node_agent.reports import Change
 from node_agent.slot import Slot
@@ -42,7 +42,6 @@ class Shelf:
     Args:
         load_engine: makes the engine of a model, or raises LoadFailed.
         settings: what the owner lends.
-        slots_cold: offered for a model that was never warm.
         cannot_load: why no model can be loaded here at all; "" if they can.
         free_memory: returns the bytes that are free now.
     """
@@ -52,22 +51,21 @@ class Shelf:
         load_engine: LoadEngine,
         settings: NodeSettings,
         *,
-        slots_cold: int = 1,
         cannot_load: str = "",
         free_memory: Callable[[], int] = free_memory_bytes,
     ) -> None:
         self.watchers: set[Watcher] = set()
         self._context_tokens_max = settings.context_tokens_max
-        self._slots_cold = slots_cold
+        self._slots_max = settings.slots
         self._cannot_load = cannot_load
         self._replicas: dict[ModelId, Replica] = {}  # in the library's order
         self._offers: list[tuple[int, Offer]] = []  # as last told
         self._ordinals = count(1)
         self._loader = Loader(
             load_engine,
+            settings,
             replicas=self._replicas.values,
             changed=self._loading_changed,
-            idle_unload_s=settings.idle_unload_s,
             free_memory=free_memory,
         )
 
@@ -167,7 +165,14 @@ class Shelf:
             self._loader.close_if_idle(replica)
 
     def _new_replica(self, entry: LibraryEntry) -> Replica:
-        return Replica(entry, next(self._ordinals), self._slots_cold, reason=self._cannot_load)
+        slots = self._slots_max  # offered until it was warm once
+        footprint = self._footprint(entry)
+        ordinal = next(self._ordinals)
+        return Replica(entry, ordinal, slots, footprint, reason=self._cannot_load)
+
+    def _footprint(self, entry: LibraryEntry) -> Footprint:
+        context_tokens = min(entry.model.context_tokens, self._context_tokens_max)
+        return Footprint(entry.model.size_bytes, context_tokens * entry.cache_bytes_per_token)
 
     def _pardon(self, replica: Replica) -> None:
         replica.reason, replica.strikes = "", 0

@@ -1,50 +1,93 @@
-"""What the agent asked of the engine process: one thread fills it, another works it off."""
+"""What the agent asked of the engine process, between the three threads that work on it.
 
+The reader takes messages in, the main thread makes prompts of them, and the model's thread answers.
+A cancellation counts from the moment it is read, wherever its request is by then.
+"""
+
+from collections import deque
+from collections.abc import Set
+from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Lock
+from threading import Condition
 
+from mesh.core.generation import Generation
+from mesh.errors import MeshError
 from node_agent.engine.abort import AbortFlag
 from node_agent.engine.messages import Cancel, Generate, ToEngine
 
 
-class Inbox:
-    """Requests in the order of their numbers. A cancelled one is broken off, or never begun.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request whose prompt is made, or the reason why it can't be."""
 
-    It holds at most as many requests as there are slots: the agent sends no more.
+    number: int
+    work: Generation
+    prompt: tuple[int, ...] | MeshError
+
+
+class Inbox:
+    """Open requests: from when they are read until ``ended``.
+
+    It holds at most as many as the agent sends, which is one for each slot.
     """
 
     def __init__(self, abort: AbortFlag) -> None:
         self._abort = abort
-        self._waiting: SimpleQueue[Generate] = SimpleQueue()
-        self._cancelled: set[int] = set()  # of those that wait
-        self._current = 0  # the last request taken; those before it have ended
-        self._lock = Lock()
+        self._asked: SimpleQueue[Generate] = SimpleQueue()
+        self._prepared: deque[Prepared] = deque()
+        self._open: set[int] = set()
+        self._cancelled: set[int] = set()  # of those that are open
+        self._in_step: Set[int] = frozenset()  # those whose tokens the model is working on
+        self._changed = Condition()
 
     def put(self, message: ToEngine) -> None:
-        """Take a message of the agent's; called by the reading thread."""
-        match message:
-            case Generate():
-                self._waiting.put(message)
-            case Cancel(request):
-                self._cancel(request)
+        """Take a message of the agent's; called by the reader."""
+        with self._changed:
+            match message:
+                case Generate(number, _):
+                    self._open.add(number)
+                    self._asked.put(message)
+                case Cancel(number) if number in self._open:
+                    self._cancelled.add(number)
+                    self._abort_if_for_nobody()
+                case Cancel():
+                    pass  # it has crossed with the end of its request
 
-    def take(self) -> Generate:
-        """Wait for the next request and begin it; the abort flag is then about this one.
+    def asked(self) -> Generate:
+        """Wait for the next request that needs a prompt; called by the main thread."""
+        return self._asked.get()
 
-        The flag is set already where the request was cancelled while it waited.
+    def prepared(self, request: Prepared) -> None:
+        """Pass it on to the model's thread."""
+        with self._changed:
+            self._prepared.append(request)
+            self._changed.notify()
+
+    def news(self, *, wait: bool) -> tuple[list[Prepared], frozenset[int]]:
+        """Return what was prepared since, and who is cancelled and not ended yet.
+
+        Called by the model's thread, as all below. With ``wait`` it waits for something prepared.
         """
-        request = self._waiting.get()
-        with self._lock:
-            self._current = request.request
-            self._abort.clear()
-            if request.request in self._cancelled:
-                self._cancelled.discard(request.request)
-                self._abort.set()
-        return request
+        with self._changed:
+            while wait and not self._prepared:
+                self._changed.wait()
+            prepared = list(self._prepared)
+            self._prepared.clear()
+            return prepared, frozenset(self._cancelled)
 
-    def _cancel(self, request: int) -> None:
-        with self._lock:
-            if request == self._current:
-                self._abort.set()
-            elif request > self._current:
-                self._cancelled.add(request)
+    def begin_step(self, numbers: Set[int]) -> None:
+        """The model is to work for these. Once all of them are cancelled, it is broken off."""
+        with self._changed:
+            self._abort.clear()
+            self._in_step = numbers
+            self._abort_if_for_nobody()
+
+    def ended(self, number: int) -> None:
+        """Its last message was sent."""
+        with self._changed:
+            self._open.discard(number)
+            self._cancelled.discard(number)
+
+    def _abort_if_for_nobody(self) -> None:
+        if self._in_step and self._in_step <= self._cancelled:
+            self._abort.set()

@@ -1,9 +1,11 @@
-"""One model in llama.cpp, with one sequence in its context. Only the engine process imports it.
+"""One model in llama.cpp, with a sequence for each slot. Only the engine process imports it.
 
 The rules of the native side, each learned from its source or by measurement:
 
-- ``Llama.held`` mirrors what the context's memory holds. Whatever decodes or removes keeps both
-  equal, also when it fails half-way: then everything behind the last sure token goes.
+- Each slot has memory of its own (``kv_unified=False``): sharing one pool costs up to a quarter of
+  the decode rate at 16 sequences. Between slots only a whole copy is possible; a partial one aborts
+  the process.
+- A batch for several slots is computed in runs of neighbours with as many tokens each.
 - A decode can be broken off from another thread by ``AbortFlag``; llama.cpp asks it between the
   nodes of a graph, on CPUs only. Elsewhere a chunk of a prompt is over soon.
 - Flash attention is off on CPUs. With it the logits there depend on the number of threads and on
@@ -19,19 +21,15 @@ from pathlib import Path
 
 from node_agent.engine.abort import Aborted, AbortFlag
 from node_agent.engine.bindings import PACKAGE_VERSION, devices, native
+from node_agent.engine.chunks import CHUNK_TOKENS_MAX
 from node_agent.engine.native_log import NativeLog
 from node_agent.engine.sampler import SAMPLER_VERSION
-
-# Tokens of a prompt per decode, cut at multiples of it. Bounds the memory of attention's scores
-# (without flash attention: 4 bytes x heads x context x this; 134 MB for 32 heads and 8192 tokens),
-# and on a GPU the time until a cancellation takes effect. Larger ones were not faster on a CPU.
-PREFILL_CHUNK_TOKENS = 128
+from node_agent.engine.scheduler import Row
 
 _FILE_HINT = "get the file again, or take it out of the model folder"
 _KIND_HINT = "use a model that generates text"
 _MEMORY_HINT = "choose a shorter context, or close other programs"
 
-_SEQUENCE = 0
 _ABORTED = 2  # llama_decode's answer when the abort callback said so
 _NO_VOCABULARY = 0  # LLAMA_VOCAB_TYPE_NONE
 
@@ -51,8 +49,12 @@ class DecodeError(Exception):
 class Llama:
     """A loaded model. Everything but the abort flag belongs to one thread."""
 
-    def __init__(self, path: Path, *, context_tokens: int, threads: int, abort: AbortFlag) -> None:
-        """Load the weights and make room for ``context_tokens``, or for fewer if trained for fewer.
+    def __init__(
+        self, path: Path, *, context_tokens: int, slots: int, threads: int, abort: AbortFlag
+    ) -> None:
+        """Load the weights and make room in each slot for ``context_tokens``.
+
+        For fewer, if the model was trained for fewer.
 
         Raises:
             LoadError: not a model, not one that generates text, or no memory for it.
@@ -63,6 +65,7 @@ class Llama:
         self._vocabulary = native.llama_model_get_vocab(self._model)
         trained_tokens = native.llama_model_n_ctx_train(self._model)
         self.context_tokens = min(context_tokens, trained_tokens or context_tokens)
+        self.slots = slots
         self._flash = any(device.gpu for device in devices())
         self.context = self._make_context(threads)
         self._memory = native.llama_get_memory(self.context)
@@ -70,10 +73,9 @@ class Llama:
             raise LoadError(
                 "it keeps no memory of a sequence, so it can't generate text", _KIND_HINT
             )
-        self._batch = native.llama_batch_init(PREFILL_CHUNK_TOKENS, 0, 1)
+        self._batch = native.llama_batch_init(max(CHUNK_TOKENS_MAX, slots), 0, 1)
         self.vocabulary_size = int(native.llama_vocab_n_tokens(self._vocabulary))
         self.numerics = self._numerics(threads)
-        self.held: list[int] = []
         self._pieces: dict[int, bytes] = {}  # at most one for each token of the vocabulary
 
     def chat_template(self) -> str | None:
@@ -113,66 +115,76 @@ class Llama:
     def ends_turn(self, token: int) -> bool:
         return bool(native.llama_vocab_is_eog(self._vocabulary, token))
 
-    def reuse(self, prompt: Sequence[int]) -> int:
-        """Keep what the memory holds of ``prompt``, drop the rest; return the tokens kept.
+    def decode(self, rows: Sequence[Row], *, logits: bool, last: bool) -> None:
+        """Decode ``rows``: append each token to its slot.
 
-        At least the last token of the prompt is left to decode: its logits are needed.
-        """
-        most = min(len(self.held), len(prompt) - 1)
-        shared = next((at for at in range(most) if self.held[at] != prompt[at]), most)
-        if shared < len(self.held):
-            self._truncate(shared)
-        return len(self.held)
-
-    def decode(self, ids: Sequence[int]) -> int:
-        """Append ``ids`` to the sequence, a prompt in chunks; return the row of the last logits.
+        Args:
+            rows: of one slot or several; at most ``CHUNK_TOKENS_MAX``, or one for each slot.
+            logits: whether each row's are wanted.
+            last: whether those of the last row are.
 
         Raises:
-            Aborted: the flag was set; what was decoded stays.
+            Aborted: the flag was set; ``truncate`` every slot of the rows.
             DecodeError: llama.cpp failed.
         """
-        done = 0
-        row = 0
-        while done < len(ids):
-            position = len(self.held)
-            room = PREFILL_CHUNK_TOKENS - position % PREFILL_CHUNK_TOKENS
-            chunk = ids[done : done + room]
-            done += len(chunk)
-            row = self._decode_chunk(chunk, position, last=done == len(ids))
-        return row
-
-    def _decode_chunk(self, chunk: Sequence[int], position: int, *, last: bool) -> int:
         if self._abort.is_set():
             raise Aborted
         batch = self._batch
-        batch.n_tokens = len(chunk)
-        for row, token in enumerate(chunk):
-            batch.token[row] = token
-            batch.pos[row] = position + row
-            batch.n_seq_id[row] = 1
-            batch.seq_id[row][0] = _SEQUENCE
-            batch.logits[row] = 0
-        batch.logits[len(chunk) - 1] = last
+        batch.n_tokens = len(rows)
+        token, position, slot_of = batch.token, batch.pos, batch.seq_id
+        for at, row in enumerate(rows):
+            token[at] = row.token
+            position[at] = row.position
+            batch.n_seq_id[at] = 1
+            slot_of[at][0] = row.slot
+            batch.logits[at] = logits
+        batch.logits[len(rows) - 1] = last
         status = native.llama_decode(self.context, batch)
+        if status == _ABORTED:
+            raise Aborted
         if status != 0:
-            self._truncate(position)
-            if status == _ABORTED:
-                raise Aborted
             raise DecodeError(f"llama.cpp's decode failed with {status}: {self._log.cause()}")
-        self.held.extend(chunk)
-        return len(chunk) - 1
 
-    def _truncate(self, tokens: int) -> None:
-        """Forget all but the first ``tokens``; all of them where the memory can't forget a part.
+    def truncate(self, slot: int, tokens: int) -> int:
+        """Forget all but the first ``tokens`` of a slot; return how many it holds then.
 
-        Recurrent models can't go back, and a sliding window may have lost what it would go back to.
+        None, where the memory can't forget a part: recurrent models can't go back, and a sliding
+        window may have lost what it would go back to.
         """
-        removed = native.llama_memory_seq_rm(self._memory, _SEQUENCE, tokens, -1)
-        if tokens and removed and native.llama_memory_seq_pos_min(self._memory, _SEQUENCE) == 0:
-            del self.held[tokens:]
-            return
-        native.llama_memory_clear(self._memory, False)
-        self.held.clear()
+        removed = native.llama_memory_seq_rm(self._memory, slot, tokens, -1)
+        if tokens and removed and self._holds(slot, tokens):
+            return tokens
+        native.llama_memory_seq_rm(self._memory, slot, -1, -1)
+        return 0
+
+    def copy(self, source: int, target: int) -> None:
+        """Let a slot hold what another one does."""
+        native.llama_memory_seq_rm(self._memory, target, -1, -1)
+        native.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def rounds_alone(self) -> bool:
+        """Whether a row's logits differ by a bit where it is alone in a batch. Forgets everything.
+
+        ggml multiplies one row by other code than several; with F16 and F32 weights that shows,
+        with Q8_0 and Q4_0 it does not (measured on x86-64: batches of 1 to 16 rows).
+        """
+        if self.slots == 1:
+            return False  # a row is always alone
+        token = self.vocabulary_size // 2
+        told = []
+        for slots in (1, 2):
+            self.decode([Row(slot, token, 0) for slot in range(slots)], logits=True, last=True)
+            logits = native.llama_get_logits_ith(self.context, 0)
+            told.append(ctypes.string_at(logits, 4 * self.vocabulary_size))
+            for slot in range(slots):
+                self.truncate(slot, 0)
+        return told[0] != told[1]
+
+    def _holds(self, slot: int, tokens: int) -> bool:
+        """Whether a slot has its tokens from the first to this one."""
+        first = native.llama_memory_seq_pos_min(self._memory, slot)
+        last = native.llama_memory_seq_pos_max(self._memory, slot)
+        return bool(first == 0 and last == tokens - 1)
 
     def _load(self, path: Path) -> object:
         native.llama_backend_init()
@@ -189,9 +201,9 @@ class Llama:
 
     def _make_context(self, threads: int) -> object:
         settings = native.llama_context_default_params()
-        settings.n_ctx = self.context_tokens
-        settings.n_seq_max = 1
-        settings.n_batch = settings.n_ubatch = PREFILL_CHUNK_TOKENS
+        settings.n_ctx = self.context_tokens * self.slots
+        settings.n_seq_max = self.slots
+        settings.n_batch = settings.n_ubatch = max(CHUNK_TOKENS_MAX, self.slots)
         settings.n_threads = settings.n_threads_batch = threads
         settings.kv_unified = False
         if not self._flash:
@@ -201,7 +213,8 @@ class Llama:
         context = native.llama_init_from_model(self._model, settings)
         if not context:
             reason = self._log.cause() or "llama.cpp gave no reason"
-            raise LoadError(f"no context of {self.context_tokens} tokens: {reason}", _MEMORY_HINT)
+            room = f"{self.slots} x {self.context_tokens} tokens"
+            raise LoadError(f"no context of {room}: {reason}", _MEMORY_HINT)
         return context
 
     def _numerics(self, threads: int) -> str:
@@ -212,7 +225,6 @@ class Llama:
             native.llama_print_system_info(),
             devices(),
             ("sampler", SAMPLER_VERSION),
-            ("chunk", PREFILL_CHUNK_TOKENS),
             ("cache", "f16", "f16", "kv_unified", False),
             # Flash attention shares the keys of one row among the threads.
             ("flash", self._flash, threads if self._flash else 0),

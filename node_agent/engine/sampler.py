@@ -8,8 +8,6 @@ from the same logits must raise SAMPLER_VERSION.
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from types import TracebackType
-from typing import Self
 
 from mesh.core.generation import Sampling
 from node_agent.engine.bindings import native
@@ -22,7 +20,7 @@ _KEEP_MIN = 1  # no filter may remove the last candidate
 
 
 class Sampler:
-    """The draws of one answer. Use it as a context manager: it owns native memory."""
+    """The draws of one answer. Owns native memory until ``close``."""
 
     def __init__(self, sampling: Sampling, vocabulary_size: int, prompt_ids: Sequence[int]) -> None:
         self._seed = sampling.seed
@@ -50,15 +48,8 @@ class Sampler:
         native.llama_sampler_free(native.llama_sampler_chain_remove(self._chain, last))
         return token
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Free it; nothing may be drawn afterwards."""
         native.llama_sampler_free(self._chain)
 
     def _add(self, sampler: object) -> None:

@@ -1,87 +1,84 @@
-"""One answer on one model, from its messages to its last token."""
+"""One answer on one model: draws its tokens, and tells what they add."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Sequence
 
-from mesh.core.generation import (
-    Delta,
-    Finished,
-    Generation,
-    GenerationEvent,
-    Started,
-    TokenLogprob,
-)
+from mesh.core.generation import Delta, Finished, Generation, Started, TokenLogprob
 from mesh.core.types import FinishReason, Usage
-from mesh.errors import ContextOverflow, InvalidRequest
 from node_agent.engine.answer_text import AnswerText
 from node_agent.engine.llama import Llama
 from node_agent.engine.sampler import Sampler
-from node_agent.engine.template import ChatTemplate
 
 
-def answer(llama: Llama, template: ChatTemplate, work: Generation) -> Iterator[GenerationEvent]:
-    """Yield ``Started``, a ``Delta`` for each token, and ``Finished``.
+class Answer:
+    """From the first draw to the last. Owns native memory: ``close`` it, however it ends.
 
     Each drawn id is in exactly one delta, but for the one that ends the turn, which is in none. A
     last delta without ids brings text that was held back until the turn ended. Log-probabilities
     stay with their ids, so they may come before the text that they belong to, and those of a stop
     string come though its text does not.
-
-    Raises:
-        InvalidRequest, ContextOverflow: the request can't be answered; nothing was yielded.
-        Aborted, DecodeError: see ``Llama.decode``.
     """
-    prompt = _prompt_ids(llama, template, work)
-    cached_tokens = llama.reuse(prompt)
-    yield Started(tuple(prompt), cached_tokens, llama.context_tokens, llama.numerics)
-    prefill_began_s = time.monotonic()
-    row = llama.decode(prompt[cached_tokens:])
-    decode_began_s = time.monotonic()
-    reason, drawn = yield from _decode(llama, work, prompt, row)
-    yield Finished(
-        reason,
-        Usage(len(prompt), cached_tokens, drawn),
-        prefill_s=decode_began_s - prefill_began_s,
-        decode_s=time.monotonic() - decode_began_s,
-    )
 
+    def __init__(self, llama: Llama, work: Generation, prompt: Sequence[int]) -> None:
+        self.next_token: int | None = None  # drawn, and to be decoded for another
+        self._llama = llama
+        self._prompt = prompt
+        self._cached_tokens = 0
+        self._text = AnswerText(work.stop)
+        self._logprobs = _logprobs(llama, work)
+        self._most = min(work.max_tokens, llama.context_tokens - len(prompt))
+        self._drawn = 0  # tokens of the answer
+        self._reason: FinishReason | None = None
+        self._prefill_s = 0.0
+        self._decode_began_s = 0.0
+        self._sampler = Sampler(work.sampling, llama.vocabulary_size, prompt)
 
-def _prompt_ids(llama: Llama, template: ChatTemplate, work: Generation) -> list[int]:
-    prompt = llama.tokenise(template.render(work.messages))
-    if not prompt:
-        raise InvalidRequest("the prompt is empty", hint="send at least one message with text")
-    if len(prompt) + 1 > llama.context_tokens:
-        raise ContextOverflow(
-            f"the prompt has {len(prompt)} tokens, and the model's context has room for"
-            f" {llama.context_tokens - 1} and an answer",
-            hint="shorten the prompt, or use a model with a longer context",
+    def started(self, cached_tokens: int) -> Started:
+        """Return the first event."""
+        self._cached_tokens = cached_tokens
+        llama = self._llama
+        return Started(tuple(self._prompt), cached_tokens, llama.context_tokens, llama.numerics)
+
+    def read(self, duration_s: float) -> None:
+        """Part of the prompt was read."""
+        self._prefill_s += duration_s
+        self._decode_began_s = time.monotonic()
+
+    def draw(self, row: int) -> Delta | None:
+        """Draw the next token from a row of the last step; return what it adds, if anything.
+
+        ``next_token`` is None afterwards if it was the last one.
+        """
+        llama, text, offset = self._llama, self._text, self._drawn
+        token = self._sampler.draw(llama.context, row, offset)
+        self.next_token = None
+        if llama.ends_turn(token):
+            self._reason = FinishReason.STOP
+            rest = text.finish()
+            return Delta(offset, (), rest) if rest else None
+        self._drawn += 1
+        shown = text.feed(llama.piece(token))
+        if text.stopped:
+            self._reason = FinishReason.STOP
+        elif self._drawn == self._most:
+            shown += text.finish()
+            self._reason = FinishReason.STOP if text.stopped else FinishReason.LENGTH
+        else:
+            self.next_token = token
+        return Delta(offset, (token,), shown, self._logprobs(row, token))
+
+    def finished(self) -> Finished:
+        """Return the last event."""
+        assert self._reason is not None, "it has not ended"
+        return Finished(
+            self._reason,
+            Usage(len(self._prompt), self._cached_tokens, self._drawn),
+            prefill_s=self._prefill_s,
+            decode_s=time.monotonic() - self._decode_began_s,
         )
-    return prompt
 
-
-def _decode(
-    llama: Llama, work: Generation, prompt: list[int], row: int
-) -> Generator[Delta, None, tuple[FinishReason, int]]:
-    """Yield the answer's deltas; return why it ended and how many tokens were drawn."""
-    text = AnswerText(work.stop)
-    logprobs = _logprobs(llama, work)
-    last = min(work.max_tokens, llama.context_tokens - len(prompt)) - 1
-    with Sampler(work.sampling, llama.vocabulary_size, prompt) as sampler:
-        for offset in range(last + 1):
-            token = sampler.draw(llama.context, row, offset)
-            if llama.ends_turn(token):
-                if rest := text.finish():
-                    yield Delta(offset, (), rest)
-                return FinishReason.STOP, offset
-            shown = text.feed(llama.piece(token))
-            if offset == last:
-                shown += text.finish()
-            yield Delta(offset, (token,), shown, logprobs(row, token))
-            if text.stopped:
-                return FinishReason.STOP, offset + 1
-            if offset < last:
-                row = llama.decode([token])
-    return FinishReason.LENGTH, last + 1
+    def close(self) -> None:
+        self._sampler.close()
 
 
 def _logprobs(llama: Llama, work: Generation) -> Callable[[int, int], tuple[TokenLogprob, ...]]:

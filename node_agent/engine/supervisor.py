@@ -63,11 +63,12 @@ class EngineProcess:
         self._watchdogs: dict[int, asyncio.TimerHandle] = {}  # of those being cancelled
 
     @classmethod
-    async def start(
+    async def start(  # noqa: PLR0913 - what an engine is, all by name
         cls,
         model: Path,
         *,
         context_tokens: int,
+        slots: int = 1,
         threads: int = 0,
         patience: Patience = Patience(),
         worker: Sequence[str] = WORKER,
@@ -76,7 +77,8 @@ class EngineProcess:
 
         Args:
             model: path of a GGUF file.
-            context_tokens: wanted; fewer where the model was trained for fewer.
+            context_tokens: wanted for each slot; fewer where the model was trained for fewer.
+            slots: how many answers it works on at a time.
             threads: 0 takes one for each physical core.
             patience: when the process is taken to hang, and is killed.
             worker: the program that serves; another one only in tests.
@@ -91,6 +93,7 @@ class EngineProcess:
         arguments = {
             "--model": os.fspath(model),
             "--context-tokens": str(context_tokens),
+            "--slots": str(slots),
             "--threads": str(threads or physical_cores()),
         }
         flat = [word for pair in arguments.items() for word in pair]

@@ -1,8 +1,9 @@
 """The engine process: ``python -m node_agent.engine.worker``, started by ``supervisor`` only.
 
 It loads one model and answers what comes through the socket it inherited. It ends when that socket
-does, so no engine outlives its agent. One thread reads messages, the main one works: llama.cpp
-releases the interpreter while it computes, so a cancellation is read at once.
+does, so no engine outlives its agent. One thread reads messages, the main one makes prompts of
+them, and one works the model: llama.cpp releases the interpreter while it computes, so a
+cancellation is read at once.
 """
 
 import argparse
@@ -17,24 +18,20 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from mesh.errors import InternalError, MeshError, NodeLost
-from node_agent.engine.abort import Aborted, AbortFlag
+from node_agent.engine.abort import AbortFlag
 from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.frames import FrameDecoder, FrameError, encode_frame
 from node_agent.engine.inbox import Inbox
 from node_agent.engine.llama import DecodeError, Llama, LoadError
 from node_agent.engine.messages import (
-    Cancelled,
-    Failed,
     FromEngine,
-    Generate,
     Loaded,
     LoadRefused,
-    Produced,
     decode_to_engine,
     encode,
 )
-from node_agent.engine.sequence import answer
+from node_agent.engine.prompts import prepare_all
+from node_agent.engine.step_loop import StepLoop
 from node_agent.engine.template import ChatTemplate
 
 _NICENESS = 5  # the machine's owner comes first
@@ -79,6 +76,7 @@ def main(arguments: Sequence[str]) -> int:
         llama = Llama(
             Path(options.model),
             context_tokens=options.context_tokens,
+            slots=options.slots,
             threads=options.threads,
             abort=abort,
         )
@@ -86,32 +84,21 @@ def main(arguments: Sequence[str]) -> int:
         channel.send(LoadRefused(str(failure), failure.hint))
         return 1
     template = ChatTemplate(llama.chat_template(), bos=llama.bos_text(), eos=llama.eos_text())
-    channel.send(Loaded(llama.context_tokens, 1, CAPABILITIES, llama.numerics))
-    while True:
-        _serve(llama, template, inbox.take(), channel)
+    channel.send(Loaded(llama.context_tokens, llama.slots, CAPABILITIES, llama.numerics))
+    loop = StepLoop(llama, inbox, channel.send)
+    threading.Thread(target=_answer, args=(loop,), name="model", daemon=True).start()
+    prepare_all(llama, template, inbox)
 
 
-def _serve(llama: Llama, template: ChatTemplate, asked: Generate, channel: Channel) -> None:
-    """Answer one request, whatever happens with exactly one last message."""
+def _answer(loop: StepLoop) -> None:
+    """Run the model until it fails; the agent loads it again then."""
     try:
-        for event in answer(llama, template, asked.work):
-            channel.send(Produced(asked.request, event))
-    except Aborted:
-        channel.send(Cancelled(asked.request))
-    except MeshError as failure:
-        channel.send(Failed(asked.request, failure))
-    except DecodeError as failure:
-        channel.send(Failed(asked.request, NodeLost(str(failure))))
-        raise SystemExit(1) from None  # its state can't be trusted: the agent loads it again
-    except Exception as failure:  # a bug of ours ends the request, not the process
-        channel.send(Failed(asked.request, InternalError(_whereabouts(failure))))
-
-
-def _whereabouts(failure: Exception) -> str:
-    """Return a failure's kind and place, not its words: they may quote a prompt."""
-    frame = traceback.extract_tb(failure.__traceback__)[-1]
-    place = f"{Path(frame.filename).name}:{frame.lineno}"
-    return f"the engine failed with {type(failure).__name__} at {place}"
+        loop.run()
+    except DecodeError:
+        os._exit(1)
+    except BaseException:
+        traceback.print_exc()  # the agent keeps the last line of it
+        os._exit(1)
 
 
 def _become_engine() -> None:
@@ -129,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--descriptor", type=int, required=True, help="of the inherited socket")
     parser.add_argument("--model", required=True, help="path of the GGUF file")
     parser.add_argument("--context-tokens", type=int, required=True)
+    parser.add_argument("--slots", type=int, required=True, help="answers at a time")
     parser.add_argument("--threads", type=int, required=True)
     return parser
 

@@ -22,6 +22,7 @@ PROGRESS_EVERY_BYTES = 256 << 20  # a line every 0.2 to 1 s; a dead parent is no
 RESERVE_BYTES = 16 << 20  # to say that memory ran out takes some, too
 TASKS_MAX = 32
 TASK_LETTERS_MAX = 64
+CACHE_BYTES_MAX = 1 << 30  # of a token; the largest models take megabytes
 EXAMPLE_LETTERS_MAX = 400
 
 Answer = dict[str, object]
@@ -78,6 +79,7 @@ def _describe_open(file: BinaryIO, on_progress: Callable[[int], None]) -> Answer
             "parameters": header.parameters,
             "quantisation": header.quantisation,
             "context_tokens": header.context_tokens,
+            "cache_bytes_per_token": min(header.cache_bytes_per_token, CACHE_BYTES_MAX),
             "template_sha256": header.template_sha256,
             "test": header.test,
             "tasks": [task[:TASK_LETTERS_MAX] for task in header.tasks[:TASKS_MAX]],

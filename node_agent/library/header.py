@@ -20,6 +20,8 @@ TEXT_LETTERS_MAX = 256
 
 WHOLE_NUMBERS = {kind for kind in GGUFValueType if "INT" in kind.name}
 
+CACHE_VALUE_BYTES = 2  # f16, llama.cpp's default
+
 TEST_MODEL_KEY = "deskmesh.test_model"
 TASKS_KEY = "deskmesh.tasks"
 EXAMPLES_KEY = "deskmesh.examples"
@@ -39,6 +41,7 @@ class Header:
     parameters: int
     quantisation: str
     context_tokens: int  # 0: not said
+    cache_bytes_per_token: int  # of keys and values in 16 bits; 0: the header does not tell
     template_sha256: str | None
     files: int  # that the model is split over
     embeds: bool  # turns text into a vector, writes nothing
@@ -66,6 +69,7 @@ def read_header(file: BinaryIO) -> Header:
         parameters=sum(tensor.n_elements for tensor in reader.tensors),
         quantisation=_quantisation(reader),
         context_tokens=_number(reader, Keys.LLM.CONTEXT_LENGTH.format(arch=architecture)),
+        cache_bytes_per_token=_cache_bytes_per_token(reader, architecture),
         template_sha256=hashlib.sha256(template).hexdigest() if template else None,
         files=_number(reader, Keys.Split.LLM_KV_SPLIT_COUNT) or 1,
         embeds=pooling > 0 or not _flag(reader, f"{architecture}.attention.causal", default=True),
@@ -73,6 +77,23 @@ def read_header(file: BinaryIO) -> Header:
         tasks=_texts(reader, TASKS_KEY),
         examples=_texts(reader, EXAMPLES_KEY),
     )
+
+
+def _cache_bytes_per_token(reader: GGUFReader, architecture: str) -> int:
+    """Return what a token's keys and values take in all layers; heads may differ by layer."""
+
+    def number(key: str) -> int:
+        return _number(reader, key.format(arch=architecture))
+
+    try:
+        layers, heads = number(Keys.LLM.BLOCK_COUNT), number(Keys.Attention.HEAD_COUNT)
+        width = number(Keys.LLM.EMBEDDING_LENGTH) // heads if heads else 0
+        key = number(Keys.Attention.KEY_LENGTH) or width
+        value = number(Keys.Attention.VALUE_LENGTH) or width
+        heads_kv = number(Keys.Attention.HEAD_COUNT_KV) or heads
+    except MalformedHeader:  # a list, one for each layer: rare, and a guess does
+        return 0
+    return layers * heads_kv * (key + value) * CACHE_VALUE_BYTES
 
 
 def _check_beginning(file: BinaryIO) -> None:

@@ -16,6 +16,7 @@ class LibraryEntry:
 
     model: Model
     files: tuple[FoundFile, ...]  # at least one
+    cache_bytes_per_token: int = 0  # of keys and values; 0: unknown
 
     @property
     def path(self) -> Path:
@@ -77,4 +78,4 @@ def _entry(description: Description, files: Iterable[FoundFile]) -> LibraryEntry
         aliases=tuple(alias for file in files for alias in file.aliases),
         sha256=description.sha256,
     )
-    return LibraryEntry(description.model(names), files)
+    return LibraryEntry(description.model(names), files, description.cache_bytes_per_token)

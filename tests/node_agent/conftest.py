@@ -65,7 +65,7 @@ def engines() -> Engines:
 @pytest.fixture
 async def shelf(engines: Engines) -> AsyncIterator[Shelf]:
     """One model, cold."""
-    shelf = Shelf(engines.load, NodeSettings(), free_memory=lambda: PLENTY_BYTES)
+    shelf = Shelf(engines.load, NodeSettings(slots=1), free_memory=lambda: PLENTY_BYTES)
     shelf.show(library(entry()))
     async with shelf.running():
         yield shelf

@@ -13,14 +13,21 @@ from node_agent.library.found import FoundFile, Stamp
 from node_agent.library.view import LibraryEntry, LibraryView
 
 
-def entry(name: str = "echo", *, size_bytes: int = 1000, mtime_ns: int = 1) -> LibraryEntry:
+def entry(
+    name: str = "echo",
+    *,
+    size_bytes: int = 1000,
+    mtime_ns: int = 1,
+    cache_bytes_per_token: int = 0,
+) -> LibraryEntry:
     """Return a model that exists in name only."""
     digest = name.encode().hex().ljust(64, "0")[:64]
     model = Model(
         ModelIdentity(digest, "b" * 64, "Q8_0"), (name,), "llama", 1_000_000, size_bytes, 2048
     )
     path = Path("models") / f"{name}.gguf"
-    return LibraryEntry(model, (FoundFile(Stamp(path, size_bytes, mtime_ns), (1, 1)),))
+    file = FoundFile(Stamp(path, size_bytes, mtime_ns), (1, 1))
+    return LibraryEntry(model, (file,), cache_bytes_per_token)
 
 
 def library(*entries: LibraryEntry) -> LibraryView:
@@ -39,9 +46,11 @@ class Engines:
         self.loading = 0
         self.loads = 0
         self.made: list[Engine] = []
+        self.slots: list[int] = []  # that each load was allowed
 
-    async def load(self, _entry: LibraryEntry) -> Engine:
+    async def load(self, _entry: LibraryEntry, slots: int) -> Engine:
         self.loads += 1
+        self.slots.append(slots)
         self.loading += 1
         self.began.set()
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from mesh.settings import NodeSettings
 from node_agent import replica
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import LoadFailed
-from node_agent.memory import needed_bytes
+from node_agent.memory import Footprint
 from node_agent.reports import Change
 from node_agent.shelf import Shelf
 from node_agent.slot import Slot
@@ -156,7 +157,9 @@ async def test_the_model_idle_for_longest_makes_room(engines: Engines) -> None:
 
 
 async def test_a_model_that_cannot_fit_is_refused(engines: Engines) -> None:
-    shelf = Shelf(engines.load, NodeSettings(), free_memory=lambda: needed_bytes(GB) - 1)
+    shelf = Shelf(
+        engines.load, NodeSettings(), free_memory=lambda: Footprint(GB, 0).needed_bytes() - 1
+    )
     shelf.show(library(entry(size_bytes=GB)))
     async with shelf.running():
         assert take(shelf) is Refusal.NO_MEMORY
@@ -165,7 +168,7 @@ async def test_a_model_that_cannot_fit_is_refused(engines: Engines) -> None:
 
 
 async def test_memory_that_was_promised_and_is_gone_fails_the_load_only(engines: Engines) -> None:
-    answers = iter([needed_bytes(GB), 0])
+    answers = iter([Footprint(GB, 0).needed_bytes(), 0])
     shelf = Shelf(engines.load, NodeSettings(), free_memory=lambda: next(answers))
     shelf.show(library(entry(size_bytes=GB)))
     async with shelf.running():
@@ -175,6 +178,19 @@ async def test_memory_that_was_promised_and_is_gone_fails_the_load_only(engines:
             await slot.engine()
         slot.free()
         assert status(shelf).state is ReplicaState.AVAILABLE
+
+
+async def test_a_model_gets_as_many_slots_as_fit(engines: Engines) -> None:
+    slot_bytes = 1024 * 100_000
+    large = entry(size_bytes=GB, cache_bytes_per_token=100_000)
+    need = Footprint(GB, slot_bytes).needed_bytes
+    for free, slots in ((need(1), 1), (need(3) + 1, 3), (need(9), 4)):
+        settings = NodeSettings(context_tokens_max=1024)
+        shelf = Shelf(engines.load, settings, free_memory=partial(int, free))
+        shelf.show(library(large))
+        async with shelf.running():
+            await warm(shelf)
+        assert engines.slots.pop() == slots
 
 
 async def test_a_load_that_fails_is_tried_again_after_a_while_and_then_no_more(

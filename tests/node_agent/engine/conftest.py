@@ -34,6 +34,13 @@ def close_model(models: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def close_half_model(models: Path) -> Path:
+    """The same in 16 bits, which ggml rounds otherwise where a row is alone."""
+    model = RandomModel(scale=0.06, layers=4, width=256, heads=4, feed_forward=512, half=True)
+    return model.write(models / "close-half.gguf")
+
+
+@pytest.fixture(scope="session")
 def slow_model(models: Path) -> Path:
     """Takes seconds for a prompt of 7,000 tokens, on any machine."""
     model = RandomModel(layers=8, width=256, heads=8, feed_forward=512, context_tokens=8192)

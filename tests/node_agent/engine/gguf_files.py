@@ -22,6 +22,7 @@ class ModelFile(ABC):
     context_tokens: int = 1024
     template: str | None = CHAT_TEMPLATE
     architecture: str = "llama"
+    half: bool = False  # weights of 16 bits: ggml multiplies a lone row by other code than several
 
     @abstractmethod
     def weights(self, name: str, rows: int, columns: int) -> np.ndarray:
@@ -62,7 +63,8 @@ class ModelFile(ABC):
     def _write_tensors(self, writer: gguf.GGUFWriter) -> None:
         def matrix(name: str, rows: int, columns: int) -> None:
             values = self.weights(name, rows, columns)
-            writer.add_tensor(f"{name}.weight", values.astype(np.float32))
+            type_ = np.float16 if self.half else np.float32
+            writer.add_tensor(f"{name}.weight", values.astype(type_))
 
         def norm(name: str) -> None:
             writer.add_tensor(f"{name}.weight", np.ones(self.width, np.float32))

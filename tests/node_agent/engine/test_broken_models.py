@@ -76,7 +76,7 @@ async def test_an_architecture_nobody_knows_is_named(tmp_path: Path) -> None:
 async def test_a_context_that_memory_can_not_hold_is_refused(tmp_path: Path) -> None:
     model = RandomModel(context_tokens=2**20).write(tmp_path / "vast.gguf")  # 512 MB of cache
     line = await refusal(model, context_tokens=2**20, worker=SCARCE)
-    assert "no context of 1048576 tokens" in line
+    assert "no context of 1 x 1048576 tokens" in line
     assert line.endswith("choose a shorter context, or close other programs")
 
 

@@ -141,7 +141,7 @@ async def test_an_engine_is_polite_and_keeps_no_secrets(
 @pytest.mark.parametrize("busy", [False, True])
 def test_the_end_of_its_pipe_alone_ends_an_engine(endless_model: Path, busy: bool) -> None:
     ours, theirs = socket.socketpair()
-    words = {"--model": endless_model, "--context-tokens": 8192, "--threads": 1}
+    words = {"--model": endless_model, "--context-tokens": 8192, "--slots": 1, "--threads": 1}
     command = [*ENGINE, "--descriptor", str(theirs.fileno())]
     command += [str(word) for pair in words.items() for word in pair]
     with subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT) as engine, ours:

@@ -1,14 +1,13 @@
-"""A cancellation reaches the request it is about, and no other."""
+"""A cancellation reaches the request it is about, wherever that is, and no other."""
 
 import pytest
 
-from mesh.core.generation import Generation
 from node_agent.engine.abort import AbortFlag
-from node_agent.engine.inbox import Inbox
+from node_agent.engine.inbox import Inbox, Prepared
 from node_agent.engine.messages import Cancel, Generate
 from tests.node_agent.engine.asking import ask
 
-WORK: Generation = ask("x")
+WORK = ask("x")
 
 
 @pytest.fixture
@@ -25,29 +24,47 @@ def inbox(abort: AbortFlag) -> Inbox:
     return inbox
 
 
-def begun(inbox: Inbox, abort: AbortFlag, requests: int) -> list[bool]:
-    """Begin the next requests; tell of each whether it was broken off at once."""
-    broken_off = []
-    for _ in range(requests):
-        inbox.take()
-        broken_off.append(abort.is_set())
-    return broken_off
+def test_requests_are_prepared_in_their_order_and_then_heard(inbox: Inbox) -> None:
+    asked = [inbox.asked().request for _ in range(3)]
+    assert asked == [1, 2, 3]
+    assert inbox.news(wait=False) == ([], frozenset())
+    made = [Prepared(number, WORK, (number,)) for number in asked]
+    for each in made:
+        inbox.prepared(each)
+    assert inbox.news(wait=True) == (made, frozenset())
+    assert inbox.news(wait=False) == ([], frozenset())
 
 
-def test_the_request_in_work_is_broken_off(inbox: Inbox, abort: AbortFlag) -> None:
-    assert begun(inbox, abort, 1) == [False]
+def test_a_step_for_one_is_broken_off_with_it(inbox: Inbox, abort: AbortFlag) -> None:
+    inbox.begin_step({1})
+    inbox.put(Cancel(2))
+    assert not abort.is_set()
     inbox.put(Cancel(1))
     assert abort.is_set()
-    assert begun(inbox, abort, 2) == [False, False]
+    inbox.begin_step({3})
+    assert not abort.is_set()
 
 
-def test_a_request_that_waits_is_broken_off_as_it_begins(inbox: Inbox, abort: AbortFlag) -> None:
-    inbox.put(Cancel(2))
-    assert begun(inbox, abort, 3) == [False, True, False]
-
-
-def test_a_request_that_has_ended_takes_nobody_along(inbox: Inbox, abort: AbortFlag) -> None:
-    assert begun(inbox, abort, 2) == [False, False]
+def test_a_step_for_several_goes_on_until_all_have_left(inbox: Inbox, abort: AbortFlag) -> None:
+    inbox.begin_step({1, 2})
     inbox.put(Cancel(1))
     assert not abort.is_set()
-    assert begun(inbox, abort, 1) == [False]
+    inbox.put(Cancel(2))
+    assert abort.is_set()
+
+
+def test_who_left_while_the_step_was_planned_breaks_it_off(inbox: Inbox, abort: AbortFlag) -> None:
+    inbox.put(Cancel(1))
+    inbox.begin_step({1})
+    assert abort.is_set()
+
+
+def test_a_cancellation_is_told_until_its_request_ends(inbox: Inbox) -> None:
+    inbox.put(Cancel(2))
+    assert inbox.news(wait=False)[1] == {2}
+    assert inbox.news(wait=False)[1] == {2}
+    inbox.ended(2)
+    assert inbox.news(wait=False)[1] == frozenset()
+    inbox.put(Cancel(2))  # has crossed with the end
+    inbox.put(Cancel(9))  # of nobody
+    assert inbox.news(wait=False)[1] == frozenset()

@@ -15,11 +15,10 @@ import pytest
 from mesh.core.generation import LOGPROB_MIN, Sampling
 from mesh.core.types import Capability, FinishReason
 from mesh.errors import InvalidRequest
-from node_agent.engine.abort import AbortFlag
 from node_agent.engine.capabilities import CAPABILITIES
-from node_agent.engine.llama import Llama
 from node_agent.engine.logprobs import logprob_of, token_logprob
 from node_agent.engine.supervisor import EngineProcess
+from tests.node_agent.engine.alone import Alone
 from tests.node_agent.engine.asking import Heard, ask, hear
 
 TRAINED = Path(__file__).parents[3] / "models" / "test-tiny.gguf"
@@ -152,8 +151,8 @@ async def test_what_is_offered_before_a_load_is_what_the_loaded_engine_offers(
 
 
 def test_the_probabilities_of_all_tokens_add_up_to_one(close_model: Path) -> None:
-    llama = Llama(close_model, context_tokens=64, threads=1, abort=AbortFlag())
-    row = llama.decode([1, 2, 3])
+    llama = Alone(close_model)
+    row = llama.feed([1, 2, 3])
     told = token_logprob(llama, row, 65, llama.vocabulary_size)
     assert len(told.alternatives) == llama.vocabulary_size
     assert math.fsum(math.exp(one.logprob) for one in told.alternatives) == pytest.approx(1)

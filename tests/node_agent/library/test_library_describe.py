@@ -68,6 +68,24 @@ def test_a_model_file_says_what_it_is(models: Path) -> None:
     assert not description.test
 
 
+def _shape(heads_kv: list[int] | int) -> Callable[[gguf.GGUFWriter], None]:
+    def write(writer: gguf.GGUFWriter) -> None:
+        writer.add_block_count(24)
+        writer.add_embedding_length(896)
+        writer.add_head_count(14)
+        writer.add_head_count_kv(heads_kv)
+
+    return write
+
+
+def test_it_says_what_a_token_takes_in_the_cache(models: Path) -> None:
+    known = write_gguf(models / "a.gguf", also=_shape(2))  # Qwen2.5 0.5B: 12 KiB
+    assert described(known).cache_bytes_per_token == 24 * 2 * (64 + 64) * 2
+    by_layer = write_gguf(models / "b.gguf", also=_shape([2, 1, 2]))
+    assert described(by_layer).cache_bytes_per_token == 0
+    assert described(write_gguf(models / "c.gguf")).cache_bytes_per_token == 0
+
+
 def test_a_test_model_says_its_tasks_and_an_example_of_each(models: Path) -> None:
     path = write_gguf(
         models / "a.gguf", test=True, tasks=["sum", "reverse"], examples=["1 + 1 = ?", "olleh"]

@@ -1,0 +1,146 @@
+"""The model's thread: step by step it reads prompts, decodes, and sends what was drawn.
+
+Sequences join and leave between steps. What goes wrong with one request ends that request; only a
+decode that llama.cpp itself fails ends the process, as its state can't be trusted any more.
+"""
+
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from mesh.errors import InternalError, MeshError, NodeLost
+from node_agent.engine.abort import Aborted
+from node_agent.engine.chunks import ChunkSizer
+from node_agent.engine.inbox import Inbox, Prepared
+from node_agent.engine.llama import DecodeError, Llama
+from node_agent.engine.messages import Cancelled, Failed, FromEngine, Produced
+from node_agent.engine.prompts import whereabouts
+from node_agent.engine.scheduler import Admitted, Chunk, Decode, Scheduler, Sequence, Step
+from node_agent.engine.sequence import Answer
+
+Send = Callable[[FromEngine], None]
+
+
+class StepLoop:
+    """Answers what comes through the inbox, as many at a time as the model has slots."""
+
+    def __init__(self, llama: Llama, inbox: Inbox, send: Send) -> None:
+        self._llama = llama
+        self._inbox = inbox
+        self._send = send
+        self._scheduler = Scheduler(llama.slots, ChunkSizer(), pair_rows=llama.rounds_alone())
+        self._answers: dict[int, Answer] = {}
+
+    def run(self) -> NoReturn:
+        """Work until the process ends.
+
+        Raises:
+            DecodeError: llama.cpp failed; every request was told.
+        """
+        while True:
+            self.turn()
+
+    def turn(self) -> None:
+        """Hear what is new, waiting for it if there is nothing to do, and take one step.
+
+        Raises:
+            DecodeError: as ``run``.
+        """
+        self._hear()
+        while (admitted := self._scheduler.admit()) is not None:
+            self._begin(admitted)
+        step = self._scheduler.next_step()
+        if step is None:
+            return
+        try:
+            self._take(step)
+        except DecodeError as failure:
+            for number in list(self._answers):
+                self._end(number, Failed(number, NodeLost(str(failure))))
+            raise
+
+    def _hear(self) -> None:
+        prepared, cancelled = self._inbox.news(wait=not len(self._scheduler))
+        for request in prepared:
+            self._add(request)
+        for number in cancelled:
+            if number in self._answers:
+                self._end(number, Cancelled(number))
+
+    def _add(self, request: Prepared) -> None:
+        number, prompt = request.number, request.prompt
+        if isinstance(prompt, MeshError):
+            self._send(Failed(number, prompt))
+            self._inbox.ended(number)
+            return
+        self._answers[number] = Answer(self._llama, request.work, prompt)
+        self._scheduler.add(number, prompt)
+
+    def _begin(self, admitted: Admitted) -> None:
+        """Make the slot's memory what the scheduler takes it for, as far as it can be made so."""
+        sequence, place = admitted.sequence, admitted.place
+        if place.copy_from is not None:
+            self._llama.copy(place.copy_from.index, place.slot.index)
+        kept = self._llama.truncate(place.slot.index, place.kept)
+        if kept != place.kept:
+            self._scheduler.keep(sequence, admitted.prompt, kept)
+        started = self._answers[sequence.number].started(kept)
+        self._send(Produced(sequence.number, started))
+
+    def _take(self, step: Step) -> None:
+        if isinstance(step, Chunk):
+            self._read(step)
+            return
+        sequences = [each for each in step.sequences if each is not None]
+        if self._decode(step, sequences, last=True) is None:
+            return
+        for slot in (row.slot for row, of in zip(step.rows, step.sequences, strict=True) if not of):
+            self._llama.truncate(slot, len(self._scheduler.slots[slot].held))
+        for row, sequence in enumerate(step.sequences):
+            if sequence is not None:
+                self._draw(sequence, row)
+
+    def _read(self, chunk: Chunk) -> None:
+        duration_s = self._decode(chunk, [chunk.sequence], last=chunk.last)
+        if duration_s is None:
+            return
+        self._answers[chunk.sequence.number].read(duration_s)
+        if chunk.last:
+            self._draw(chunk.sequence, len(chunk.rows) - 1)
+
+    def _decode(self, step: Step, sequences: list[Sequence], *, last: bool) -> float | None:
+        """Carry a step out; return its duration in seconds, None if all of it was cancelled."""
+        self._inbox.begin_step({sequence.number for sequence in sequences})
+        began_s = time.monotonic()
+        try:
+            self._llama.decode(step.rows, logits=isinstance(step, Decode), last=last)
+        except Aborted:
+            for slot in {row.slot for row in step.rows}:  # it may hold some of the step
+                held = self._scheduler.slots[slot].held
+                del held[self._llama.truncate(slot, len(held)) :]
+            return None
+        duration_s = time.monotonic() - began_s
+        self._scheduler.done(step, duration_s)
+        return duration_s
+
+    def _draw(self, sequence: Sequence, row: int) -> None:
+        number = sequence.number
+        answer = self._answers[number]
+        try:
+            delta = answer.draw(row)
+        except Exception as failure:  # a bug of ours ends the request, not the process
+            self._end(number, Failed(number, InternalError(whereabouts(failure))))
+            return
+        if delta is not None:
+            self._send(Produced(number, delta))
+        if answer.next_token is None:
+            self._end(number, Produced(number, answer.finished()))
+        else:
+            self._scheduler.draw(sequence, answer.next_token)
+
+    def _end(self, number: int, last: FromEngine) -> None:
+        """Free the slot, then tell: whoever hears it may ask again at once."""
+        self._scheduler.remove(number)
+        self._answers.pop(number).close()
+        self._inbox.ended(number)
+        self._send(last)
