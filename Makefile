@@ -37,7 +37,7 @@ lint:  ## style and types
 	@$(VENV)/mypy
 
 bench:  ## one benchmark: make bench NAME=relay
-	$(set_up) node
+	$(set_up) dev
 	@$(VENV)/python -m bench $(NAME)
 
 protos:  ## write mesh/v1 again from protos/

@@ -16,6 +16,7 @@
 Every failure is a ``mesh.errors.MeshError``. One event loop a process: gRPC allows no more.
 """
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -55,6 +56,8 @@ __all__ = [
     "connect",
 ]
 
+AGENT_WITHIN_S = 0.5  # on loopback a millisecond does
+
 NO_AGENT = NodeLost(
     "tier device: this machine's own agent does not answer on its local gRPC port",
     hint="start it with `deskmesh node`; DESKMESH_PORTS__LOCAL says which port that is",
@@ -77,7 +80,7 @@ async def connect(address: str | None = None) -> AsyncIterator["MeshClient"]:
             machine has joined; if it has joined none, the coordinator on this very machine.
 
     Raises:
-        NodeLost: no coordinator answers.
+        NodeLost: no coordinator answers, nor does this machine's own agent.
         NotAuthenticated: this machine's certificate has expired.
     """
     async with AsyncExitStack() as stack:
@@ -100,8 +103,26 @@ async def _own_channels() -> tuple[grpc.aio.Channel, grpc.aio.Channel | None]:
     local = f"127.0.0.1:{load_settings().ports.local}"
     if not IdentityStore(home).roles():
         return plain_channel(local), None
-    channel = await reach_coordinator(home)
+    try:
+        channel = await reach_coordinator(home)
+    except NodeLost:
+        agent = None if home.authority.exists() else await _answering(local)
+        if agent is None:
+            raise
+        return agent, None  # it answers from this machine's own models, and says so
     return channel, None if home.authority.exists() else plain_channel(local)
+
+
+async def _answering(address: str) -> grpc.aio.Channel | None:
+    """Return a channel to whoever answers there, None if nobody does."""
+    channel = plain_channel(address)
+    try:
+        async with asyncio.timeout(AGENT_WITHIN_S):
+            await channel.channel_ready()
+    except TimeoutError:
+        await channel.close()
+        return None
+    return channel
 
 
 class MeshClient:

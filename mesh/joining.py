@@ -47,7 +47,8 @@ async def join(
     if home.authority.exists():
         raise InvalidRequest(
             "this machine coordinates a mesh of its own",
-            hint="join from another machine, or with another DESKMESH_HOME",
+            hint="join from another machine, or with another DESKMESH_HOME; to give that mesh up, "
+            f"stop it and remove authority, identity, ledger and members.json from {home.root}",
         )
     decoded = JoinCode.decode(code)
     found, authority_pem = await _find(decoded, address)

@@ -93,7 +93,7 @@ def unreachable() -> errors.NodeLost:
     """Return what to tell where no coordinator answers."""
     return errors.NodeLost(
         "the coordinator cannot be reached",
-        hint="is it running? `deskmesh up` starts one here, `deskmesh join CODE` joins one",
+        hint="is it running, and is this the right address and port? see `deskmesh status`",
     )
 
 

@@ -12,7 +12,9 @@ from mesh.cli.operations import CALL_WITHIN_S, calling
 from mesh.cli.output import console, print_json, seconds
 from mesh.errors import InvalidRequest
 from mesh.v1 import operations_pb2 as operations
+from mesh.v1 import operations_pb2_grpc as operations_grpc
 
+SHOWN_MAX = 5  # of those that have one name
 SERIAL_CHARACTERS_MIN = 6  # of a fingerprint: 30 bits, so two of one mesh hardly ever share them
 
 
@@ -30,12 +32,13 @@ def members(
         print_json({"members": [_plain(each) for each in found]})
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("NAME", "ROLE", "SERIAL", "JOINED", "RENEWED", "STATE"):
+    for title in ("NAME", "ROLE", "SERIAL", "INVITED AS", "JOINED", "RENEWED", "STATE"):
         table.add_column(title)
     for each in found:
         state = f"revoked: {each.revoked_because}" if each.revoked_at_s else "member"
         times = (_ago(each.joined_at_s), _ago(each.renewed_at_s))
-        table.add_row(each.name or "-", each.role, each.fingerprint, *times, state)
+        who = (each.name or "-", each.role, each.fingerprint, each.invited_as or "-")
+        table.add_row(*who, *times, state)
     console.print(table)
 
 
@@ -54,17 +57,26 @@ def revoke(
 
 async def _members() -> Sequence[operations.MemberView]:
     async with calling() as stub:
-        request = operations.ListMembersRequest()
-        return list((await stub.ListMembers(request, timeout=CALL_WITHIN_S)).members)
+        return await _listed(stub)
 
 
 async def _revoke(wanted: str, reason: str) -> operations.MemberView:
     async with calling() as stub:
-        listed = await stub.ListMembers(operations.ListMembersRequest(), timeout=CALL_WITHIN_S)
-        member = named(listed.members, wanted)
-        request = operations.RevokeRequest(fingerprint=member.fingerprint, reason=reason)
+        serial = named(await _listed(stub), wanted).fingerprint
+        request = operations.RevokeRequest(fingerprint=serial, reason=reason)
         await stub.Revoke(request, timeout=CALL_WITHIN_S)
-        return member
+        return named(await _listed(stub), serial)
+
+
+async def _listed(stub: operations_grpc.OperationsStub) -> list[operations.MemberView]:
+    """Return every member, a node by the name that it goes by now: its owner may change it."""
+    request = operations.ListMembersRequest()
+    found = list((await stub.ListMembers(request, timeout=CALL_WITHIN_S)).members)
+    mesh = await stub.GetMesh(operations.GetMeshRequest(), timeout=CALL_WITHIN_S)
+    names = {node.node_id: node.machine.name for node in mesh.nodes}
+    for each in found:
+        each.name = names.get(each.fingerprint) or each.name
+    return found
 
 
 def named(found: Sequence[operations.MemberView], wanted: str) -> operations.MemberView:
@@ -82,7 +94,9 @@ def named(found: Sequence[operations.MemberView], wanted: str) -> operations.Mem
     if not fits:
         raise InvalidRequest(f"no member is called {wanted[:64]!r}", hint="see `deskmesh members`")
     if len(fits) > 1:
-        serials = ", ".join(f"{each.fingerprint} ({each.role})" for each in fits[:5])
+        serials = ", ".join(f"{each.fingerprint} ({each.role})" for each in fits[:SHOWN_MAX])
+        if len(fits) > SHOWN_MAX:
+            serials += f" and {len(fits) - SHOWN_MAX} more: see `deskmesh members`"
         raise InvalidRequest(
             f"{len(fits)} members are called {wanted[:64]!r}", hint=f"name one by serial: {serials}"
         )

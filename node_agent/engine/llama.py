@@ -226,6 +226,8 @@ class Llama:
             devices(),
             ("sampler", SAMPLER_VERSION),
             ("cache", "f16", "f16", "kv_unified", False),
+            # With one slot a row is always alone, with several never where that would show.
+            ("one slot", self.slots == 1),
             # Flash attention shares the keys of one row among the threads.
             ("flash", self._flash, threads if self._flash else 0),
         )

@@ -170,7 +170,7 @@ async def test_patience_ends_and_is_not_shown_twice(
     loop = asyncio.get_running_loop()
     await coordinator.stop()
     began_s = loop.time()
-    with pytest.raises(NodeLost, match="cannot be reached; is it running"):
+    with pytest.raises(NodeLost, match="cannot be reached; is it running, and is this the right"):
         await mesh.ask("hi")
     waited_s = loop.time() - began_s
     assert waited_s >= 0.5

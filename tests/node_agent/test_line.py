@@ -29,7 +29,7 @@ class Counting:
 
 async def test_two_who_wait_do_not_wake_each_other_for_ever() -> None:
     engines = Engines()
-    shelf = Shelf(engines.load, NodeSettings(), free_memory=lambda: PLENTY_BYTES)
+    shelf = Shelf(engines.load, NodeSettings(slots=1), free_memory=lambda: PLENTY_BYTES)
     small, vast = entry("small"), entry("vast", size_bytes=2 * PLENTY_BYTES)
     shelf.show(library(small, vast))
     ids: list[ModelId] = [small.model.model_id, vast.model.model_id]

@@ -90,6 +90,9 @@ async def test_a_node_is_the_mesh_to_its_own_programs_and_serves_alone_when_it_i
             assert (await client.get("/nothing.txt")).status_code == 404
             assert (await client.get(f"/{'n' * 300}.txt")).status_code == 404
             await stops(coordinator)
+            from_shell = await desk.run("ask", PROMPT, "--json")
+            assert from_shell.json["text"] == "hsem", from_shell.err
+            assert "no coordinator answers" in from_shell.json["receipt"]["why"]
             alone = await chat(client)
             assert said(alone) == "hsem"
             assert "no coordinator answers" in alone.headers["x-deskmesh-why"]

@@ -95,4 +95,4 @@ async def nothing_is_left_behind() -> AsyncIterator[None]:
     descriptors, children = this.num_fds(), set(this.children(recursive=True))
     yield
     assert set(this.children(recursive=True)) == children
-    assert this.num_fds() == descriptors
+    assert this.num_fds() <= descriptors  # fewer: the garbage of an earlier test was collected
