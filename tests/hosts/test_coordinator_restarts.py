@@ -31,9 +31,10 @@ async def test_nodes_come_back_by_themselves(
             await first.process.wait()
             for node in (one, two):
                 await node.says("lost coordinator")
-            refused = await left.run("ask", PROMPT)
-            assert refused.code == 1
-            assert len(refused.err.strip().splitlines()) == 1
+            alone = await left.run("ask", "--json", PROMPT)
+            assert alone.json["text"] == "hsem", alone.err
+            assert alone.json["node"] == "left"
+            assert "no coordinator answers" in alone.json["receipt"]["why"]
             seen = [len(node.lines) for node in (one, two)]
             async with office.running("coordinator") as second, office.operating() as operator:
                 back_s = await second.says("nodes and operators on port")
