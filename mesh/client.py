@@ -119,9 +119,11 @@ async def _answering(address: str) -> grpc.aio.Channel | None:
     try:
         async with asyncio.timeout(AGENT_WITHIN_S):
             await channel.channel_ready()
-    except TimeoutError:
+    except BaseException as failure:
         await channel.close()
-        return None
+        if isinstance(failure, TimeoutError):
+            return None
+        raise
     return channel
 
 

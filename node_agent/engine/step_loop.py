@@ -70,11 +70,18 @@ class StepLoop:
     def _add(self, request: Prepared) -> None:
         number, prompt = request.number, request.prompt
         if isinstance(prompt, MeshError):
-            self._send(Failed(number, prompt))
-            self._inbox.ended(number)
+            self._refuse(number, prompt)
             return
-        self._answers[number] = Answer(self._llama, request.work, prompt)
+        try:
+            self._answers[number] = Answer(self._llama, request.work, prompt)
+        except Exception as failure:  # a bug of ours ends the request, not the process
+            self._refuse(number, InternalError(whereabouts(failure)))
+            return
         self._scheduler.add(number, prompt)
+
+    def _refuse(self, number: int, failure: MeshError) -> None:
+        self._inbox.ended(number)
+        self._send(Failed(number, failure))
 
     def _begin(self, admitted: Admitted) -> None:
         """Make the slot's memory what the scheduler takes it for, as far as it can be made so."""

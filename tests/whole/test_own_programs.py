@@ -100,6 +100,10 @@ async def test_a_node_is_the_mesh_to_its_own_programs_and_serves_alone_when_it_i
             gone = await client.get("/")
             assert (gone.status_code, gone.headers["retry-after"]) == (503, "3")
             assert "cannot be seen" in gone.text
+    nobody = await desk.run("ask", PROMPT)  # neither coordinator nor agent
+    assert nobody.code == 1
+    [line] = nobody.err.strip().splitlines()
+    assert "no coordinator" in line
 
 
 async def test_a_browser_that_leaves_ends_its_events_at_the_coordinator(
