@@ -20,7 +20,8 @@ from bench.result import Figures, percentile
 from mesh.cli.children import running
 from mesh.cli.waiting import wait_for_mesh
 from mesh.client import MeshClient, connect
-from mesh.core.generation import Delta, Generation, Message, Role, Sampling
+from mesh.core.chat import Message, Role
+from mesh.core.generation import Delta, Generation, Sampling
 from mesh.member import reach_coordinator
 from mesh.v1 import operations_pb2 as operations
 

@@ -10,11 +10,11 @@ import logging
 from contextlib import aclosing
 
 from mesh.core.generation import Delta, Finished, Generation, Started
-from mesh.errors import InternalError, InvalidRequest, MeshError, Unsupported
+from mesh.errors import InternalError, InvalidRequest, MeshError
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import write_attempt_failed, write_finished, write_started
-from mesh.wire.requests import read_generation
+from mesh.wire.generations import read_generation
 from node_agent.answering import SAMPLER_VERSION, generating, too_late, warm_engine, where
 from node_agent.endings import BROKEN_STREAM
 from node_agent.gathering import Gathering
@@ -122,8 +122,8 @@ class Delivery:
         return message.body
 
     def _work(self, request: inference.GenerateRequest) -> Generation:
-        if self._start.HasField("resume") or request.HasField("resume"):
-            raise Unsupported("no engine here can continue an answer yet")
+        if self._start.HasField("resume"):
+            request.resume.CopyFrom(self._start.resume)
         return read_generation(request)
 
     async def _goodbye(self) -> None:

@@ -6,6 +6,7 @@ import grpc
 
 from mesh.errors import (
     Forbidden,
+    InternalError,
     InvalidRequest,
     MeshError,
     NodeLost,
@@ -23,6 +24,10 @@ BROKEN_STREAM = (grpc.aio.AioRpcError, asyncio.InvalidStateError)
 REFUSALS = (
     Forbidden, InvalidRequest, NotAuthenticated, Overloaded, Superseded, Unsupported,
 )  # fmt: skip
+
+# A later stream of ours may have taken its place. Where a write of ours crosses with the
+# coordinator's status, grpcio loses that and reports an internal error.
+MAYBE_REPLACED = (InternalError, Superseded)
 
 
 def why_ended(failure: Exception) -> MeshError:

@@ -43,11 +43,4 @@ class Gathering:
             return None
         waiting, self._waiting, self.tokens = self._waiting, [], 0
         self._due_s = now_s + self._interval_s
-        if len(waiting) == 1:
-            return waiting[0]
-        return Delta(
-            waiting[0].token_offset,
-            tuple(token for delta in waiting for token in delta.ids),
-            "".join(delta.text for delta in waiting),
-            tuple(told for delta in waiting for told in delta.logprobs),
-        )
+        return Delta.joined(waiting)

@@ -13,12 +13,12 @@ from typing import Protocol
 import grpc
 
 from mesh.core.types import NodeId
-from mesh.errors import InvalidRequest, MeshError, Superseded
+from mesh.errors import InvalidRequest, MeshError
 from mesh.identity.address import split_address
 from mesh.v1 import fleet_pb2 as fleet
 from node_agent.addresses import NOBODY, Address, AddressBook, Origin
 from node_agent.attach import LEAVE_WITHIN_S, Attach, Myself
-from node_agent.endings import BROKEN_STREAM, REFUSALS
+from node_agent.endings import BROKEN_STREAM, MAYBE_REPLACED, REFUSALS
 from node_agent.shelf import Shelf
 from node_agent.visit import Visit
 
@@ -164,7 +164,7 @@ class Links:
         try:
             ended = await self._attach(address)
             was_attached = self._parted(address)
-            if isinstance(ended, Superseded) and was_attached:
+            if isinstance(ended, MAYBE_REPLACED) and was_attached:
                 await asyncio.sleep(REPLACED_WITHIN_S)
             replaced = was_attached and address.coordinator_id in self.attached
             refused = isinstance(ended, REFUSALS) and not replaced

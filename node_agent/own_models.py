@@ -16,8 +16,9 @@ from mesh.core.types import AUTO, AttemptId, NodeId, Offer, ReplicaState, Replic
 from mesh.errors import InternalError, MeshError, ModelNotFound, NoCapableNode, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import error_of
+from mesh.wire.generations import read_generation
 from mesh.wire.models import write_own_model
-from mesh.wire.requests import read_generation, read_request
+from mesh.wire.requests import read_request
 from node_agent.account import Account
 from node_agent.answering import generating, warm_engine, where
 from node_agent.line import Line

@@ -164,4 +164,6 @@ def _sampling(sampling: inference.Sampling) -> Json:
     written: Json = {name: getattr(sampling, name) for name in SAMPLING if sampling.HasField(name)}
     if sampling.HasField("seed"):
         written["seed"] = sampling.seed % SEED_MODULUS
+    if sampling.logit_bias:
+        written["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias.items()}
     return written

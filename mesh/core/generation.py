@@ -1,30 +1,14 @@
 """What is asked of a model and what comes back, in terms that no transport and no engine owns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
+from mesh.core.chat import MODEL_DECIDES, Form, Message, Tool, ToolCall, ToolChoice
 from mesh.core.types import FinishReason, Usage
 
 LOGPROBS_MAX = 20  # alternatives a token, as OpenAI allows
 LOGPROB_MIN = -9999.0  # nats; stands for what is impossible, as no infinity is JSON
 TOKEN_BYTES_MAX = 1024  # the longest tokens we know, runs of spaces, have some 250
-
-
-class Role(StrEnum):
-    """Who speaks in a message."""
-
-    SYSTEM = "system"
-    USER = "user"
-    ASSISTANT = "assistant"
-    TOOL = "tool"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation, text only until engines take more."""
-
-    role: Role
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +23,16 @@ class Sampling:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     seed: int = 0  # the coordinator draws one where the client gave none
+    logit_bias: tuple[tuple[int, float], ...] = ()  # token id, and what is added to its logit
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """An answer that was cut, to be continued from exactly there."""
+
+    prompt_ids: tuple[int, ...]  # as ``Started`` told them: a template may render anew otherwise
+    emitted_ids: tuple[int, ...]  # every id of the answer so far
+    text_bytes_sent: int = 0  # UTF-8 bytes of its text that whoever asked has; no more come twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +44,19 @@ class Generation:
     max_tokens: int  # > 0; the context may end the answer earlier
     stop: tuple[str, ...] = ()
     logprobs: int | None = None  # alternatives told for each token; None: no log-probabilities
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = MODEL_DECIDES
+    form: Form | None = None  # None: free text
+    resume: Resume | None = None
+    block_hashes: tuple[int, ...] = ()  # of the prompt's prefixes, chained; told back in reports
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The prompt is tokenised and accepted; tokens follow."""
+    """The prompt is tokenised and accepted; tokens follow.
+
+    Of a resumed answer: those after the ones that were emitted before.
+    """
 
     prompt_ids: tuple[int, ...]
     cached_tokens: int
@@ -93,6 +95,22 @@ class Delta:
     ids: tuple[int, ...]
     text: str  # may be empty: half of a character, or of a stop string, is held back
     logprobs: tuple[TokenLogprob, ...] = ()  # one for each id, if they were asked for
+    reasoning: str = ""  # the model's own thoughts, kept apart from its answer
+    tool_calls: tuple[ToolCall, ...] = ()  # each one whole
+
+    @staticmethod
+    def joined(deltas: "Sequence[Delta]") -> "Delta":
+        """Return one that says what several in a row do; at least one."""
+        if len(deltas) == 1:
+            return deltas[0]
+        return Delta(
+            deltas[0].token_offset,
+            tuple(token for delta in deltas for token in delta.ids),
+            "".join(delta.text for delta in deltas),
+            tuple(told for delta in deltas for told in delta.logprobs),
+            "".join(delta.reasoning for delta in deltas),
+            tuple(call for delta in deltas for call in delta.tool_calls),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,6 @@ def _check_together(body: ChatBody) -> None:
     """What each parameter alone cannot tell."""
     if body.n is not None and body.n != 1:
         _unsupported("n", "ask once for each answer", value="more than one answer to a request")
-    if body.logit_bias:
-        _unsupported("logit_bias", "leave it out, or give an empty object")
     if None not in (body.max_tokens, body.max_completion_tokens) and (
         body.max_tokens != body.max_completion_tokens
     ):
@@ -128,6 +126,7 @@ def _sampling(body: ChatBody) -> inference.Sampling:
         presence_penalty=body.presence_penalty,
         frequency_penalty=body.frequency_penalty,
         seed=None if body.seed is None else body.seed % 2**64,  # a negative one is as good
+        logit_bias={int(token): bias for token, bias in (body.logit_bias or {}).items()},
     )
 
 

@@ -12,6 +12,7 @@ from mesh.wire.requests import (
     STOP_BYTES_MAX,
     TOOLS_MAX,
 )
+from mesh.wire.sampling import LOGIT_BIAS_MAX
 
 INT64_MAX = 2**63 - 1
 
@@ -101,6 +102,13 @@ class StreamOptions(Given):
     include_obfuscation: bool | None = None  # lengths of chunks cross no network here
 
 
+# Ids are written as keys, which JSON has only as strings.
+LogitBias = Annotated[
+    dict[Annotated[str, Field(pattern=r"^\d{1,9}$")], Annotated[float, Field(ge=-100, le=100)]],
+    Field(max_length=LOGIT_BIAS_MAX),
+]
+
+
 class ChatBody(Given):
     """What may be asked for, once ``IGNORED`` and ``REFUSED`` are taken out."""
 
@@ -119,7 +127,7 @@ class ChatBody(Given):
     seed: Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    logit_bias: dict[str, Any] | None = None
+    logit_bias: LogitBias | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=LOGPROBS_MAX)] | None = None
 

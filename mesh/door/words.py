@@ -42,6 +42,7 @@ _BOUNDS = {
     "gt": (">", "below minimum", "below_min_value"),
     "le": ("<=", "above maximum", "above_max_value"),
 }
+KEY = "[key]"  # pydantic's sign that a key is meant, which it has named just before
 _PLACE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -68,7 +69,7 @@ def _param(place: tuple[int | str, ...]) -> str:
     for each in place:
         if isinstance(each, int):
             named += f"[{each}]"
-        elif not each.startswith(TAG):
+        elif each != KEY and not each.startswith(TAG):
             known = each if _PLACE.fullmatch(each) else repr(each)
             named += f".{known[:KEY_CHARACTERS_MAX]}" if named else known[:KEY_CHARACTERS_MAX]
     return named

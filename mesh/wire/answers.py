@@ -1,6 +1,7 @@
 """What an engine says, on its way up and on to the client, both ways."""
 
 from mesh.core.actions import SendStarted
+from mesh.core.chat import ToolCall
 from mesh.core.generation import Delta, Finished, GenerationEvent, Started
 from mesh.core.types import Failure, FailureCode, Usage
 from mesh.errors import ERROR_MESSAGE_CHARACTERS_MAX, InvalidRequest, MeshError
@@ -45,6 +46,11 @@ def write_delta(event: Delta) -> inference.GenerationDelta:
         ids=event.ids,
         text=event.text,
         logprobs=write_logprobs(event.logprobs),
+        reasoning=event.reasoning,
+        tool_calls=[
+            inference.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json)
+            for call in event.tool_calls
+        ],
     )
 
 
@@ -74,8 +80,14 @@ def read_event(message: inference.GenerateEvent) -> GenerationEvent | None:
             )
         case "delta":
             delta = message.delta
-            logprobs = read_logprobs(delta.logprobs)
-            return Delta(delta.token_offset, tuple(delta.ids), delta.text, logprobs)
+            return Delta(
+                delta.token_offset,
+                tuple(delta.ids),
+                delta.text,
+                read_logprobs(delta.logprobs),
+                delta.reasoning,
+                tuple(ToolCall(c.id, c.name, c.arguments_json) for c in delta.tool_calls),
+            )
         case "finished":
             return read_finished(message.finished)
         case _:

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import TypeVar
 
-from mesh.core.generation import Role
+from mesh.core.chat import Role
 from mesh.core.types import (
     Capability,
     FinishReason,

@@ -1,14 +1,14 @@
 """Requests: what a client asks, checked where it enters the mesh."""
 
-import math
 import re
 from collections.abc import Sequence
 
-from mesh.core.generation import LOGPROBS_MAX, Generation, Message, Sampling
+from mesh.core.generation import LOGPROBS_MAX
 from mesh.core.types import AUTO, Capability, Policy, Request, RequestKey, Tier
 from mesh.errors import InvalidRequest, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
+from mesh.wire.sampling import read_sampling
 
 MESSAGES_MAX = 4096  # a long agent session has hundreds
 PARTS_MAX = (
@@ -23,17 +23,6 @@ NAME_CHARACTERS_MAX = 256  # of a model; Hugging Face's longest are about 100
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 DEADLINE_DEFAULT_S = 600.0  # a long answer from a slow desk
 DEADLINE_MAX_S = 24 * 3600.0
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "temperature": (0, 10),
-    "top_k": (0, 2**31 - 1),
-    "top_p": (0, 1),
-    "min_p": (0, 1),
-    "repeat_penalty": (0, 10),
-    "presence_penalty": (-2, 2),
-    "frequency_penalty": (-2, 2),
-}
-_MORE_THAN_ZERO = frozenset({"top_p", "repeat_penalty"})
 
 
 def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
@@ -102,39 +91,7 @@ def check_generation(message: inference.GenerateRequest) -> None:
         raise Unsupported("adapters are not supported by any engine here yet")
     _check_messages(message.messages)
     _check_tools(message.tools)
-    _sampling(message.sampling)
-
-
-def read_generation(message: inference.GenerateRequest) -> Generation:
-    """Check and return the work that an engine of a node does for ``message``.
-
-    Raises:
-        InvalidRequest, Unsupported: as ``read_request``, and for what no engine here can do.
-    """
-    check_generation(message)
-    _refuse_undoable(message)
-    return Generation(
-        messages=tuple(_message(each, index) for index, each in enumerate(message.messages)),
-        sampling=_sampling(message.sampling),
-        max_tokens=message.max_tokens or 2**31 - 1,
-        stop=tuple(message.stop),
-        logprobs=message.logprobs if message.HasField("logprobs") else None,
-    )
-
-
-def _refuse_undoable(message: inference.GenerateRequest) -> None:
-    """Refuse what would else be ignored. Routing sends no such request to a node's engine.
-
-    Raises:
-        Unsupported: names the field.
-    """
-    if message.tools:
-        raise Unsupported("tools are given, and no engine here calls tools yet")
-    if message.response_format.WhichOneof("format") not in (None, "text"):
-        raise Unsupported(
-            "response_format asks for a form that no engine here can enforce yet",
-            hint="leave it out, and ask for the form in the prompt",
-        )
+    read_sampling(message.sampling)
 
 
 def _check_messages(messages: Sequence[inference.Message]) -> None:
@@ -165,39 +122,12 @@ def _check_tools(tools: Sequence[inference.Tool]) -> None:
             raise InvalidRequest("a tool's name must be 1 to 64 characters of [A-Za-z0-9_-]")
 
 
-def _message(message: inference.Message, index: int) -> Message:
-    field = f"messages[{index}]"
-    role = enums.read(enums.ROLE, message.role, f"{field}.role")
-    kinds = {part.WhichOneof("content") for part in message.parts}
-    if "image" in kinds:
-        raise Unsupported(f"{field} holds an image, and no engine here sees images yet")
-    if message.tool_calls or message.tool_call_id:
-        raise Unsupported(f"{field} holds a tool call, and no engine here calls tools yet")
-    # Thoughts of earlier turns are not repeated to a model: its template drops them as well.
-    return Message(role, "".join(part.text for part in message.parts))
-
-
 def _prompt_bytes(message: inference.GenerateRequest) -> int:
     """All text that the model reads: of the messages, and of the tools that it may call."""
     spoken = sum(len(part.text.encode()) for each in message.messages for part in each.parts)
     tools = sum(len(tool.description) + len(tool.parameters_json) for tool in message.tools)
     calls = sum(len(c.arguments_json) for each in message.messages for c in each.tool_calls)
     return spoken + tools + calls
-
-
-def _sampling(message: inference.Sampling) -> Sampling:
-    if message.logit_bias:
-        raise Unsupported("sampling.logit_bias is not supported by any engine here yet")
-    given = {name: getattr(message, name) for name in _RANGES if message.HasField(name)}
-    for name, value in given.items():
-        low, high = _RANGES[name]
-        above = value > low if name in _MORE_THAN_ZERO else value >= low
-        if not (math.isfinite(value) and above and value <= high):
-            bracket = "(" if name in _MORE_THAN_ZERO else "["
-            raise InvalidRequest(
-                f"sampling.{name} is {value:g}; it must be in {bracket}{low:g}, {high:g}]"
-            )
-    return Sampling(seed=message.seed, **given)
 
 
 def _policy(value: str) -> Policy:

@@ -36,7 +36,7 @@ class AnswerStream:
         self._max_tokens = work.max_tokens
         self._logprobs = work.logprobs
         self._started: Started | None = None
-        self._tokens = 0
+        self._tokens = len(work.resume.emitted_ids) if work.resume else 0
         self._characters = 0
         self._tail_seen = False
 
@@ -83,12 +83,7 @@ class AnswerStream:
         last = self._waiting[-1] if len(self._waiting) >= EVENTS_MAX else None
         match last, event:
             case Delta(), Delta() if len(last.ids) < JOINED_TOKENS_MAX:
-                self._waiting[-1] = Delta(
-                    last.token_offset,
-                    last.ids + event.ids,
-                    last.text + event.text,
-                    last.logprobs + event.logprobs,
-                )
+                self._waiting[-1] = Delta.joined((last, event))
             case _:
                 self._waiting.append(event)
 
@@ -111,7 +106,8 @@ class AnswerStream:
         if event.token_offset != self._tokens:
             raise FrameError("a delta left a gap, or repeated a token")
         self._tokens += len(event.ids)
-        self._characters += len(event.text)
+        self._characters += len(event.text) + len(event.reasoning)
+        self._characters += sum(len(call.arguments_json) for call in event.tool_calls)
         self._tail_seen = not event.ids  # only held-back text, after the last token
         room = self._context_tokens - len(self._started.prompt_ids)
         if self._tokens > min(self._max_tokens, room):

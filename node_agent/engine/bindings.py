@@ -62,7 +62,20 @@ def devices() -> tuple[Device, ...]:
     return tuple(Device(name(one).decode(), kind(one) in _GPU_TYPES) for one in found)
 
 
+_F32 = 0  # GGML_TYPE_F32
+
+
+def are_finite(floats: Any, count: int) -> bool:
+    """Whether ``count`` 32-bit floats from this pointer on hold neither NaN nor an infinity."""
+    return bool(_validate(_F32, floats, count * ctypes.sizeof(ctypes.c_float)))
+
+
 def _function(name: str, returns: type, *takes: type) -> Callable[..., Any]:
     function = getattr(_ggml, name)
     function.restype, function.argtypes = returns, takes
     return cast(Callable[..., Any], function)
+
+
+_validate = _function(
+    "ggml_validate_row_data", ctypes.c_bool, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t
+)

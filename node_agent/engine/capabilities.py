@@ -2,4 +2,4 @@
 
 from mesh.core.types import Capability
 
-CAPABILITIES = frozenset({Capability.LOGPROBS})
+CAPABILITIES = frozenset({Capability.LOGPROBS, Capability.GRAMMAR, Capability.RESUME})

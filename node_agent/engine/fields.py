@@ -48,12 +48,7 @@ class Fields:
 
     def number(self, name: str, *, negative: bool = False) -> float:
         """Return a finite number; >= 0 unless ``negative``."""
-        value = self._body.get(name)
-        if type(value) is int and abs(value) <= _COUNT_MAX:
-            value = float(value)
-        if type(value) is not float or not math.isfinite(value) or (value < 0 and not negative):
-            raise FrameError(f"field {name} is not a number in range")
-        return value
+        return _number(name, self._body.get(name), negative=negative)
 
     def logprob(self, name: str) -> float:
         """Return a natural logarithm of a probability, in nats."""
@@ -69,9 +64,13 @@ class Fields:
             raise FrameError(f"field {name} is not the bytes of a token")
         return text.encode("latin-1")
 
-    def ids(self, name: str) -> tuple[int, ...]:
-        """Return token ids."""
-        return tuple(_count(name, value, _COUNT_MAX) for value in self._list(name))
+    def ids(self, name: str, *, most: int = _COUNT_MAX) -> tuple[int, ...]:
+        """Return a list of integers in [0, most]: token ids, as a rule."""
+        return tuple(_count(name, value, most) for value in self._list(name))
+
+    def biases(self, name: str) -> tuple[tuple[int, float], ...]:
+        """Return pairs of a token id and a finite number."""
+        return tuple(_pair(name, value) for value in self._list(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of strings."""
@@ -83,6 +82,12 @@ class Fields:
     def inner(self, name: str) -> Self:
         """Return an object inside this one."""
         return self._inner(name, self._body.get(name))
+
+    def inner_if_given(self, name: str) -> Self | None:
+        """Return ``inner``, or None for JSON's null."""
+        if name in self._body and self._body[name] is None:
+            return None
+        return self.inner(name)
 
     def inners(self, name: str) -> list[Self]:
         """Return a list of objects."""
@@ -105,3 +110,17 @@ def _count(name: str, value: object, most: int) -> int:
     if type(value) is not int or not 0 <= value <= most:
         raise FrameError(f"field {name} is not a count in range")
     return value
+
+
+def _number(name: str, value: object, *, negative: bool) -> float:
+    if type(value) is int and abs(value) <= _COUNT_MAX:
+        value = float(value)
+    if type(value) is not float or not math.isfinite(value) or (value < 0 and not negative):
+        raise FrameError(f"field {name} is not a number in range")
+    return value
+
+
+def _pair(name: str, value: object) -> tuple[int, float]:
+    if type(value) is not list or len(value) != 2:
+        raise FrameError(f"field {name} holds something else than pairs")
+    return _count(name, value[0], _COUNT_MAX), _number(name, value[1], negative=True)

@@ -9,11 +9,23 @@ from collections.abc import Set
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Condition
+from typing import TYPE_CHECKING
 
 from mesh.core.generation import Generation
 from mesh.errors import MeshError
 from node_agent.engine.abort import AbortFlag
 from node_agent.engine.messages import Cancel, Generate, ToEngine
+
+if TYPE_CHECKING:
+    from node_agent.engine.constraint import Constraint
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model reads before its answer, and what it may answer."""
+
+    ids: tuple[int, ...]
+    constraint: "Constraint | None" = None  # None: anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +34,7 @@ class Prepared:
 
     number: int
     work: Generation
-    prompt: tuple[int, ...] | MeshError
+    prompt: Prompt | MeshError
 
 
 class Inbox:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from node_agent.engine.abort import Aborted, AbortFlag
-from node_agent.engine.bindings import PACKAGE_VERSION, devices, native
+from node_agent.engine.bindings import PACKAGE_VERSION, are_finite, devices, native
 from node_agent.engine.chunks import CHUNK_TOKENS_MAX
 from node_agent.engine.native_log import NativeLog
 from node_agent.engine.sampler import SAMPLER_VERSION
@@ -84,27 +84,23 @@ class Llama:
         return None if source is None else source.decode(errors="replace")
 
     def bos_text(self) -> str:
-        return self._token_text(native.llama_vocab_bos(self._vocabulary))
+        return self.token_text(native.llama_vocab_bos(self._vocabulary))
 
     def eos_text(self) -> str:
-        return self._token_text(native.llama_vocab_eos(self._vocabulary))
+        return self.token_text(native.llama_vocab_eos(self._vocabulary))
 
     def tokenise(self, text: str) -> list[int]:
         """Return a rendered prompt's ids, with the model's BOS unless the template wrote it."""
-        encoded = text.encode()
-        room = len(encoded) + 8  # no token is shorter than a byte, but for a space put in front
-        ids = (native.llama_token * room)()
-        count = native.llama_tokenize(
-            self._vocabulary, encoded, len(encoded), ids, room, False, True
-        )
-        if count < 0:
-            raise DecodeError("llama.cpp can't tokenise the prompt")
-        prompt = list(ids[:count])
+        prompt = self._tokenise(text, special=True)
         bos = native.llama_vocab_bos(self._vocabulary)
         wanted = native.llama_vocab_get_add_bos(self._vocabulary) and bos != native.LLAMA_TOKEN_NULL
         if wanted and prompt[:1] != [bos]:
             prompt.insert(0, bos)
         return prompt
+
+    def tokenise_text(self, text: str) -> list[int]:
+        """Return the ids of a piece of text, in which no control token is meant."""
+        return self._tokenise(text, special=False)
 
     def piece(self, token: int) -> bytes:
         """Return the bytes that ``token`` stands for; none for control tokens."""
@@ -114,6 +110,22 @@ class Llama:
 
     def ends_turn(self, token: int) -> bool:
         return bool(native.llama_vocab_is_eog(self._vocabulary, token))
+
+    def ends_of_turn(self) -> list[int]:
+        """Return every token that ends a turn; at least one, though a model may never say it."""
+        ends = [token for token in range(self.vocabulary_size) if self.ends_turn(token)]
+        return ends or [self.vocabulary_size - 1]
+
+    def is_control(self, token: int) -> bool:
+        """Whether a token means something to the model, and stands for no text."""
+        return bool(native.llama_vocab_is_control(self._vocabulary, token))
+
+    def token_text(self, token: int) -> str:
+        """Return what a token is called; "" for none."""
+        if token == native.LLAMA_TOKEN_NULL:
+            return ""
+        text: bytes = native.llama_vocab_get_text(self._vocabulary, token)
+        return text.decode(errors="replace")
 
     def decode(self, rows: Sequence[Row], *, logits: bool, last: bool) -> None:
         """Decode ``rows``: append each token to its slot.
@@ -144,6 +156,19 @@ class Llama:
             raise Aborted
         if status != 0:
             raise DecodeError(f"llama.cpp's decode failed with {status}: {self._log.cause()}")
+
+    def finite_logits(self, row: int) -> bool:
+        """Whether the logits in ``row`` of the last batch can be drawn from.
+
+        Looks at all, 20 us for 152,000 words: samplers order them, and a broken model's NaN has no
+        order.
+        """
+        logits = native.llama_get_logits_ith(self.context, row)
+        if are_finite(logits, self.vocabulary_size):
+            return True
+        from node_agent.engine.logits import broken, logits_of
+
+        return not broken(logits_of(self, row))
 
     def truncate(self, slot: int, tokens: int) -> int:
         """Forget all but the first ``tokens`` of a slot; return how many it holds then.
@@ -179,6 +204,17 @@ class Llama:
             for slot in range(slots):
                 self.truncate(slot, 0)
         return told[0] != told[1]
+
+    def _tokenise(self, text: str, *, special: bool) -> list[int]:
+        encoded = text.encode()
+        room = len(encoded) + 8  # no token is shorter than a byte, but for a space put in front
+        ids = (native.llama_token * room)()
+        count = native.llama_tokenize(
+            self._vocabulary, encoded, len(encoded), ids, room, False, special
+        )
+        if count < 0:
+            raise DecodeError("llama.cpp can't tokenise the prompt")
+        return list(ids[:count])
 
     def _holds(self, slot: int, tokens: int) -> bool:
         """Whether a slot has its tokens from the first to this one."""
@@ -232,12 +268,6 @@ class Llama:
             ("flash", self._flash, threads if self._flash else 0),
         )
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
-
-    def _token_text(self, token: int) -> str:
-        if token == native.LLAMA_TOKEN_NULL:
-            return ""
-        text: bytes = native.llama_vocab_get_text(self._vocabulary, token)
-        return text.decode(errors="replace")
 
     def _native_piece(self, token: int) -> bytes:
         size_bytes = 64  # the call answers with the size it needs, negated

@@ -11,14 +11,10 @@ for the import (25 MB, a third of its start) to read two messages.
 from dataclasses import asdict, dataclass
 
 from mesh.core.generation import (
-    LOGPROBS_MAX,
     Delta,
     Finished,
     Generation,
     GenerationEvent,
-    Message,
-    Role,
-    Sampling,
     Started,
 )
 from mesh.core.types import Capability, FinishReason, Usage
@@ -26,6 +22,7 @@ from mesh.errors import ContextOverflow, InternalError, InvalidRequest, MeshErro
 from node_agent.engine.fields import Fields
 from node_agent.engine.frames import FrameError
 from node_agent.engine.logprob_fields import decode_logprobs, encode_logprob
+from node_agent.engine.work_fields import decode_tool_calls, decode_work
 
 # What an engine process may say went wrong with a request. Anything else it sends is not believed.
 _ERRORS: dict[str, type[MeshError]] = {
@@ -128,7 +125,7 @@ def decode_to_engine(body: dict[str, object]) -> ToEngine:
     fields = Fields(body)
     match fields.text("type"):
         case "generate":
-            return Generate(fields.count("request"), _decode_work(fields.inner("work")))
+            return Generate(fields.count("request"), decode_work(fields.inner("work")))
         case "cancel":
             return Cancel(fields.count("request"))
     raise FrameError("a frame is of no known type")
@@ -163,10 +160,15 @@ def decode_from_engine(body: dict[str, object]) -> FromEngine:
 
 def _encode_event(event: GenerationEvent) -> dict[str, object]:
     match event:
-        case Delta(token_offset, ids, text, logprobs):
+        case Delta(token_offset, ids, text, logprobs, reasoning, tool_calls):
+            counted = {"token_offset": token_offset, "ids": ids}
+            said = {
+                "text": text,
+                "reasoning": reasoning,
+                "tool_calls": list(map(asdict, tool_calls)),
+            }
             told = [encode_logprob(each) for each in logprobs]
-            counted = {"token_offset": token_offset, "ids": ids, "text": text}
-            return {"type": "delta", **counted, "logprobs": told}
+            return {"type": "delta", **counted, **said, "logprobs": told}
         case Started():
             return {"type": "started", **asdict(event)}
         case Finished():
@@ -178,6 +180,8 @@ def _decode_delta(fields: Fields) -> Delta:
         token_offset=fields.count("token_offset"),
         ids=fields.ids("ids"),
         text=fields.text("text"),
+        reasoning=fields.text("reasoning"),
+        tool_calls=decode_tool_calls(fields),
         logprobs=decode_logprobs(fields.inners("logprobs")),
     )
 
@@ -213,30 +217,4 @@ def _decode_loaded(fields: Fields) -> Loaded:
         slots=fields.count("slots"),
         capabilities=frozenset(known[name] for name in names if name in known),
         numerics=fields.line("numerics"),
-    )
-
-
-def _decode_work(fields: Fields) -> Generation:
-    return Generation(
-        messages=tuple(
-            Message(Role(message.choice("role", Role)), message.text("text"))
-            for message in fields.inners("messages")
-        ),
-        sampling=_decode_sampling(fields.inner("sampling")),
-        max_tokens=fields.count("max_tokens"),
-        stop=fields.texts("stop"),
-        logprobs=fields.count_if_given("logprobs", most=LOGPROBS_MAX),
-    )
-
-
-def _decode_sampling(fields: Fields) -> Sampling:
-    return Sampling(
-        temperature=fields.number("temperature"),
-        top_k=fields.count("top_k"),
-        top_p=fields.number("top_p"),
-        min_p=fields.number("min_p"),
-        repeat_penalty=fields.number("repeat_penalty"),
-        presence_penalty=fields.number("presence_penalty", negative=True),
-        frequency_penalty=fields.number("frequency_penalty", negative=True),
-        seed=fields.count("seed", most=2**64 - 1),
     )

@@ -2,27 +2,78 @@
 
 import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from mesh.core.chat import Form
 from mesh.core.generation import Generation
 from mesh.errors import ContextOverflow, InternalError, InvalidRequest, MeshError
-from node_agent.engine.inbox import Inbox, Prepared
+from node_agent.engine.inbox import Inbox, Prepared, Prompt
 from node_agent.engine.llama import Llama
 from node_agent.engine.template import ChatTemplate
 
+if TYPE_CHECKING:
+    from node_agent.engine.constraint import Constraint, Grammars
 
-def prepare_all(llama: Llama, template: ChatTemplate, inbox: Inbox) -> NoReturn:
-    """Make a prompt of each request, for as long as the process lives."""
-    while True:
-        asked = inbox.asked()
-        prompt: tuple[int, ...] | MeshError
+
+class Prompter:
+    """Makes the prompt of each request, and what binds its answer."""
+
+    def __init__(self, llama: Llama, template: ChatTemplate) -> None:
+        self._llama = llama
+        self._template = template
+        self._grammars: Grammars | None = None
+
+    def prepare_all(self, inbox: Inbox) -> NoReturn:
+        """Make a prompt of each request, for as long as the process lives."""
+        while True:
+            asked = inbox.asked()
+            inbox.prepared(Prepared(asked.request, asked.work, self._prepare(asked.work)))
+
+    def _prepare(self, work: Generation) -> Prompt | MeshError:
         try:
-            prompt = _prompt_ids(llama, template, asked.work)
+            self._refuse_unknown_tokens(work)
+            ids = self._ids(work)
+            return Prompt(ids, self._constraint(work.form) if work.form else None)
         except MeshError as failure:
-            prompt = failure
+            return failure
         except Exception as failure:  # a bug of ours ends the request, not the process
-            prompt = InternalError(whereabouts(failure))
-        inbox.prepared(Prepared(asked.request, asked.work, prompt))
+            return InternalError(whereabouts(failure))
+
+    def _ids(self, work: Generation) -> tuple[int, ...]:
+        """Those that an answer was begun with, if it is resumed: a template may tell the time."""
+        resume, room = work.resume, self._llama.context_tokens
+        if resume is not None:
+            ids = resume.prompt_ids
+        else:
+            ids = tuple(self._llama.tokenise(self._template.render(work.messages)))
+        if not ids:
+            raise InvalidRequest("the prompt is empty", hint="send at least one message with text")
+        if len(ids) + 1 > room:
+            raise ContextOverflow(
+                f"the prompt has {len(ids)} tokens, and the model's context has room for"
+                f" {room - 1} and an answer",
+                hint="shorten the prompt, or use a model with a longer context",
+            )
+        return ids
+
+    def _constraint(self, form: Form) -> "Constraint":
+        if self._grammars is None:
+            from node_agent.engine.constraint import Grammars
+
+            self._grammars = Grammars(self._llama)
+        return self._grammars.of_form(form)
+
+    def _refuse_unknown_tokens(self, work: Generation) -> None:
+        """llama.cpp would read and write beyond its arrays."""
+        named = [token for token, _ in work.sampling.logit_bias]
+        if work.resume is not None:
+            named += (*work.resume.prompt_ids, *work.resume.emitted_ids)
+        known = self._llama.vocabulary_size
+        if (unknown := max(named, default=0)) >= known:
+            raise InvalidRequest(
+                f"there is no token {unknown}: this model has {known}",
+                hint="use the ids of the model that answers",
+            )
 
 
 def whereabouts(failure: Exception) -> str:
@@ -30,16 +81,3 @@ def whereabouts(failure: Exception) -> str:
     frame = traceback.extract_tb(failure.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     return f"the engine failed with {type(failure).__name__} at {place}"
-
-
-def _prompt_ids(llama: Llama, template: ChatTemplate, work: Generation) -> tuple[int, ...]:
-    prompt = llama.tokenise(template.render(work.messages))
-    if not prompt:
-        raise InvalidRequest("the prompt is empty", hint="send at least one message with text")
-    if len(prompt) + 1 > llama.context_tokens:
-        raise ContextOverflow(
-            f"the prompt has {len(prompt)} tokens, and the model's context has room for"
-            f" {llama.context_tokens - 1} and an answer",
-            hint="shorten the prompt, or use a model with a longer context",
-        )
-    return tuple(prompt)

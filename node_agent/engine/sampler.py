@@ -6,11 +6,18 @@ engine that holds the same prompt and tokens draws the same next one. Whoever ch
 from the same logits must raise SAMPLER_VERSION.
 """
 
+import ctypes
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from mesh.core.generation import Sampling
+from mesh.errors import InternalError
 from node_agent.engine.bindings import native
+
+if TYPE_CHECKING:
+    from node_agent.engine.constraint import Constraint
+    from node_agent.engine.llama import Llama
 
 SAMPLER_VERSION = 1
 
@@ -20,12 +27,24 @@ _KEEP_MIN = 1  # no filter may remove the last candidate
 
 
 class Sampler:
-    """The draws of one answer. Owns native memory until ``close``."""
+    """The draws of one answer. Owns native memory until ``close``.
 
-    def __init__(self, sampling: Sampling, vocabulary_size: int, prompt_ids: Sequence[int]) -> None:
+    ``held_ids`` is what comes before the next draw: the prompt, and what was drawn of the answer.
+    """
+
+    def __init__(
+        self,
+        llama: "Llama",
+        sampling: Sampling,
+        held_ids: Sequence[int],
+        constraint: "Constraint | None" = None,
+    ) -> None:
+        self._llama = llama
         self._seed = sampling.seed
+        self._constraint = constraint
         self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
-        self._penalise(sampling, vocabulary_size, prompt_ids)
+        self._favour(sampling.logit_bias, llama.vocabulary_size)
+        self._penalise(sampling, llama.vocabulary_size, held_ids)
         self._greedy = sampling.temperature < _GREEDY_BELOW
         if self._greedy:
             self._add(native.llama_sampler_init_greedy())
@@ -35,11 +54,33 @@ class Sampler:
             self._add(native.llama_sampler_init_min_p(sampling.min_p, _KEEP_MIN))
             self._add(native.llama_sampler_init_temp(sampling.temperature))
 
-    def draw(self, context: object, row: int, position: int) -> int:
+    def draw(self, row: int, position: int) -> int:
         """Return a token drawn from the logits in ``row`` of the last batch, and remember it.
 
         ``position`` is the token's offset in the answer.
+
+        Raises:
+            InternalError: the model gave something else than numbers.
+            InvalidRequest: the constraint leaves no token.
         """
+        if not self._llama.finite_logits(row):
+            raise InternalError(
+                "the model gave numbers that are none (NaN or infinite)",
+                hint="use another file of the model; this one is broken",
+            )
+        if self._constraint is None:
+            return self._sample(row, position)
+        from node_agent.engine.logits import logits_of
+
+        logits = logits_of(self._llama, row)
+        told = logits.copy()  # whoever asks for log-probabilities wants the model's own
+        self._constraint.narrow(logits)
+        token = self._sample(row, position)
+        logits[:] = told
+        return token
+
+    def _sample(self, row: int, position: int) -> int:
+        context = self._llama.context
         if self._greedy:
             return int(native.llama_sampler_sample(self._chain, context, row))
         self._add(native.llama_sampler_init_dist(draw_seed(self._seed, position)))
@@ -55,9 +96,14 @@ class Sampler:
     def _add(self, sampler: object) -> None:
         native.llama_sampler_chain_add(self._chain, sampler)
 
-    def _penalise(
-        self, sampling: Sampling, vocabulary_size: int, prompt_ids: Sequence[int]
-    ) -> None:
+    def _favour(self, biases: Sequence[tuple[int, float]], vocabulary_size: int) -> None:
+        if not biases:
+            return
+        array = (native.llama_logit_bias * len(biases))(*biases)
+        pointer = ctypes.cast(array, ctypes.POINTER(native.llama_logit_bias))
+        self._add(native.llama_sampler_init_logit_bias(vocabulary_size, len(biases), pointer))
+
+    def _penalise(self, sampling: Sampling, vocabulary_size: int, held_ids: Sequence[int]) -> None:
         penalties = (
             sampling.repeat_penalty,
             sampling.frequency_penalty,
@@ -68,7 +114,7 @@ class Sampler:
         self._add(
             native.llama_sampler_init_penalties(vocabulary_size, _PENALTY_WINDOW_TOKENS, *penalties)
         )
-        for token in prompt_ids[-_PENALTY_WINDOW_TOKENS:]:
+        for token in held_ids[-_PENALTY_WINDOW_TOKENS:]:
             native.llama_sampler_accept(self._chain, token)
 
 

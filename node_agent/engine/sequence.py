@@ -1,11 +1,13 @@
 """One answer on one model: draws its tokens, and tells what they add."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from mesh.core.generation import Delta, Finished, Generation, Started, TokenLogprob
+from mesh.core.generation import Delta, Finished, Generation, Resume, Started, TokenLogprob
 from mesh.core.types import FinishReason, Usage
+from mesh.errors import InvalidRequest
 from node_agent.engine.answer_text import AnswerText
+from node_agent.engine.inbox import Prompt
 from node_agent.engine.llama import Llama
 from node_agent.engine.sampler import Sampler
 
@@ -17,27 +19,48 @@ class Answer:
     last delta without ids brings text that was held back until the turn ended. Log-probabilities
     stay with their ids, so they may come before the text that they belong to, and those of a stop
     string come though its text does not.
+
+    One that is resumed begins where the emitted ids end: what they made of penalties, constraint
+    and text is made again, and nothing that was sent is sent twice.
     """
 
-    def __init__(self, llama: Llama, work: Generation, prompt: Sequence[int]) -> None:
+    def __init__(self, llama: Llama, work: Generation, prompt: Prompt) -> None:
+        """Raises InvalidRequest: the emitted ids cannot be the beginning of this answer."""
         self.next_token: int | None = None  # drawn, and to be decoded for another
+        self.ids = list(work.resume.emitted_ids) if work.resume else []
         self._llama = llama
-        self._prompt = prompt
+        self._prompt_ids = prompt.ids
+        self._constraint = prompt.constraint
         self._cached_tokens = 0
         self._text = AnswerText(work.stop)
         self._logprobs = _logprobs(llama, work)
-        self._most = min(work.max_tokens, llama.context_tokens - len(prompt))
-        self._drawn = 0  # tokens of the answer
+        self._most = min(work.max_tokens, llama.context_tokens - len(prompt.ids))
         self._reason: FinishReason | None = None
         self._prefill_s = 0.0
-        self._decode_began_s = 0.0
-        self._sampler = Sampler(work.sampling, llama.vocabulary_size, prompt)
+        self._decode_began_s = time.monotonic()
+        self._unsent = self._recall(work.resume) if work.resume else ""
+        held_ids = (*prompt.ids, *self.ids)
+        self._sampler = Sampler(llama, work.sampling, held_ids, prompt.constraint)
+
+    @property
+    def held_ids(self) -> tuple[int, ...]:
+        """What the model must have read before the next draw."""
+        return (*self._prompt_ids, *self.ids)
+
+    @property
+    def over(self) -> bool:
+        return self._reason is not None
 
     def started(self, cached_tokens: int) -> Started:
         """Return the first event."""
-        self._cached_tokens = cached_tokens
+        self._cached_tokens = min(cached_tokens, len(self._prompt_ids))
         llama = self._llama
-        return Started(tuple(self._prompt), cached_tokens, llama.context_tokens, llama.numerics)
+        return Started(self._prompt_ids, self._cached_tokens, llama.context_tokens, llama.numerics)
+
+    def rest(self) -> Delta | None:
+        """Return the text that is left to send of an answer that was over when it was resumed."""
+        unsent, self._unsent = self._unsent, ""
+        return Delta(len(self.ids), (), unsent) if unsent else None
 
     def read(self, duration_s: float) -> None:
         """Part of the prompt was read."""
@@ -48,31 +71,64 @@ class Answer:
         """Draw the next token from a row of the last step; return what it adds, if anything.
 
         ``next_token`` is None afterwards if it was the last one.
+
+        Raises:
+            InternalError, InvalidRequest: as ``Sampler.draw``.
         """
-        llama, text, offset = self._llama, self._text, self._drawn
-        token = self._sampler.draw(llama.context, row, offset)
+        llama, text, offset = self._llama, self._text, len(self.ids)
+        token = self._sampler.draw(row, offset)
         self.next_token = None
+        unsent, self._unsent = self._unsent, ""
         if llama.ends_turn(token):
             self._reason = FinishReason.STOP
-            rest = text.finish()
+            rest = unsent + text.finish()
             return Delta(offset, (), rest) if rest else None
-        self._drawn += 1
-        shown = text.feed(llama.piece(token))
-        if text.stopped:
-            self._reason = FinishReason.STOP
-        elif self._drawn == self._most:
-            shown += text.finish()
-            self._reason = FinishReason.STOP if text.stopped else FinishReason.LENGTH
-        else:
+        shown = unsent + self._take(token)
+        if self._reason is None:
             self.next_token = token
         return Delta(offset, (token,), shown, self._logprobs(row, token))
+
+    def _take(self, token: int) -> str:
+        """Take a token into the answer; return the text that may be shown now."""
+        self.ids.append(token)
+        if self._constraint is not None:
+            self._constraint.accept(token)
+        shown = self._text.feed(self._llama.piece(token))
+        complete = self._constraint is not None and self._constraint.complete
+        if self._text.stopped:
+            self._reason = FinishReason.STOP
+        elif complete or len(self.ids) >= self._most:
+            shown += self._text.finish()
+            stopped = complete or self._text.stopped
+            self._reason = FinishReason.STOP if stopped else FinishReason.LENGTH
+        return shown
+
+    def _recall(self, resume: Resume) -> str:
+        """Take the emitted ids in again; return what of their text was never sent."""
+        self.ids.clear()
+        shown = ""
+        for token in resume.emitted_ids:
+            if self._reason is not None:
+                raise InvalidRequest(
+                    "resume has more ids than the answer can have",
+                    hint="send the request as it was, and the ids that came",
+                )
+            shown += self._take(token)
+        sent, text = resume.text_bytes_sent, shown.encode()
+        unsent = text[sent:]
+        if sent > len(text) or (unsent and unsent[0] & 0xC0 == 0x80):  # amid a character
+            raise InvalidRequest(
+                f"resume tells of {sent} bytes of text, and its ids made {len(text)}",
+                hint="count the UTF-8 bytes of the text that came",
+            )
+        return unsent.decode()
 
     def finished(self) -> Finished:
         """Return the last event."""
         assert self._reason is not None, "it has not ended"
         return Finished(
             self._reason,
-            Usage(len(self._prompt), self._cached_tokens, self._drawn),
+            Usage(len(self._prompt_ids), self._cached_tokens, len(self.ids)),
             prefill_s=self._prefill_s,
             decode_s=time.monotonic() - self._decode_began_s,
         )

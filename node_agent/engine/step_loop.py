@@ -73,11 +73,26 @@ class StepLoop:
             self._refuse(number, prompt)
             return
         try:
-            self._answers[number] = Answer(self._llama, request.work, prompt)
+            answer = Answer(self._llama, request.work, prompt)
+        except MeshError as failure:
+            self._refuse(number, failure)
+            return
         except Exception as failure:  # a bug of ours ends the request, not the process
             self._refuse(number, InternalError(whereabouts(failure)))
             return
-        self._scheduler.add(number, prompt)
+        if answer.over:
+            self._conclude(number, answer)
+            return
+        self._answers[number] = answer
+        self._scheduler.add(number, answer.held_ids)
+
+    def _conclude(self, number: int, answer: Answer) -> None:
+        """It was whole when it was cut, and only its end was not heard."""
+        answer.close()
+        self._inbox.ended(number)
+        for event in (answer.started(0), answer.rest(), answer.finished()):
+            if event is not None:
+                self._send(Produced(number, event))
 
     def _refuse(self, number: int, failure: MeshError) -> None:
         self._inbox.ended(number)
@@ -135,6 +150,9 @@ class StepLoop:
         answer = self._answers[number]
         try:
             delta = answer.draw(row)
+        except MeshError as failure:
+            self._end(number, Failed(number, failure))
+            return
         except Exception as failure:  # a bug of ours ends the request, not the process
             self._end(number, Failed(number, InternalError(whereabouts(failure))))
             return

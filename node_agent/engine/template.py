@@ -19,7 +19,7 @@ from jinja2.nodes import Node
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from mesh.core.generation import Message
+from mesh.core.chat import Message
 from mesh.errors import InvalidRequest
 
 # For a model without a template, as llama.cpp does it: ChatML, which most models have at least

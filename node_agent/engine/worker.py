@@ -30,7 +30,7 @@ from node_agent.engine.messages import (
     decode_to_engine,
     encode,
 )
-from node_agent.engine.prompts import prepare_all
+from node_agent.engine.prompts import Prompter
 from node_agent.engine.step_loop import StepLoop
 from node_agent.engine.template import ChatTemplate
 
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     channel.send(Loaded(llama.context_tokens, llama.slots, CAPABILITIES, llama.numerics))
     loop = StepLoop(llama, inbox, channel.send)
     threading.Thread(target=_answer, args=(loop,), name="model", daemon=True).start()
-    prepare_all(llama, template, inbox)
+    Prompter(llama, template).prepare_all(inbox)
 
 
 def _answer(loop: StepLoop) -> None:

@@ -35,7 +35,6 @@ async def test_what_no_machine_can_do_is_refused_by_name(
 @pytest.mark.parametrize(
     ("fields", "what"),
     [
-        ({"sampling": inference.Sampling(logit_bias={7: 1.0})}, "logit_bias"),
         ({"adapters": ["pirate"]}, "adapters"),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 
 from mesh.errors import Unsupported
 from mesh.v1 import inference_pb2 as inference
-from mesh.wire.requests import read_generation
+from mesh.wire.generations import read_generation
 
 
 def _request(**fields: object) -> inference.GenerateRequest:
@@ -16,10 +16,6 @@ def _request(**fields: object) -> inference.GenerateRequest:
     ("fields", "words"),
     [
         ({"tools": [inference.Tool(name="t")]}, "tools"),
-        ({"response_format": inference.ResponseFormat(json=True)}, "response_format"),
-        ({"response_format": inference.ResponseFormat(json_schema="{}")}, "response_format"),
-        ({"response_format": inference.ResponseFormat(grammar="root ::= 1")}, "response_format"),
-        ({"sampling": inference.Sampling(logit_bias={1: 5.0})}, "logit_bias"),
         ({"adapters": ["pirate"]}, "adapters"),
     ],
 )

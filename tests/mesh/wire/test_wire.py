@@ -22,10 +22,11 @@ from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
 from mesh.wire.answers import read_attempt_failed, read_delta, read_event, write_delta
+from mesh.wire.generations import read_generation
 from mesh.wire.models import read_offers, write_offer
 from mesh.wire.nodes import read_load, read_machine, read_statuses, write_report
 from mesh.wire.plain import to_plain
-from mesh.wire.requests import PARTS_MAX, read_generation, read_request
+from mesh.wire.requests import PARTS_MAX, read_request
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=40)
 SHA256 = st.text("0123456789abcdef", min_size=64, max_size=64)

@@ -2,16 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from mesh.core.generation import (
-    Delta,
-    Finished,
-    Generation,
-    Message,
-    Role,
-    Sampling,
-    Started,
-    TokenLogprob,
-)
+from mesh.core.chat import Message, Role
+from mesh.core.generation import Delta, Finished, Generation, Sampling, Started, TokenLogprob
 from node_agent.engine.protocol import Engine
 
 GREEDY = Sampling(temperature=0)

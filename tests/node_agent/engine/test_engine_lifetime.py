@@ -158,7 +158,8 @@ def test_the_end_of_its_pipe_alone_ends_an_engine(endless_model: Path, busy: boo
 AGENT = """
     import asyncio, sys
     from pathlib import Path
-    from mesh.core.generation import Generation, Message, Role, Sampling
+    from mesh.core.chat import Message, Role
+    from mesh.core.generation import (Generation, Sampling)
     from node_agent.engine.supervisor import EngineProcess
 
     async def main():

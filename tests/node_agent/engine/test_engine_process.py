@@ -10,7 +10,8 @@ from random import Random
 
 import pytest
 
-from mesh.core.generation import Delta, Message, Role, Sampling, Started
+from mesh.core.chat import Message, Role
+from mesh.core.generation import Delta, Sampling, Started
 from mesh.core.types import FinishReason
 from mesh.errors import ContextOverflow, InvalidRequest, Overloaded
 from models.tasks import TASKS

@@ -3,7 +3,7 @@
 import pytest
 
 from node_agent.engine.abort import AbortFlag
-from node_agent.engine.inbox import Inbox, Prepared
+from node_agent.engine.inbox import Inbox, Prepared, Prompt
 from node_agent.engine.messages import Cancel, Generate
 from tests.node_agent.engine.asking import ask
 
@@ -28,7 +28,7 @@ def test_requests_are_prepared_in_their_order_and_then_heard(inbox: Inbox) -> No
     asked = [inbox.asked().request for _ in range(3)]
     assert asked == [1, 2, 3]
     assert inbox.news(wait=False) == ([], frozenset())
-    made = [Prepared(number, WORK, (number,)) for number in asked]
+    made = [Prepared(number, WORK, Prompt((number,))) for number in asked]
     for each in made:
         inbox.prepared(each)
     assert inbox.news(wait=True) == (made, frozenset())

@@ -47,9 +47,9 @@ def resumed(
     for token in emitted:
         row = llama.feed([token])
     tokens = list(emitted)
-    with closing(Sampler(sampling, llama.vocabulary_size, [*prompt, *emitted])) as sampler:
+    with closing(Sampler(llama, sampling, [*prompt, *emitted])) as sampler:
         for position in range(len(emitted), count):
-            tokens.append(sampler.draw(llama.context, row, position))
+            tokens.append(sampler.draw(row, position))
             row = llama.feed(tokens[-1:])
     return tokens
 
@@ -115,9 +115,9 @@ def test_where_a_prompt_is_cut_does_not_change_one_bit(
 def test_the_same_logits_are_drawn_from_anew_at_each_position(load: Callable[..., Alone]) -> None:
     llama = load()
     row = llama.feed(PROMPT)
-    with closing(Sampler(WARM, llama.vocabulary_size, PROMPT)) as sampler:
-        tokens = [sampler.draw(llama.context, row, position) for position in range(50)]
-        again = [sampler.draw(llama.context, row, position) for position in range(50)]
+    with closing(Sampler(llama, WARM, PROMPT)) as sampler:
+        tokens = [sampler.draw(row, position) for position in range(50)]
+        again = [sampler.draw(row, position) for position in range(50)]
     assert tokens == again
     assert len(set(tokens)) > 20
 
@@ -241,8 +241,8 @@ def test_penalties_take_from_what_the_last_64_tokens_said(
 
         said.append(max(range(llama.vocabulary_size), key=penalised))
         expected.append(said[-1])
-    with closing(Sampler(sampling, llama.vocabulary_size, PROMPT)) as sampler:
-        drawn = [sampler.draw(llama.context, row, position) for position in range(100)]
+    with closing(Sampler(llama, sampling, PROMPT)) as sampler:
+        drawn = [sampler.draw(row, position) for position in range(100)]
     assert drawn == expected
     if sampling.frequency_penalty >= 0:
         assert len(set(drawn)) > 1  # without penalties, one token a hundred times

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.core.chat import Form, FormKind, Message, Role, Tool, ToolCall, ToolChoice, ToolMode
 from mesh.core.generation import (
     LOGPROB_MIN,
     Alternative,
     Delta,
     Finished,
     Generation,
-    Message,
-    Role,
+    Resume,
     Sampling,
     Started,
     TokenLogprob,
@@ -51,8 +51,12 @@ sampling = st.builds(
     presence_penalty=st.floats(min_value=-2, max_value=2),
     frequency_penalty=st.floats(min_value=-2, max_value=2),
     seed=st.integers(min_value=0, max_value=2**64 - 1),
+    logit_bias=st.lists(st.tuples(counts, st.floats(-100, 100)), max_size=3).map(tuple),
 )
-messages = st.lists(st.builds(Message, st.sampled_from(Role), text), max_size=3).map(tuple)
+calls = st.lists(st.builds(ToolCall, text, text, text), max_size=2).map(tuple)
+messages = st.lists(
+    st.builds(Message, st.sampled_from(Role), text, calls, text, text), max_size=3
+).map(tuple)
 work = st.builds(
     Generation,
     messages,
@@ -60,6 +64,11 @@ work = st.builds(
     counts,
     st.lists(text, max_size=3).map(tuple),
     st.none() | st.integers(min_value=0, max_value=20),
+    st.lists(st.builds(Tool, text, text, text), max_size=2).map(tuple),
+    st.builds(ToolChoice, st.sampled_from(ToolMode), text),
+    st.none() | st.builds(Form, st.sampled_from(FormKind), text),
+    st.none() | st.builds(Resume, ids, ids, counts),
+    st.lists(st.integers(min_value=0, max_value=2**64 - 1), max_size=3).map(tuple),
 )
 nats = st.floats(min_value=LOGPROB_MIN, max_value=0)
 pieces = st.binary(max_size=4)
@@ -68,7 +77,7 @@ logprobs = st.lists(st.builds(TokenLogprob, counts, nats, pieces, alternatives),
 to_engine = st.builds(Generate, counts, work) | st.builds(Cancel, counts)
 events = (
     st.builds(Started, ids, counts, counts, lines)
-    | st.builds(Delta, counts, ids, text, logprobs.map(tuple))
+    | st.builds(Delta, counts, ids, text, logprobs.map(tuple), text, calls)
     | st.builds(
         Finished,
         st.sampled_from(FinishReason),

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from mesh.core.generation import Message, Role
+from mesh.core.chat import Message, Role
 from mesh.errors import InvalidRequest
 from models.tokenizer import CHAT_TEMPLATE
 from node_agent.engine.template import ChatTemplate

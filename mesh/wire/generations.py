@@ -1,0 +1,93 @@
+"""The work that an engine of a node does for a request."""
+
+from mesh.core.chat import Form, FormKind, Message, Tool, ToolCall, ToolChoice, ToolMode
+from mesh.core.generation import Generation, Resume
+from mesh.errors import InvalidRequest, Unsupported
+from mesh.v1 import inference_pb2 as inference
+from mesh.wire import enums
+from mesh.wire.requests import check_generation
+from mesh.wire.sampling import read_sampling
+
+_MODES = {
+    inference.ToolChoice.MODE_UNSPECIFIED: ToolMode.AUTO,
+    inference.ToolChoice.MODE_AUTO: ToolMode.AUTO,
+    inference.ToolChoice.MODE_NONE: ToolMode.NONE,
+    inference.ToolChoice.MODE_REQUIRED: ToolMode.REQUIRED,
+}
+
+
+def read_generation(message: inference.GenerateRequest) -> Generation:
+    """Check and return the work that an engine of a node does for ``message``.
+
+    Raises:
+        InvalidRequest, Unsupported: as ``read_request``, and for what no engine here can do.
+    """
+    check_generation(message)
+    _refuse_undoable(message)
+    return Generation(
+        messages=tuple(_message(each, index) for index, each in enumerate(message.messages)),
+        sampling=read_sampling(message.sampling),
+        max_tokens=message.max_tokens or 2**31 - 1,
+        stop=tuple(message.stop),
+        logprobs=message.logprobs if message.HasField("logprobs") else None,
+        tools=tuple(
+            Tool(tool.name, tool.description, tool.parameters_json) for tool in message.tools
+        ),
+        tool_choice=_tool_choice(message.tool_choice),
+        form=_form(message.response_format),
+        resume=read_resume(message.resume) if message.HasField("resume") else None,
+    )
+
+
+def read_resume(message: inference.Resume) -> Resume:
+    """Raises InvalidRequest: there is no prompt, or an id is negative."""
+    if not message.prompt_ids:
+        raise InvalidRequest("resume has no prompt_ids", hint="send those that `started` told")
+    if any(token < 0 for ids in (message.prompt_ids, message.emitted_ids) for token in ids):
+        raise InvalidRequest("resume holds a token id that is negative")
+    return Resume(tuple(message.prompt_ids), tuple(message.emitted_ids), message.text_bytes_sent)
+
+
+def _refuse_undoable(message: inference.GenerateRequest) -> None:
+    """Refuse what would else be ignored. Routing sends no such request to a node's engine.
+
+    Raises:
+        Unsupported: names the field.
+    """
+    if message.tools:
+        raise Unsupported("tools are given, and no engine here calls tools yet")
+
+
+def _message(message: inference.Message, index: int) -> Message:
+    field = f"messages[{index}]"
+    kinds = {part.WhichOneof("content") for part in message.parts}
+    if "image" in kinds:
+        raise Unsupported(f"{field} holds an image, and no engine here sees images yet")
+    if message.tool_calls or message.tool_call_id:
+        raise Unsupported(f"{field} holds a tool call, and no engine here calls tools yet")
+    # Thoughts of earlier turns are not repeated to a model: its template drops them as well.
+    return Message(
+        role=enums.read(enums.ROLE, message.role, f"{field}.role"),
+        text="".join(part.text for part in message.parts),
+        tool_calls=tuple(
+            ToolCall(call.id, call.name, call.arguments_json) for call in message.tool_calls
+        ),
+        tool_call_id=message.tool_call_id,
+        name=message.name,
+    )
+
+
+def _tool_choice(message: inference.ToolChoice) -> ToolChoice:
+    return ToolChoice(enums.read(_MODES, message.mode, "tool_choice.mode"), message.name)
+
+
+def _form(message: inference.ResponseFormat) -> Form | None:
+    match message.WhichOneof("format"):
+        case "json":
+            return Form(FormKind.JSON)
+        case "json_schema":
+            return Form(FormKind.JSON_SCHEMA, message.json_schema)
+        case "grammar":
+            return Form(FormKind.GRAMMAR, message.grammar)
+        case _:
+            return None
