@@ -199,6 +199,7 @@ class Request:
     session: str = ""
     from_coordinator_host: bool = False
     explain: bool = False  # the receipt says for every node why it could not
+    resumed_tokens: int = 0  # of the answer that were given before it was cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ _FILE_HINT = "get the file again, or take it out of the model folder"
 _KIND_HINT = "use a model that generates text"
 _MEMORY_HINT = "choose a shorter context, or close other programs"
 
-_ABORTED = 2  # llama_decode's answer when the abort callback said so
+_NO_ROOM = 1  # llama_decode's answers: no room for the batch, which is left undone
+_ABORTED = 2  # and when the abort callback said so
 _NO_VOCABULARY = 0  # LLAMA_VOCAB_TYPE_NONE
 
 
@@ -44,6 +45,10 @@ class LoadError(Exception):
 
 class DecodeError(Exception):
     """llama.cpp failed in the middle of its work; its state can't be trusted any more."""
+
+
+class NoRoom(Exception):
+    """The memory has no room for the step's tokens; nothing was decoded."""
 
 
 class Llama:
@@ -75,7 +80,7 @@ class Llama:
             )
         self._batch = native.llama_batch_init(max(CHUNK_TOKENS_MAX, slots), 0, 1)
         self.vocabulary_size = int(native.llama_vocab_n_tokens(self._vocabulary))
-        self.numerics = self._numerics(threads)
+        self.numerics = self._numerics(threads)  # of what is known before anything is tried
         self._pieces: dict[int, bytes] = {}  # at most one for each token of the vocabulary
 
     def chat_template(self) -> str | None:
@@ -137,6 +142,7 @@ class Llama:
 
         Raises:
             Aborted: the flag was set; ``truncate`` every slot of the rows.
+            NoRoom: ``truncate`` them likewise.
             DecodeError: llama.cpp failed.
         """
         if self._abort.is_set():
@@ -154,6 +160,8 @@ class Llama:
         status = native.llama_decode(self.context, batch)
         if status == _ABORTED:
             raise Aborted
+        if status == _NO_ROOM:
+            raise NoRoom
         if status != 0:
             raise DecodeError(f"llama.cpp's decode failed with {status}: {self._log.cause()}")
 
@@ -186,24 +194,6 @@ class Llama:
         """Let a slot hold what another one does."""
         native.llama_memory_seq_rm(self._memory, target, -1, -1)
         native.llama_memory_seq_cp(self._memory, source, target, -1, -1)
-
-    def rounds_alone(self) -> bool:
-        """Whether a row's logits differ by a bit where it is alone in a batch. Forgets everything.
-
-        ggml multiplies one row by other code than several; with F16 and F32 weights that shows,
-        with Q8_0 and Q4_0 it does not (measured on x86-64: batches of 1 to 16 rows).
-        """
-        if self.slots == 1:
-            return False  # a row is always alone
-        token = self.vocabulary_size // 2
-        told = []
-        for slots in (1, 2):
-            self.decode([Row(slot, token, 0) for slot in range(slots)], logits=True, last=True)
-            logits = native.llama_get_logits_ith(self.context, 0)
-            told.append(ctypes.string_at(logits, 4 * self.vocabulary_size))
-            for slot in range(slots):
-                self.truncate(slot, 0)
-        return told[0] != told[1]
 
     def _tokenise(self, text: str, *, special: bool) -> list[int]:
         encoded = text.encode()

@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from mesh.errors import InternalError, MeshError, NodeLost
+from mesh.errors import ContextOverflow, InternalError, MeshError, NodeLost
 from node_agent.engine.abort import Aborted
 from node_agent.engine.chunks import ChunkSizer
 from node_agent.engine.inbox import Inbox, Prepared
-from node_agent.engine.llama import DecodeError, Llama
+from node_agent.engine.llama import DecodeError, Llama, NoRoom
 from node_agent.engine.messages import Cancelled, Failed, FromEngine, Produced
 from node_agent.engine.prompts import whereabouts
-from node_agent.engine.scheduler import Admitted, Chunk, Decode, Scheduler, Sequence, Step
+from node_agent.engine.proof import Plan
+from node_agent.engine.scheduler import Admitted, Chunk, Decode, Held, Scheduler, Sequence, Step
 from node_agent.engine.sequence import Answer
 
 Send = Callable[[FromEngine], None]
@@ -24,11 +25,12 @@ Send = Callable[[FromEngine], None]
 class StepLoop:
     """Answers what comes through the inbox, as many at a time as the model has slots."""
 
-    def __init__(self, llama: Llama, inbox: Inbox, send: Send) -> None:
+    def __init__(self, llama: Llama, plan: Plan, inbox: Inbox, send: Send) -> None:
         self._llama = llama
         self._inbox = inbox
         self._send = send
-        self._scheduler = Scheduler(llama.slots, ChunkSizer(), pair_rows=llama.rounds_alone())
+        self._refeed_singly = plan.refeed_singly
+        self._scheduler = Scheduler(llama.slots, ChunkSizer(), pair_rows=plan.pair_rows)
         self._answers: dict[int, Answer] = {}
 
     def run(self) -> NoReturn:
@@ -84,7 +86,7 @@ class StepLoop:
             self._conclude(number, answer)
             return
         self._answers[number] = answer
-        self._scheduler.add(number, answer.held_ids)
+        self._scheduler.add(number, self._held(answer))
 
     def _conclude(self, number: int, answer: Answer) -> None:
         """It was whole when it was cut, and only its end was not heard."""
@@ -105,9 +107,10 @@ class StepLoop:
             self._llama.copy(place.copy_from.index, place.slot.index)
         kept = self._llama.truncate(place.slot.index, place.kept)
         if kept != place.kept:
-            self._scheduler.keep(sequence, admitted.prompt, kept)
-        started = self._answers[sequence.number].started(kept)
-        self._send(Produced(sequence.number, started))
+            self._scheduler.keep(sequence, admitted.held, kept)
+        answer = self._answers[sequence.number]
+        if not answer.begun:
+            self._send(Produced(sequence.number, answer.started(kept)))
 
     def _take(self, step: Step) -> None:
         if isinstance(step, Chunk):
@@ -119,7 +122,7 @@ class StepLoop:
         for slot in (row.slot for row, of in zip(step.rows, step.sequences, strict=True) if not of):
             self._llama.truncate(slot, len(self._scheduler.slots[slot].held))
         for row, sequence in enumerate(step.sequences):
-            if sequence is not None:
+            if sequence is not None and sequence.drawn is None:
                 self._draw(sequence, row)
 
     def _read(self, chunk: Chunk) -> None:
@@ -136,14 +139,40 @@ class StepLoop:
         began_s = time.monotonic()
         try:
             self._llama.decode(step.rows, logits=isinstance(step, Decode), last=last)
-        except Aborted:
+        except (Aborted, NoRoom) as failure:
             for slot in {row.slot for row in step.rows}:  # it may hold some of the step
                 held = self._scheduler.slots[slot].held
                 del held[self._llama.truncate(slot, len(held)) :]
+            if isinstance(failure, NoRoom):
+                self._make_room(sequences)
             return None
         duration_s = time.monotonic() - began_s
         self._scheduler.done(step, duration_s)
         return duration_s
+
+    def _make_room(self, wanting: list[Sequence]) -> None:
+        """Forget what nobody uses; if there is no such thing, let somebody wait."""
+        scheduler = self._scheduler
+        idle = [slot for slot in scheduler.slots if slot.held and not slot.busy]
+        for slot in idle:
+            self._llama.truncate(slot.index, 0)
+            slot.held.clear()
+        if idle:
+            return
+        last = scheduler.last_admitted()
+        if last is None:
+            failure = ContextOverflow(
+                "the model's memory has no room for more of this conversation",
+                hint="shorten the prompt, or use a machine with more memory",
+            )
+            self._end(wanting[0].number, Failed(wanting[0].number, failure))
+            return
+        self._llama.truncate(last.slot.index, 0)
+        scheduler.preempt(last.number, self._held(self._answers[last.number]))
+
+    def _held(self, answer: Answer) -> Held:
+        ids = answer.held_ids
+        return Held(ids, answer.prompt_tokens if self._refeed_singly else len(ids))
 
     def _draw(self, sequence: Sequence, row: int) -> None:
         number = sequence.number

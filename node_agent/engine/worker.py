@@ -31,6 +31,7 @@ from node_agent.engine.messages import (
     encode,
 )
 from node_agent.engine.prompts import Prompter
+from node_agent.engine.proof import prove
 from node_agent.engine.step_loop import StepLoop
 from node_agent.engine.template import ChatTemplate
 
@@ -83,9 +84,11 @@ def main(arguments: Sequence[str]) -> int:
     except LoadError as failure:
         channel.send(LoadRefused(str(failure), failure.hint))
         return 1
+    plan = prove(llama)
+    llama.numerics = plan.numerics(llama.numerics)
     template = ChatTemplate(llama.chat_template(), bos=llama.bos_text(), eos=llama.eos_text())
     channel.send(Loaded(llama.context_tokens, llama.slots, CAPABILITIES, llama.numerics))
-    loop = StepLoop(llama, inbox, channel.send)
+    loop = StepLoop(llama, plan, inbox, channel.send)
     threading.Thread(target=_answer, args=(loop,), name="model", daemon=True).start()
     Prompter(llama, template).prepare_all(inbox)
 

@@ -35,7 +35,8 @@ def delta(
     offset: int, ids: list[int], text: str = "a", request: int = 1, logprobs: object = ()
 ) -> bytes:
     body = {"request": request, "token_offset": offset, "ids": ids, "text": text}
-    return frame({"type": "delta", **body, "logprobs": logprobs})
+    said = {"reasoning": "", "tool_calls": [], "logprobs": logprobs}
+    return frame({"type": "delta", **body, **said})
 
 
 def finished(**changes: object) -> bytes:
