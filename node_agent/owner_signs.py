@@ -3,6 +3,7 @@
 Each is read as far as the platform tells without permissions; what it does not tell is unknown.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -13,7 +14,7 @@ from node_agent.lending import Signs
 from node_agent.processor_time import process_seconds, processor_time
 from node_agent.touch import untouched_s
 
-SLOW_EVERY_S = 10.0  # plugs, heat and hands: they change slowly, and cost a millisecond to read
+SLOW_EVERY_S = 10.0  # plugs, heat and hands: they change slowly, and reading them costs 1.4 ms
 
 # Sensors of processors, as Linux names them; those of disks and batteries say nothing of our work.
 _PROCESSOR_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "cpu-thermal")
@@ -52,13 +53,8 @@ class OwnerSigns:
         """
         if now_s - self._slow_at_s >= SLOW_EVERY_S:
             self._slow_at_s = now_s
-            on_battery, battery = _battery()
-            self._slow = Signs(
-                untouched_s=await untouched_s(),
-                on_battery=on_battery,
-                battery=battery,
-                temperature=temperature_share(_sensors()),
-            )
+            signs = await asyncio.to_thread(_slow_signs)  # some sensors answer after 100 ms
+            self._slow = replace(signs, untouched_s=await untouched_s())
         return replace(self._slow, cpu=self._cpu(own_processes))
 
     def _cpu(self, own_processes: Sequence[int]) -> float:
@@ -84,6 +80,11 @@ def temperature_share(sensors: Mapping[str, Iterable[Reading]]) -> float | None:
         if _LIMIT_MIN_C <= (limit := reading.high or reading.critical or 0.0) <= _LIMIT_MAX_C
     ]
     return min(1.0, max(0.0, *shares)) if shares else None
+
+
+def _slow_signs() -> Signs:
+    on_battery, battery = _battery()
+    return Signs(on_battery=on_battery, battery=battery, temperature=temperature_share(_sensors()))
 
 
 def _sensors() -> Mapping[str, Iterable[Reading]]:

@@ -1,12 +1,13 @@
 """When somebody last typed, or moved a mouse, at this machine. A reader for each platform."""
 
 import asyncio
+import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Sequence
 from glob import glob
-from pathlib import Path
 
 READ_WITHIN_S = 2.0  # ioreg takes some 20 ms; one that hangs costs us a sign, no more
 
@@ -19,7 +20,7 @@ async def untouched_s() -> float | None:
     """Return the seconds since then; None: the platform does not tell."""
     if sys.platform == "darwin":
         return hid_idle_s(await output_of(_IOREG))
-    return terminals_untouched_s(_TERMINALS)
+    return await asyncio.to_thread(terminals_untouched_s, _TERMINALS)
 
 
 def hid_idle_s(registry: bytes) -> float | None:
@@ -35,12 +36,20 @@ def terminals_untouched_s(patterns: Sequence[str]) -> float | None:
     8 seconds, as the kernel tells no more, so that nobody can time keystrokes by it.
     """
     read_s = [
-        path.stat().st_atime
+        status.st_atime
         for pattern in patterns
-        for path in map(Path, glob(pattern))
-        if path.is_char_device()
+        for name in glob(pattern)
+        if (status := _terminal(name)) is not None
     ]
     return max(0.0, time.time() - max(read_s)) if read_s else None
+
+
+def _terminal(name: str) -> os.stat_result | None:
+    try:
+        status = os.stat(name)
+    except OSError:  # it was closed in the meantime
+        return None
+    return status if stat.S_ISCHR(status.st_mode) else None
 
 
 async def output_of(command: Sequence[str], within_s: float = READ_WITHIN_S) -> bytes:

@@ -31,7 +31,7 @@ from node_agent.engine.messages import (
     encode,
 )
 from node_agent.engine.pace import Pace
-from node_agent.engine.priority import step_back
+from node_agent.engine.priority import NICENESS, step_back
 from node_agent.engine.prompts import prepare_all
 from node_agent.engine.step_loop import StepLoop
 from node_agent.engine.template import ChatTemplate
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--context-tokens", type=int, required=True)
     parser.add_argument("--slots", type=int, required=True, help="answers at a time")
     parser.add_argument("--threads", type=int, required=True, help="at most")
-    parser.add_argument("--niceness", type=int, required=True, help="as nice(1) has it")
+    parser.add_argument("--niceness", type=int, default=NICENESS, help="as nice(1) has it")
     return parser
 
 

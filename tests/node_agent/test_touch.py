@@ -38,6 +38,7 @@ def test_a_terminal_that_was_typed_into_tells_when() -> None:
 
 def test_a_machine_without_terminals_does_not_tell(tmp_path: Path) -> None:
     (tmp_path / "tty1").touch()  # a file is no terminal
+    (tmp_path / "tty2").symlink_to("closed in the meantime")
     assert terminals_untouched_s([f"{tmp_path}/tty*"]) is None
 
 

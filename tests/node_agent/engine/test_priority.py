@@ -7,6 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mesh.settings import NodeSettings
+from node_agent.engine.priority import NICENESS
 from node_agent.engine.supervisor import EngineProcess
 
 _AUTOGROUP = Path("/proc/self/autogroup")
@@ -27,6 +29,10 @@ async def test_an_engine_is_nice_among_processes_and_among_sessions(random_model
         assert autogroup_of("self") == ours
     finally:
         await engine.close()
+
+
+def test_the_setting_and_the_engine_agree() -> None:
+    assert NodeSettings().niceness == NICENESS
 
 
 @autogroups
