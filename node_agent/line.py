@@ -75,7 +75,7 @@ class Line:
                 busy = True
                 continue
             try:
-                slot = self._shelf.take(model_id)
+                slot = self._shelf.take(model_id, own=True)
             except MeshError as failure:
                 trouble = trouble or failure
                 continue

@@ -5,10 +5,12 @@ Rules:
 1. ``take`` decides without waiting: what it refuses was never begun, what it grants is held.
 2. A model in use is never unloaded.
 3. Whoever watches is told of every change, and decides when to report it.
+4. What its owner holds back is held back from others only.
 """
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
@@ -16,6 +18,7 @@ from mesh.core.types import ModelId, Offer, Refusal, ReplicaStatus
 from mesh.errors import NodeLost
 from mesh.settings import NodeSettings
 from node_agent.engine.protocol import Engine
+from node_agent.lending import Lending
 from node_agent.library.view import LibraryEntry, LibraryView
 from node_agent.loader import LoadEngine, Loader
 from node_agent.memory import Footprint, free_memory_bytes
@@ -55,6 +58,7 @@ class Shelf:
         free_memory: Callable[[], int] = free_memory_bytes,
     ) -> None:
         self.watchers: set[Watcher] = set()
+        self.lending = Lending()
         self._context_tokens_max = settings.context_tokens_max
         self._slots_max = settings.slots
         self._cannot_load = cannot_load
@@ -102,9 +106,9 @@ class Shelf:
         ]
 
     def statuses(self, only: frozenset[int] | None = None) -> list[tuple[int, ReplicaStatus]]:
-        """The status of every replica, or of some, by ordinal."""
+        """The status of every replica, or of some, by ordinal; its slots are those lent."""
         return [
-            (replica.ordinal, replica.status())
+            (replica.ordinal, self._status(replica))
             for replica in self._replicas.values()
             if only is None or replica.ordinal in only
         ]
@@ -118,8 +122,17 @@ class Shelf:
         replica = self._replicas.get(model_id)
         return replica is not None and replica.slots_taken >= replica.slots
 
-    def take(self, model_id: ModelId) -> Slot | Refusal:
+    def lend(self, lending: Lending) -> None:
+        """Lend as much as this from now on. What was taken stays taken."""
+        self.lending = lending
+        for replica in self._replicas.values():
+            self._tell(replica)
+
+    def take(self, model_id: ModelId, *, own: bool = False) -> Slot | Refusal:
         """Take a slot of a model, and begin to load it if it is not warm.
+
+        Args:
+            own: it is for this machine's own programs, to whom everything is open.
 
         Raises:
             NodeLost: the model is not here, or cannot be loaded.
@@ -129,7 +142,9 @@ class Shelf:
             raise NodeLost("this machine no longer has the model", hint="ask again")
         if replica.reason:
             raise NodeLost(f"{replica.name} cannot be served here: {replica.reason}")
-        if replica.slots_taken >= replica.slots:
+        if self.lending.busy and not own:
+            return self._refuse(replica, Refusal.OWNER_BUSY)
+        if replica.slots_taken >= (replica.slots if own else self.lending.slots(replica.slots)):
             return self._refuse(replica, Refusal.BUSY)
         loaded = replica.load
         if loaded is None:
@@ -163,6 +178,10 @@ class Shelf:
         replica = self._replicas.get(model_id)
         if replica is not None:
             self._loader.close_if_idle(replica)
+
+    def _status(self, replica: Replica) -> ReplicaStatus:
+        status = replica.status()
+        return replace(status, slots=self.lending.slots(status.slots))
 
     def _new_replica(self, entry: LibraryEntry) -> Replica:
         slots = self._slots_max  # offered until it was warm once

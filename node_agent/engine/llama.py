@@ -72,6 +72,7 @@ class Llama:
         self.context_tokens = min(context_tokens, trained_tokens or context_tokens)
         self.slots = slots
         self._flash = any(device.gpu for device in devices())
+        self._threads = threads
         self.context = self._make_context(threads)
         self._memory = native.llama_get_memory(self.context)
         if not self._memory:
@@ -131,6 +132,15 @@ class Llama:
             return ""
         text: bytes = native.llama_vocab_get_text(self._vocabulary, token)
         return text.decode(errors="replace")
+
+    def use_threads(self, threads: int) -> None:
+        """Compute with so many threads from now on.
+
+        Without effect with flash attention, whose rounding the number of threads changes.
+        """
+        if threads != self._threads and not self._flash:
+            native.llama_set_n_threads(self.context, threads, threads)
+            self._threads = threads
 
     def decode(self, rows: Sequence[Row], *, logits: bool, last: bool) -> None:
         """Decode ``rows``: append each token to its slot.

@@ -14,6 +14,7 @@ from node_agent.engine.chunks import ChunkSizer
 from node_agent.engine.inbox import Inbox, Prepared
 from node_agent.engine.llama import DecodeError, Llama, NoRoom
 from node_agent.engine.messages import Cancelled, Failed, FromEngine, Produced
+from node_agent.engine.pace import Pace
 from node_agent.engine.prompts import whereabouts
 from node_agent.engine.proof import Plan
 from node_agent.engine.scheduler import Admitted, Chunk, Decode, Held, Scheduler, Sequence, Step
@@ -25,8 +26,9 @@ Send = Callable[[FromEngine], None]
 class StepLoop:
     """Answers what comes through the inbox, as many at a time as the model has slots."""
 
-    def __init__(self, llama: Llama, plan: Plan, inbox: Inbox, send: Send) -> None:
+    def __init__(self, llama: Llama, plan: Plan, pace: Pace, inbox: Inbox, send: Send) -> None:
         self._llama = llama
+        self._pace = pace
         self._inbox = inbox
         self._send = send
         self._refeed_singly = plan.refeed_singly
@@ -62,7 +64,10 @@ class StepLoop:
             raise
 
     def _hear(self) -> None:
-        prepared, cancelled = self._inbox.news(wait=not len(self._scheduler))
+        idle = not len(self._scheduler)
+        prepared, cancelled = self._inbox.news(wait=idle)
+        if idle:
+            self._pace.resume()
         for request in prepared:
             self._add(request)
         for number in cancelled:
@@ -136,6 +141,7 @@ class StepLoop:
     def _decode(self, step: Step, sequences: list[Sequence], *, last: bool) -> float | None:
         """Carry a step out; return its duration in seconds, None if all of it was cancelled."""
         self._inbox.begin_step({sequence.number for sequence in sequences})
+        self._llama.use_threads(self._pace.threads())
         began_s = time.monotonic()
         try:
             self._llama.decode(step.rows, logits=isinstance(step, Decode), last=last)

@@ -30,6 +30,7 @@ from node_agent.engine.messages import (
     Produced,
 )
 from node_agent.engine.prerequisites import check_installed, physical_cores
+from node_agent.engine.priority import NICENESS
 from node_agent.engine.protocol import EngineInfo, LoadFailed
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class EngineProcess:
         context_tokens: int,
         slots: int = 1,
         threads: int = 0,
+        niceness: int = NICENESS,
         patience: Patience = Patience(),
         worker: Sequence[str] = WORKER,
     ) -> Self:
@@ -79,7 +81,8 @@ class EngineProcess:
             model: path of a GGUF file.
             context_tokens: wanted for each slot; fewer where the model was trained for fewer.
             slots: how many answers it works on at a time.
-            threads: 0 takes one for each physical core.
+            threads: at most; 0 takes one for each physical core. Fewer beside other work.
+            niceness: how far it steps back behind other work, as nice(1) has it.
             patience: when the process is taken to hang, and is killed.
             worker: the program that serves; another one only in tests.
 
@@ -95,6 +98,7 @@ class EngineProcess:
             "--context-tokens": str(context_tokens),
             "--slots": str(slots),
             "--threads": str(threads or physical_cores()),
+            "--niceness": str(niceness),
         }
         flat = [word for pair in arguments.items() for word in pair]
         try:

@@ -30,12 +30,13 @@ from node_agent.engine.messages import (
     decode_to_engine,
     encode,
 )
+from node_agent.engine.pace import Pace
+from node_agent.engine.priority import NICENESS, step_back
 from node_agent.engine.prompts import Prompter
 from node_agent.engine.proof import prove
 from node_agent.engine.step_loop import StepLoop
 from node_agent.engine.template import ChatTemplate
 
-_NICENESS = 5  # the machine's owner comes first
 _READ_BYTES = 256 * 1024  # one read for all but the largest prompts
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -67,8 +68,8 @@ class Channel:
 
 def main(arguments: Sequence[str]) -> int:
     """Load, then serve until the agent closes the socket."""
-    _become_engine()
     options = _parser().parse_args(arguments)
+    _become_engine(options.niceness)
     channel = Channel(options.descriptor)
     abort = AbortFlag()
     inbox = Inbox(abort)
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
     llama.numerics = plan.numerics(llama.numerics)
     template = ChatTemplate(llama.chat_template(), bos=llama.bos_text(), eos=llama.eos_text())
     channel.send(Loaded(llama.context_tokens, llama.slots, CAPABILITIES, llama.numerics))
-    loop = StepLoop(llama, plan, inbox, channel.send)
+    loop = StepLoop(llama, plan, Pace.of_machine(options.threads), inbox, channel.send)
     threading.Thread(target=_answer, args=(loop,), name="model", daemon=True).start()
     Prompter(llama, template).prepare_all(inbox)
 
@@ -104,10 +105,10 @@ def _answer(loop: StepLoop) -> None:
         os._exit(1)
 
 
-def _become_engine() -> None:
+def _become_engine(niceness: int) -> None:
     """Step back behind the owner's work, leave no memory dump, and die with the agent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the agent: it decides
-    os.nice(_NICENESS)
+    step_back(niceness)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold prompts, and weights besides
     if sys.platform == "linux":
         # The end of the socket does the same, but for a process that is too stuck to notice.
@@ -120,7 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, help="path of the GGUF file")
     parser.add_argument("--context-tokens", type=int, required=True)
     parser.add_argument("--slots", type=int, required=True, help="answers at a time")
-    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True, help="at most")
+    parser.add_argument("--niceness", type=int, default=NICENESS, help="as nice(1) has it")
     return parser
 
 

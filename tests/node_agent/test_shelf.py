@@ -10,8 +10,10 @@ from mesh.core.types import Capability, Refusal, ReplicaState, ReplicaStatus
 from mesh.errors import NodeLost, Overloaded
 from mesh.settings import NodeSettings
 from node_agent import replica
+from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import LoadFailed
+from node_agent.lending import Lending
 from node_agent.memory import Footprint
 from node_agent.reports import Change
 from node_agent.shelf import Shelf
@@ -98,9 +100,10 @@ async def test_those_who_wait_share_one_load(
 
 async def test_a_model_that_was_never_loaded_offers_what_its_engine_will_do(shelf: Shelf) -> None:
     [(_, cold)] = shelf.offers()
+    assert cold.capabilities == CAPABILITIES
     await warm(shelf)
     [(_, loaded)] = shelf.offers()
-    assert cold.capabilities == loaded.capabilities == {Capability.LOGPROBS}
+    assert loaded.capabilities == {Capability.LOGPROBS, Capability.RESUME}  # the echo's own
 
 
 async def test_a_warm_engine_changes_the_offer_to_what_it_serves(
@@ -309,3 +312,49 @@ async def test_stopping_breaks_off_a_load_and_closes_every_engine(engines: Engin
     assert engines.loading == 0
     [engine] = engines.made
     assert await engine.wait_dead() == "it was closed"
+
+
+async def test_an_owner_at_work_lends_nothing_new_and_keeps_nothing_from_themselves(
+    shelf: Shelf, changes: Changes
+) -> None:
+    before = take(shelf)
+    assert isinstance(before, Slot)
+    shelf.lend(Lending(busy="its owner is at work"))
+    await before.engine()  # what was begun goes on
+    before.free()
+    assert take(shelf) is Refusal.OWNER_BUSY
+    own = shelf.take(entry().model.model_id, own=True)
+    assert isinstance(own, Slot)
+    own.free()
+    shelf.lend(Lending())
+    again = take(shelf)
+    assert isinstance(again, Slot)
+    again.free()
+
+
+async def test_fewer_slots_are_lent_and_told_while_the_owner_wants_some(
+    shelf: Shelf, engines: Engines
+) -> None:
+    engines.new = lambda: EchoEngine(slots=3)
+    await warm(shelf)
+    shelf.lend(Lending(share=0.5))
+    slots = [take(shelf) for _ in range(2)]
+    assert all(isinstance(slot, Slot) for slot in slots)
+    assert (status(shelf).slots, status(shelf).slots_taken) == (2, 2)
+    assert take(shelf) is Refusal.BUSY
+    assert not shelf.busy(entry().model.model_id)
+    own = shelf.take(entry().model.model_id, own=True)
+    assert isinstance(own, Slot)
+    assert shelf.busy(entry().model.model_id)
+    for slot in (own, *slots):
+        assert isinstance(slot, Slot)
+        slot.free()
+
+
+async def test_whoever_watches_is_told_when_more_or_less_is_lent(
+    shelf: Shelf, changes: Changes
+) -> None:
+    told = []
+    changes.replica_changed = lambda ordinal, change: told.append(change)  # type: ignore[method-assign]
+    shelf.lend(Lending(share=0.5))
+    assert told == [Change.STATE]

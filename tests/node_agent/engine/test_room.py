@@ -13,6 +13,7 @@ from node_agent.engine.bindings import native
 from node_agent.engine.inbox import Inbox, Prepared, Prompt
 from node_agent.engine.llama import Llama, NoRoom
 from node_agent.engine.messages import Failed, FromEngine, Generate, Produced
+from node_agent.engine.pace import Pace
 from node_agent.engine.proof import prove
 from node_agent.engine.scheduler import Row
 from node_agent.engine.step_loop import StepLoop
@@ -68,7 +69,7 @@ def answer(
     plan = prove(llama)
     heard = Heard()
     inbox = Inbox(AbortFlag())
-    loop = StepLoop(llama, plan, inbox, heard.send)
+    loop = StepLoop(llama, plan, Pace.of_machine(1), inbox, heard.send)
     llama.full_every = full_every
     for number, work in enumerate(works):
         inbox.put(Generate(number, work))
