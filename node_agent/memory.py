@@ -1,5 +1,6 @@
-"""Whether a model fits the memory that is free, and with how many slots. Pure, but for one look."""
+"""How much memory a model takes, and how much there is. Pure, but for the looks at the machine."""
 
+import sys
 from dataclasses import dataclass
 
 import psutil
@@ -25,17 +26,41 @@ class Footprint:
         """Return how much must be free before it is loaded."""
         return self.taken_bytes(slots) + MARGIN_BYTES
 
-    def slots_in(self, free_bytes: int, most: int) -> int:
-        """Return how many slots fit, at least one."""
+    def slots_in(self, spare_bytes: int, most: int) -> int:
+        """Return how many slots fit into what is for us to take, at least one."""
         if not self.slot_bytes:
             return most
-        spare_bytes = free_bytes - self.needed_bytes()
-        return max(1, min(most, 1 + spare_bytes // self.slot_bytes))
+        return max(1, min(most, (spare_bytes - self.taken_bytes(0)) // self.slot_bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """What a process holds by measurement."""
+
+    held_bytes: int
+    # The part of it that is missing from ``free_memory_bytes``. Weights are pages of their file,
+    # which Linux calls available however often they are read.
+    missing_bytes: int
+
+
+def resident(pid: int) -> Resident | None:
+    """Measure a process; None if it is gone."""
+    try:
+        memory = psutil.Process(pid).memory_info()
+    except psutil.Error:
+        return None
+    pages_of_files = int(memory.shared) if sys.platform == "linux" else 0
+    return Resident(int(memory.rss), int(memory.rss) - pages_of_files)
 
 
 def free_memory_bytes() -> int:
     """Return what programs can have now without swapping."""
     return int(psutil.virtual_memory().available)
+
+
+def total_memory_bytes() -> int:
+    """Return what this machine has."""
+    return int(psutil.virtual_memory().total)
 
 
 def in_words(size_bytes: int) -> str:

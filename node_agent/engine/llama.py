@@ -22,6 +22,7 @@ from pathlib import Path
 from node_agent.engine.abort import Aborted, AbortFlag
 from node_agent.engine.bindings import PACKAGE_VERSION, devices, native
 from node_agent.engine.chunks import CHUNK_TOKENS_MAX
+from node_agent.engine.load_progress import LoadProgress
 from node_agent.engine.native_log import NativeLog
 from node_agent.engine.sampler import SAMPLER_VERSION
 from node_agent.engine.scheduler import Row
@@ -49,8 +50,15 @@ class DecodeError(Exception):
 class Llama:
     """A loaded model. Everything but the abort flag belongs to one thread."""
 
-    def __init__(
-        self, path: Path, *, context_tokens: int, slots: int, threads: int, abort: AbortFlag
+    def __init__(  # noqa: PLR0913 - what a model is loaded with, all by name
+        self,
+        path: Path,
+        *,
+        context_tokens: int,
+        slots: int,
+        threads: int,
+        abort: AbortFlag,
+        progress: LoadProgress | None = None,
     ) -> None:
         """Load the weights and make room in each slot for ``context_tokens``.
 
@@ -61,7 +69,7 @@ class Llama:
         """
         self._log = NativeLog()
         self._abort = abort  # llama.cpp keeps a pointer to it
-        self._model = self._load(path)
+        self._model = self._load(path, progress)
         self._vocabulary = native.llama_model_get_vocab(self._model)
         trained_tokens = native.llama_model_n_ctx_train(self._model)
         self.context_tokens = min(context_tokens, trained_tokens or context_tokens)
@@ -186,10 +194,12 @@ class Llama:
         last = native.llama_memory_seq_pos_max(self._memory, slot)
         return bool(first == 0 and last == tokens - 1)
 
-    def _load(self, path: Path) -> object:
+    def _load(self, path: Path, progress: LoadProgress | None) -> object:
         native.llama_backend_init()
         self._log.forget()
         settings = native.llama_model_default_params()
+        if progress is not None:
+            settings.progress_callback = progress.callback
         model = native.llama_model_load_from_file(os.fsencode(path), settings)
         if not model:
             raise LoadError(self._log.cause() or "llama.cpp gave no reason")
