@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from node_agent.budget import Held, Later, Never, Room, Verdict, verdict
 from node_agent.engine.protocol import Engine
 from node_agent.engine.supervisor import EngineProcess
-from node_agent.memory import Resident, free_memory_bytes, resident, total_memory_bytes
+from node_agent.memory import free_memory_bytes, missing_memory_bytes, total_memory_bytes
 from node_agent.replica import Replica
 
 
-def engine_resident(engine: Engine) -> Resident | None:
+def _missing(engine: Engine) -> int | None:
     """Measure an engine; None if it has no process of its own."""
-    return resident(engine.pid) if isinstance(engine, EngineProcess) and engine.pid else None
+    if isinstance(engine, EngineProcess) and engine.pid:
+        return missing_memory_bytes(engine.pid)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Memory:
 
     free_bytes: Callable[[], int] = free_memory_bytes
     total_bytes: Callable[[], int] = total_memory_bytes
-    resident: Callable[[Engine], Resident | None] = engine_resident
+    missing_bytes: Callable[[Engine], int | None] = _missing
 
 
 @dataclass(slots=True)
@@ -91,11 +93,10 @@ class MachineRoom:
         promised_bytes = replica.footprint.taken_bytes(replica.slots)
         if replica.engine is None:
             return promised_bytes, 0
-        measured = self.memory.resident(replica.engine)
-        if measured is None:
+        missing_bytes = self.memory.missing_bytes(replica.engine)
+        if missing_bytes is None:
             return promised_bytes, promised_bytes
-        claim_bytes = max(promised_bytes, measured.held_bytes)
-        return claim_bytes, min(claim_bytes, measured.missing_bytes)
+        return max(promised_bytes, missing_bytes), missing_bytes
 
 
 def _as_held(replicas: Iterable[Replica], claims: dict[int, tuple[int, int]]) -> list[Held]:

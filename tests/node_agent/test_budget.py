@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_agent.budget import Fits, Held, Later, Never, Room, verdict
-from node_agent.memory import MARGIN_BYTES, Footprint
+from node_agent.memory import MARGIN_BYTES, PROCESS_BYTES, Footprint
 
 GB = 1 << 30
 PLENTY = 1 << 50
@@ -25,7 +25,8 @@ def decide(
 ) -> Fits | Later | Never:
     """Ask for a model of weights that take ``size``, all of it measured in bytes."""
     footprint = Footprint(0, slot) if slot else Footprint(0, size)
-    return verdict(footprint, slots_max, others, Room(unclaimed + MARGIN_BYTES, budget))
+    room = Room(unclaimed + MARGIN_BYTES + PROCESS_BYTES, budget + PROCESS_BYTES)
+    return verdict(footprint, slots_max, others, room)
 
 
 def test_a_model_that_fits_drives_nobody_out() -> None:
@@ -50,9 +51,9 @@ def test_what_no_leaving_makes_room_for_never_fits_and_says_which_bound_it_is() 
     by_memory = decide(3 * GB, others, unclaimed=GB)
     assert isinstance(by_budget, Never)
     assert isinstance(by_memory, Never)
-    assert "models may take 2.1 GB here" in str(by_budget)
+    assert "models may take 2.2 GB here" in str(by_budget)
     assert "node.memory_share_max" in by_budget.hint
-    assert "2.1 GB are free" in str(by_memory)
+    assert "2.2 GB are free" in str(by_memory)
     assert "close a program" in by_memory.hint
 
 
@@ -83,6 +84,7 @@ def test_whatever_is_held_no_bound_is_passed_and_nobody_leaves_who_must_not(
     base: int, slot: int, slots_max: int, *, others: list[Held], free: int, budget: int
 ) -> None:
     footprint = Footprint(base, slot)
+    free, budget = free + PROCESS_BYTES, budget + PROCESS_BYTES
     decided = verdict(footprint, slots_max, others, Room(free + MARGIN_BYTES, budget))
     by_key = {each.key: each for each in others}
     if isinstance(decided, Fits):

@@ -208,8 +208,8 @@ SHAPES = st.tuples(st.integers(10, 900), st.sampled_from([0, 5, 10]))
 @given(
     shapes=st.lists(SHAPES, min_size=5, max_size=5),
     asked=st.lists(ASKED, min_size=1, max_size=40),
-    budget_megabytes=st.integers(900, 2_500),
-    free_megabytes=st.integers(1_200, 2_500),
+    budget_megabytes=st.integers(950, 2_500),
+    free_megabytes=st.integers(1_250, 2_500),
 )
 def test_whatever_is_asked_in_whatever_order_everybody_is_answered_within_memory(
     shapes: list[tuple[int, int]],
