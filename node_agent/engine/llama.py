@@ -24,6 +24,7 @@ from node_agent.engine.bindings import PACKAGE_VERSION, devices, native
 from node_agent.engine.chunks import CHUNK_TOKENS_MAX
 from node_agent.engine.load_progress import LoadProgress
 from node_agent.engine.native_log import NativeLog
+from node_agent.engine.offload import layers_for_gpus
 from node_agent.engine.sampler import SAMPLER_VERSION
 from node_agent.engine.scheduler import Row
 
@@ -69,10 +70,14 @@ class Llama:
         """
         self._log = NativeLog()
         self._abort = abort  # llama.cpp keeps a pointer to it
+        native.llama_backend_init()
+        self.gpu_layers = layers_for_gpus(path, context_tokens=context_tokens, slots=slots)
         self._model = self._load(path, progress)
         self._vocabulary = native.llama_model_get_vocab(self._model)
         trained_tokens = native.llama_model_n_ctx_train(self._model)
-        self.context_tokens = min(context_tokens, trained_tokens or context_tokens)
+        if trained_tokens <= 0:  # it does not say, or more than a number of llama.cpp's holds
+            trained_tokens = context_tokens
+        self.context_tokens = min(context_tokens, trained_tokens)
         self.slots = slots
         self._flash = any(device.gpu for device in devices())
         self.context = self._make_context(threads)
@@ -195,9 +200,9 @@ class Llama:
         return bool(first == 0 and last == tokens - 1)
 
     def _load(self, path: Path, progress: LoadProgress | None) -> object:
-        native.llama_backend_init()
         self._log.forget()
         settings = native.llama_model_default_params()
+        settings.n_gpu_layers = self.gpu_layers
         if progress is not None:
             settings.progress_callback = progress.callback
         model = native.llama_model_load_from_file(os.fsencode(path), settings)
@@ -234,6 +239,7 @@ class Llama:
             native.llama_version(),
             native.llama_print_system_info(),
             devices(),
+            ("gpu layers", self.gpu_layers),
             ("sampler", SAMPLER_VERSION),
             ("cache", "f16", "f16", "kv_unified", False),
             # With one slot a row is always alone, with several never where that would show.

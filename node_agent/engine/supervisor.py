@@ -6,6 +6,7 @@ module.
 import asyncio
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ from node_agent.engine.protocol import EngineInfo, LoadFailed
 log = logging.getLogger(__name__)
 
 _PROGRESS_STEP = 0.01
+_FOLDERS = re.compile(r"^\S*/")  # of the machine that compiled it, before the name of a file
 _SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
 
 
@@ -205,8 +207,9 @@ class EngineProcess:
         if self._loaded.done():
             return self._accepted(self._loaded.result(), context_tokens)
         if dead.done():
-            words = self._child.last_line
-            reason = f"{dead.result()}: {words}" if words else dead.result()
+            reason, words = dead.result(), _FOLDERS.sub("", self._child.last_line)
+            if words and words not in reason:  # an assertion is told already
+                reason = f"{reason}: {words}"
             raise self._load_failed(reason, "try another model file; this one may be bad")
         stuck = f" beyond {self._progress:.0%}" if self._progress else ""
         reason = f"it did not load within {timeout_s:g} s{stuck}"
