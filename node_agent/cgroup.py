@@ -1,5 +1,6 @@
-"""What Linux allows this very process, which may be less than the machine has: in a container, or as
-a service with a limit. Whoever passes it is killed, whatever is free elsewhere.
+"""What Linux allows this very process, which may be less than the machine has.
+
+In a container, or as a service with a limit: whoever passes it is killed.
 """
 
 import sys

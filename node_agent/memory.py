@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from node_agent.cgroup import allowance
+
 # The weights once, and a fifth more for compute buffers: an allowance. Engines of 0.7 to 528 MB of
 # Q8_0 and F16 weights took up to 12 % less than is foretold with it (resident after use, 1 to 4
 # slots of up to 8192 tokens, x86-64). The engine has the last word, when it loads.
@@ -51,13 +53,17 @@ def missing_memory_bytes(pid: int) -> int | None:
 
 
 def free_memory_bytes() -> int:
-    """Return what programs can have now without swapping."""
-    return int(psutil.virtual_memory().available)
+    """Return what we can have now without swapping, or being killed for it."""
+    free_bytes = int(psutil.virtual_memory().available)
+    allowed = allowance()
+    return min(free_bytes, allowed.free_bytes) if allowed is not None else free_bytes
 
 
 def total_memory_bytes() -> int:
-    """Return what this machine has."""
-    return int(psutil.virtual_memory().total)
+    """Return what this machine has, or allows us."""
+    total_bytes = int(psutil.virtual_memory().total)
+    allowed = allowance()
+    return min(total_bytes, allowed.total_bytes) if allowed is not None else total_bytes
 
 
 def in_words(size_bytes: int) -> str:

@@ -197,6 +197,7 @@ class Shelf:
             replica.waits = self._turns.waits(replica.ordinal)
             self._look_again(LOOK_AGAIN_S)
             return Refusal.BUSY
+        log.info("%s is not loaded: it needs %s; %s", replica.name, verdict, verdict.hint)
         return Refusal.NO_MEMORY
 
     def _no_longer_waits(self, replica: Replica) -> None:
