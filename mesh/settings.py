@@ -117,6 +117,12 @@ class NodeSettings(Section):
         description="Answers a model works on at a time; fewer where memory is short.",
     )
     threads: int = Field(default=0, ge=0, le=512, description="Engine threads; 0: physical cores.")
+    memory_share_max: float = Field(
+        default=0.7,
+        gt=0,
+        le=1,
+        description="Of the machine's memory, for all models together; never more than is free.",
+    )
     idle_unload_s: float = Field(
         default=600.0, ge=0, description="A model unused for this long leaves memory; 0: never."
     )

@@ -1,5 +1,6 @@
 """Which engine serves a model of this machine: today, always llama.cpp in a process of its own."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from mesh.settings import NodeSettings
@@ -23,7 +24,7 @@ def missing_engine() -> str:
 def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
 
-    async def load(entry: LibraryEntry, slots: int) -> Engine:
+    async def load(entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
         path = library.file_of(entry.model.model_id)
         if path is None:
             raise LoadFailed(
@@ -36,6 +37,7 @@ def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
             slots=slots,
             threads=settings.threads,
             niceness=settings.niceness,
+            told=told,
         )
 
     return load

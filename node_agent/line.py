@@ -81,7 +81,9 @@ class Line:
                 continue
             if isinstance(slot, Slot):
                 return slot
-            assert slot is Refusal.NO_MEMORY, slot
+            if slot is not Refusal.NO_MEMORY:  # others hold its memory, and will end
+                busy = True
+                continue
             trouble = trouble or Overloaded(
                 "there is not enough free memory for the model on this machine",
                 hint="close a program, or ask for a smaller model",

@@ -151,6 +151,7 @@ class ReplicaStatus:
     load_s: float = 0.0  # seconds the last load took; 0: never loaded
     reason: str = ""  # why it failed, for people
     numerics: str = ""  # fingerprint of whatever decides rounding; "" until loaded
+    load_progress: float = 0.0  # [0, 1] while loading
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ def write_status(ordinal: int, status: ReplicaStatus) -> fleet.ReplicaReport:
         load_s=status.load_s,
         reason=status.reason,
         numerics=status.numerics,
+        load_progress=status.load_progress,
     )
 
 
@@ -142,6 +143,7 @@ def _read_status(report: fleet.ReplicaReport) -> ReplicaStatus:
         load_s=_rate(report.load_s),
         reason=printable(report.reason, 200),
         numerics=printable(report.numerics, 64),
+        load_progress=_share(report.load_progress),
     )
 
 

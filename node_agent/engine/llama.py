@@ -22,7 +22,9 @@ from pathlib import Path
 from node_agent.engine.abort import Aborted, AbortFlag
 from node_agent.engine.bindings import PACKAGE_VERSION, are_finite, devices, native
 from node_agent.engine.chunks import CHUNK_TOKENS_MAX
+from node_agent.engine.load_progress import LoadProgress
 from node_agent.engine.native_log import NativeLog
+from node_agent.engine.offload import layers_for_gpus
 from node_agent.engine.sampler import SAMPLER_VERSION
 from node_agent.engine.scheduler import Row
 
@@ -54,8 +56,15 @@ class NoRoom(Exception):
 class Llama:
     """A loaded model. Everything but the abort flag belongs to one thread."""
 
-    def __init__(
-        self, path: Path, *, context_tokens: int, slots: int, threads: int, abort: AbortFlag
+    def __init__(  # noqa: PLR0913 - what a model is loaded with, all by name
+        self,
+        path: Path,
+        *,
+        context_tokens: int,
+        slots: int,
+        threads: int,
+        abort: AbortFlag,
+        progress: LoadProgress | None = None,
     ) -> None:
         """Load the weights and make room in each slot for ``context_tokens``.
 
@@ -66,10 +75,14 @@ class Llama:
         """
         self._log = NativeLog()
         self._abort = abort  # llama.cpp keeps a pointer to it
-        self._model = self._load(path)
+        native.llama_backend_init()
+        self.gpu_layers = layers_for_gpus(path, context_tokens=context_tokens, slots=slots)
+        self._model = self._load(path, progress)
         self._vocabulary = native.llama_model_get_vocab(self._model)
         trained_tokens = native.llama_model_n_ctx_train(self._model)
-        self.context_tokens = min(context_tokens, trained_tokens or context_tokens)
+        if trained_tokens <= 0:  # it does not say, or more than a number of llama.cpp's holds
+            trained_tokens = context_tokens
+        self.context_tokens = min(context_tokens, trained_tokens)
         self.slots = slots
         self._flash = any(device.gpu for device in devices())
         self._threads = threads
@@ -222,10 +235,12 @@ class Llama:
         last = native.llama_memory_seq_pos_max(self._memory, slot)
         return bool(first == 0 and last == tokens - 1)
 
-    def _load(self, path: Path) -> object:
-        native.llama_backend_init()
+    def _load(self, path: Path, progress: LoadProgress | None) -> object:
         self._log.forget()
         settings = native.llama_model_default_params()
+        settings.n_gpu_layers = self.gpu_layers
+        if progress is not None:
+            settings.progress_callback = progress.callback
         model = native.llama_model_load_from_file(os.fsencode(path), settings)
         if not model:
             raise LoadError(self._log.cause() or "llama.cpp gave no reason")
@@ -260,6 +275,7 @@ class Llama:
             native.llama_version(),
             native.llama_print_system_info(),
             devices(),
+            ("gpu layers", self.gpu_layers),
             ("sampler", SAMPLER_VERSION),
             ("cache", "f16", "f16", "kv_unified", False),
             # With one slot a row is always alone, with several never where that would show.

@@ -1,4 +1,4 @@
-"""What the frames mean: two messages to the engine process, seven from it, and their strict
+"""What the frames mean: two messages to the engine process, eight from it, and their strict
 decoding.
 
 Each request gets a number, so that several answers may share the pipe. Every ``Generate`` ends with
@@ -50,6 +50,13 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Loading:
+    """The load goes on."""
+
+    progress: float  # [0, 1]
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """The model is warm."""
 
@@ -91,7 +98,7 @@ class Cancelled:
 
 
 ToEngine = Generate | Cancel
-FromEngine = Loaded | LoadRefused | Produced | Failed | Cancelled
+FromEngine = Loading | Loaded | LoadRefused | Produced | Failed | Cancelled
 
 
 def encode(message: ToEngine | FromEngine) -> dict[str, object]:
@@ -101,6 +108,8 @@ def encode(message: ToEngine | FromEngine) -> dict[str, object]:
             return {"type": "generate", "request": request, "work": asdict(work)}
         case Cancel(request):
             return {"type": "cancel", "request": request}
+        case Loading(progress):
+            return {"type": "loading", "progress": progress}
         case Loaded():
             capabilities = sorted(message.capabilities)
             return {"type": "loaded", **asdict(message), "capabilities": capabilities}
@@ -151,6 +160,8 @@ def decode_from_engine(body: dict[str, object]) -> FromEngine:
             return Failed(fields.count("request"), words)
         case "cancelled":
             return Cancelled(fields.count("request"))
+        case "loading":
+            return Loading(min(1.0, fields.number("progress")))
         case "loaded":
             return _decode_loaded(fields)
         case "load_refused":

@@ -6,8 +6,9 @@ module.
 import asyncio
 import logging
 import os
+import re
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -26,6 +27,7 @@ from node_agent.engine.messages import (
     FromEngine,
     Generate,
     Loaded,
+    Loading,
     LoadRefused,
     Produced,
 )
@@ -35,6 +37,8 @@ from node_agent.engine.protocol import EngineInfo, LoadFailed
 
 log = logging.getLogger(__name__)
 
+_PROGRESS_STEP = 0.01
+_FOLDERS = re.compile(r"^\S*/")  # of the machine that compiled it, before the name of a file
 _SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
 
 
@@ -42,7 +46,7 @@ _SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
 class Patience:
     """How long an engine process may be silent before it counts as hanging, in seconds."""
 
-    loaded_s: float = 120.0  # a large model on a slow disk takes a minute
+    loaded_s: float = 120.0  # for a hundredth of a large model on a slow disk, or for its context
     started_s: float = 30.0  # template and tokeniser; 5 MB of text on a busy machine take seconds
     cancelled_s: float = 5.0  # one decode step, or one node of its graph
 
@@ -50,9 +54,12 @@ class Patience:
 class EngineProcess:
     """One warm model in a child process. Made by ``start``, ended by ``close``."""
 
-    def __init__(self, name: str, patience: Patience) -> None:
+    def __init__(self, name: str, patience: Patience, told: Callable[[float], None]) -> None:
         self._name = name
         self._patience = patience
+        self._told = told
+        self._progress = 0.0
+        self._progress_s = asyncio.get_running_loop().time()  # when it last grew
         self._loaded: asyncio.Future[Loaded | LoadRefused] = (
             asyncio.get_running_loop().create_future()
         )
@@ -72,6 +79,7 @@ class EngineProcess:
         slots: int = 1,
         threads: int = 0,
         niceness: int = NICENESS,
+        told: Callable[[float], None] = lambda _: None,
         patience: Patience = Patience(),
         worker: Sequence[str] = WORKER,
     ) -> Self:
@@ -83,6 +91,7 @@ class EngineProcess:
             slots: how many answers it works on at a time.
             threads: at most; 0 takes one for each physical core. Fewer beside other work.
             niceness: how far it steps back behind other work, as nice(1) has it.
+            told: hears how far the load has come, from 0 to 1, in steps of a percent or more.
             patience: when the process is taken to hang, and is killed.
             worker: the program that serves; another one only in tests.
 
@@ -91,7 +100,7 @@ class EngineProcess:
                 process is left.
         """
         check_installed()
-        engine = cls(model.name, patience)
+        engine = cls(model.name, patience, told)
         began_s = time.monotonic()
         arguments = {
             "--model": os.fspath(model),
@@ -193,17 +202,22 @@ class EngineProcess:
         await answer.ended.wait()
 
     async def _until_loaded(self, context_tokens: int) -> Loaded:
-        dead = self._child.dead
-        timeout_s = self._patience.loaded_s
+        dead, loop = self._child.dead, asyncio.get_running_loop()
         either: tuple[asyncio.Future[Any], ...] = (self._loaded, dead)
-        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        timeout_s = self._patience.loaded_s
+        while (wait_s := self._progress_s + timeout_s - loop.time()) > 0:
+            if (await asyncio.wait(either, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED))[0]:
+                break
         if self._loaded.done():
             return self._accepted(self._loaded.result(), context_tokens)
         if dead.done():
-            words = self._child.last_line
-            reason = f"{dead.result()}: {words}" if words else dead.result()
+            reason, words = dead.result(), _FOLDERS.sub("", self._child.last_line)
+            if words and words not in reason:  # an assertion is told already
+                reason = f"{reason}: {words}"
             raise self._load_failed(reason, "try another model file; this one may be bad")
-        raise self._load_failed(f"it did not load within {timeout_s:g} s", "try a smaller model")
+        stuck = f" beyond {self._progress:.0%}" if self._progress else ""
+        reason = f"it did not load within {timeout_s:g} s{stuck}"
+        raise self._load_failed(reason, "try a smaller model")
 
     def _accepted(self, answer: Loaded | LoadRefused, context_tokens: int) -> Loaded:
         if isinstance(answer, LoadRefused):
@@ -216,6 +230,10 @@ class EngineProcess:
     def _hear(self, message: FromEngine) -> None:
         """Take a message of the engine's; FrameError where no honest engine would send it."""
         match message:
+            case Loading(progress):
+                if self._loaded.done():
+                    raise FrameError("it loads what is loaded")
+                self._progressed(progress)
             case Loaded() | LoadRefused():
                 if self._loaded.done():
                     raise FrameError("it loaded twice")
@@ -233,6 +251,13 @@ class EngineProcess:
                     raise FrameError("it cancelled by itself")
                 self._answer(number).end(None)
                 self._release(number)
+
+    def _progressed(self, progress: float) -> None:
+        """Take in steps of a percent at least: so many are bounded, and so is the whole load."""
+        if progress >= self._progress + _PROGRESS_STEP:
+            self._progress = progress
+            self._progress_s = asyncio.get_running_loop().time()
+            self._told(progress)
 
     def _answer(self, number: int) -> AnswerStream:
         if number not in self._answers:

@@ -23,9 +23,11 @@ from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.frames import FrameDecoder, FrameError, encode_frame
 from node_agent.engine.inbox import Inbox
 from node_agent.engine.llama import DecodeError, Llama, LoadError
+from node_agent.engine.load_progress import LoadProgress
 from node_agent.engine.messages import (
     FromEngine,
     Loaded,
+    Loading,
     LoadRefused,
     decode_to_engine,
     encode,
@@ -81,6 +83,7 @@ def main(arguments: Sequence[str]) -> int:
             slots=options.slots,
             threads=options.threads,
             abort=abort,
+            progress=LoadProgress(lambda share: channel.send(Loading(share))),
         )
     except LoadError as failure:
         channel.send(LoadRefused(str(failure), failure.hint))

@@ -143,7 +143,9 @@ async def test_the_model_idle_for_longest_makes_room(engines: Engines) -> None:
         held = sum(not engine._closed.is_set() for engine in engines.made)  # type: ignore[attr-defined]
         return free - int(held * 1.2 * GB)
 
-    shelf = Shelf(engines.load, NodeSettings(), free_memory=free_memory)
+    shelf = Shelf(
+        engines.load, NodeSettings(), free_memory=free_memory, total_memory=lambda: 100 * GB
+    )
     shelf.show(library(*(entry(name, size_bytes=GB) for name in "abcd")))
     async with shelf.running():
         for name in "abc":
@@ -157,6 +159,35 @@ async def test_the_model_idle_for_longest_makes_room(engines: Engines) -> None:
         "c": ReplicaState.WARM,
         "d": ReplicaState.WARM,
     }
+
+
+async def test_a_load_tells_how_far_it_has_come(shelf: Shelf, engines: Engines) -> None:
+    engines.gate.clear()
+    slot = take(shelf)
+    assert isinstance(slot, Slot)
+    await engines.began.wait()
+    assert (status(shelf).state, status(shelf).load_progress) == (ReplicaState.LOADING, 0.0)
+    engines.told(0.4)
+    assert status(shelf).load_progress == 0.4
+    engines.gate.set()
+    await slot.engine()
+    assert (status(shelf).state, status(shelf).load_progress) == (ReplicaState.WARM, 0.0)
+    slot.free()
+
+
+async def test_all_models_together_stay_within_the_budget(engines: Engines) -> None:
+    settings = NodeSettings(memory_share_max=0.5)  # of 6 GB: two models of 1.2 GB
+    shelf = Shelf(engines.load, settings, free_memory=lambda: 100 * GB, total_memory=lambda: 6 * GB)
+    shelf.show(
+        library(*(entry(name, size_bytes=GB) for name in "abc"), entry("d", size_bytes=3 * GB))
+    )
+    async with shelf.running():
+        for name in "abc":
+            await warm(shelf, name)
+        states = [status(shelf, name).state for name in "abc"]
+        assert states == [ReplicaState.AVAILABLE, ReplicaState.WARM, ReplicaState.WARM]
+        assert take(shelf, "d") is Refusal.NO_MEMORY
+        assert [status(shelf, name).state for name in "abc"] == states
 
 
 async def test_a_model_that_cannot_fit_is_refused(engines: Engines) -> None:
