@@ -21,7 +21,8 @@ WARM_UP_TOKENS = 32
 WARM_UP_S = 2.0  # caches fill, and an engine that follows the machine's load has followed it
 CONTEXT_TOKENS = 1024
 SLOTS = max(STREAMS)
-_VISIT_S = 30.0  # the most that one side needs for all numbers of streams
+_COLLAPSED = 0.25  # of the best
+_VISIT_S = 45.0  # the most that one side needs for all numbers of streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,24 @@ class Matrix:
         known = [rate for rate in rates if rate is not None]
         return max(known) if len(known) == len(rates) else None
 
+    def collapsed(self, side: str, *, busy: bool) -> bool:
+        """Whether a side was, at each number of streams, far from the best of all that are known.
+
+        It takes the most time, and another round would not make it anybody's best.
+        """
+        rates = {case: fmean(each.decode for each in found) for case, found in self.rates.items()}
+        best = {
+            streams: max(
+                (rate for at, rate in rates.items() if (at.streams, at.busy) == (streams, busy)),
+                default=0.0,
+            )
+            for streams in STREAMS
+        }
+        return all(
+            rates.get(Case(side, streams, busy), best[streams]) < _COLLAPSED * best[streams]
+            for streams in STREAMS
+        )
+
 
 async def measure_round(  # noqa: PLR0913 - what is measured, and how
     matrix: Matrix,
@@ -65,14 +84,18 @@ async def measure_round(  # noqa: PLR0913 - what is measured, and how
     *,
     seed: int,
     reserved_s: float = 0.0,
+    unless_collapsed: Sequence[str] = (),
 ) -> None:
     """Measure every side once, in this order, with a quiet owner and with a busy one.
 
-    As many as there is time for, so that ``reserved_s`` are left for others.
+    As many as there is time for, so that ``reserved_s`` are left for others; and those of
+    ``unless_collapsed`` only where an earlier round says that they might be somebody's best.
     """
     for busy in (False, True):
         load = "busy" if busy else "quiet"
         for side in sides:
+            if side.name in unless_collapsed and matrix.collapsed(side.name, busy=busy):
+                continue
             if not progress.allows(f"{side.name}, {load}", _VISIT_S + reserved_s):
                 continue
             async with AsyncExitStack() as owner:
@@ -121,5 +144,10 @@ def ratios(
 
 
 def ratio(ours: float | None, theirs: float | None) -> float | None:
-    """Return ours by theirs; None where either is unknown, or theirs stood still."""
-    return None if ours is None or not theirs else ours / theirs
+    """Return ours by theirs; None where either is unknown.
+
+    A side that gave no token while it was watched is taken to have given one.
+    """
+    if ours is None or theirs is None:
+        return None
+    return ours / max(theirs, 1 / WINDOW_S)
