@@ -35,6 +35,7 @@ from bench.result import Figures, percentile
 
 LIMIT_S = 570.0  # ten minutes, with the last thing begun also ended
 PROMPT_TURNS = 2
+OTHERS_PERCENT_MAX = 5.0  # of all cores; the sides' rates differ by more than so little can do
 
 # The most that one of them takes on a machine that is busy with other things.
 _ADAPT_S = 55.0
@@ -81,6 +82,10 @@ async def measure(short: bool) -> Figures:
         )
         rounds = 2
     more = {} if short else await _other_models(progress)
+    if (busy_percent := others.cpu_percent()) > OTHERS_PERCENT_MAX:
+        progress.say(
+            f"other programs took {busy_percent:.0f} % of this machine: no figure is a quiet one's"
+        )
     return {
         **ratios(matrix, OURS.name, PLAIN.name, [side.name for side in sides[1:]]),
         **figures,
@@ -88,7 +93,7 @@ async def measure(short: bool) -> Figures:
         **more,
         "rounds": rounds,
         "took_s": progress.taken_s,
-        "others_cpu_percent": others.cpu_percent(),
+        "others_cpu_percent": busy_percent,
     }
 
 

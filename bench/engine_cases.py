@@ -22,7 +22,7 @@ _ANSWER_TOKENS = 16
 _SHORT_PROMPTS = 10
 _SHORT_TOKENS = 128
 _SHORT_WITHIN_S = 10.0  # all of them; fewer on a machine that is too busy for so many
-_ANSWER_WITHIN_S = 20.0  # a short answer to a long prompt; on two quiet cores it takes a fifth
+_ANSWER_WITHIN_S = 20.0  # a machine that needs longer is too busy for its figures to say much
 _FOLLOW_UP = "And what follows from that for the other desks in the room?"
 
 _ADAPT_QUIET_S = 3.0
