@@ -65,6 +65,7 @@ class Agent:
             load_engine or engine_processes(self.library, settings.node),
             settings.node,
             cannot_load=self._cannot_load,
+            beside_coordinator=home.authority.exists(),
         )
         self._probe = Probe()
         self._myself = Myself(self._node_id, read_machine(settings.node.name), self._load)

@@ -54,6 +54,8 @@ class Shelf:
         load_engine: makes the engine of a model, or raises LoadFailed.
         settings: what the owner lends.
         cannot_load: why no model can be loaded here at all; "" if they can.
+        beside_coordinator: this machine's own programs ask through its coordinator, which knows by
+            our reports that the owner is busy, and sends nothing else then.
         free_memory: returns the bytes that are free now.
         total_memory: returns the bytes that the machine has.
     """
@@ -64,6 +66,7 @@ class Shelf:
         settings: NodeSettings,
         *,
         cannot_load: str = "",
+        beside_coordinator: bool = False,
         free_memory: Callable[[], int] = free_memory_bytes,
         total_memory: Callable[[], int] = total_memory_bytes,
     ) -> None:
@@ -72,6 +75,7 @@ class Shelf:
         self._context_tokens_max = settings.context_tokens_max
         self._slots_max = settings.slots
         self._cannot_load = cannot_load
+        self._beside_coordinator = beside_coordinator
         self._replicas: dict[ModelId, Replica] = {}  # in the library's order
         self._offers: list[tuple[int, Offer]] = []  # as last told
         self._ordinals = count(1)
@@ -158,7 +162,7 @@ class Shelf:
             raise NodeLost("this machine no longer has the model", hint="ask again")
         if replica.reason:
             raise NodeLost(f"{replica.name} cannot be served here: {replica.reason}")
-        if self.lending.busy and not own:
+        if self.lending.busy and not (own or self._beside_coordinator):
             return self._refuse(replica, Refusal.OWNER_BUSY)
         slots = replica.slots if own else self.lending.slots(replica.slots)
         if replica.slots_taken >= slots or replica.yields:

@@ -363,6 +363,18 @@ async def test_an_owner_at_work_lends_nothing_new_and_keeps_nothing_from_themsel
     again.free()
 
 
+async def test_beside_its_coordinator_a_machine_lets_that_one_choose_whom_to_refuse() -> None:
+    shelf = Shelf(
+        Engines().load, NodeSettings(), beside_coordinator=True, free_memory=lambda: 100 * GB
+    )
+    shelf.show(library(entry()))
+    async with shelf.running():
+        shelf.lend(Lending(busy="its owner is at work"))
+        slot = take(shelf)
+        assert isinstance(slot, Slot)
+        slot.free()
+
+
 async def test_fewer_slots_are_lent_and_told_while_the_owner_wants_some(
     shelf: Shelf, engines: Engines
 ) -> None:

@@ -3,6 +3,7 @@
 from itertools import count, cycle
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mesh.core.generation import Delta, Finished, Generation, Sampling, TokenLogprob
@@ -95,6 +96,22 @@ def test_one_thread_needs_no_samples(random_model: Path) -> None:
     run = Run(random_model, Pace.of_machine(1), threads=1)
     assert run.answers(ask("hello", max_tokens=3))
     assert set(run.threads) == {1}
+
+
+def test_a_machine_that_tells_nothing_of_its_load_gets_all_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def denied() -> None:
+        raise PermissionError("/proc/stat")
+
+    monkeypatch.setattr(psutil, "cpu_times", denied)
+    assert Pace.of_machine(3).threads() == 3
+
+
+def test_more_threads_than_cores_are_as_many_as_were_wanted() -> None:
+    pace = Pace.of_machine(1000)
+    pace._governor.saw(OtherWork(cores=0.0, waiting=0.0), 1.0)
+    assert pace.threads() == 1000
 
 
 @pytest.mark.parametrize("model", ["close_model", "close_half_model"])
