@@ -8,11 +8,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from mesh.errors import MeshError, NodeLost, Overloaded
 from mesh.settings import NodeSettings
-from node_agent.engine.protocol import Engine
+from node_agent.engine.protocol import Engine, HoldsPrefixes
 from node_agent.library.view import LibraryEntry
 from node_agent.memory import free_memory_bytes, in_words
 from node_agent.replica import RETRY_AFTER_S, STRIKES_MAX, Loaded, Replica
@@ -29,21 +30,24 @@ class Loader:
         load_engine: makes the engine of a model, or raises LoadFailed.
         replicas: returns those that may have to make room.
         settings: when an unused model leaves memory, and how many slots one has at most.
+        prefixes_changed: is told when an engine's slots hold something else.
         free_memory: returns the bytes that are free now.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its neighbours, all by name
         self,
         load_engine: LoadEngine,
         settings: NodeSettings,
         *,
         replicas: Callable[[], Iterable[Replica]],
         changed: Callable[[Replica], None],
+        prefixes_changed: Callable[[Replica], None] = lambda _replica: None,
         free_memory: Callable[[], int] = free_memory_bytes,
     ) -> None:
         self._load_engine = load_engine
         self._replicas = replicas
         self._changed = changed
+        self._prefixes_changed = prefixes_changed
         self._idle_unload_s = settings.idle_unload_s
         self._slots_max = settings.slots
         self._free_memory = free_memory
@@ -127,6 +131,8 @@ class Loader:
         self._warm.add(engine)
         replica.info, replica.slots = engine.info, engine.info.slots
         loaded.succeed(engine)
+        if isinstance(engine, HoldsPrefixes):
+            engine.watch_prefixes(partial(self._prefixes_changed, replica))
         self._changed(replica)
         self.rest(replica)
         self._start(self._watch(replica, loaded, engine), f"watch {replica.name}")

@@ -14,10 +14,10 @@ token wipes them all out: a model that can answer is not broken, whatever kills 
 import asyncio
 from dataclasses import dataclass, field
 
-from mesh.core.types import ModelId, Offer, ReplicaState, ReplicaStatus
+from mesh.core.types import ModelId, Offer, PrefixHeld, ReplicaState, ReplicaStatus
 from mesh.errors import MeshError
 from node_agent.engine.capabilities import CAPABILITIES
-from node_agent.engine.protocol import Engine, EngineInfo
+from node_agent.engine.protocol import Engine, EngineInfo, HoldsPrefixes
 from node_agent.library.view import LibraryEntry
 from node_agent.memory import Footprint
 from node_agent.rates import Rates
@@ -108,6 +108,12 @@ class Replica:
         """Warm, and in nobody's use."""
         return self.engine is not None and not self.slots_taken
 
+    @property
+    def prefixes(self) -> tuple[PrefixHeld, ...]:
+        """What its slots hold of earlier prompts, as far as its engine tells."""
+        engine = self.engine
+        return engine.prefixes if isinstance(engine, HoldsPrefixes) else ()
+
     def status(self) -> ReplicaStatus:
         return ReplicaStatus(
             state=self.state,
@@ -118,6 +124,7 @@ class Replica:
             load_s=self.info.load_s if self.info else 0.0,
             reason=self.reason,
             numerics=self.info.numerics if self.info else "",
+            prefixes=self.prefixes,
         )
 
     def offer(self, context_tokens_max: int) -> Offer:

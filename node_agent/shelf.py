@@ -66,6 +66,7 @@ class Shelf:
             settings,
             replicas=self._replicas.values,
             changed=self._loading_changed,
+            prefixes_changed=lambda replica: self._tell(replica, Change.PREFIXES),
             free_memory=free_memory,
         )
 

@@ -75,14 +75,17 @@ class Inbox:
             self._prepared.append(request)
             self._changed.notify()
 
-    def news(self, *, wait: bool) -> tuple[list[Prepared], frozenset[int]]:
+    def news(
+        self, *, wait: bool, timeout_s: float | None = None
+    ) -> tuple[list[Prepared], frozenset[int]]:
         """Return what was prepared since, and who is cancelled and not ended yet.
 
-        Called by the model's thread, as all below. With ``wait`` it waits for something prepared.
+        Called by the model's thread, as all below. With ``wait`` it waits for something prepared,
+        but no longer than ``timeout_s``.
         """
         with self._changed:
-            while wait and not self._prepared:
-                self._changed.wait()
+            if wait:
+                self._changed.wait_for(lambda: self._prepared, timeout_s)
             prepared = list(self._prepared)
             self._prepared.clear()
             return prepared, frozenset(self._cancelled)

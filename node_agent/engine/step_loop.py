@@ -11,9 +11,10 @@ from typing import NoReturn
 from mesh.errors import InternalError, MeshError, NodeLost
 from node_agent.engine.abort import Aborted
 from node_agent.engine.chunks import ChunkSizer
+from node_agent.engine.held_prefixes import HeldPrefixes
 from node_agent.engine.inbox import Inbox, Prepared
 from node_agent.engine.llama import DecodeError, Llama
-from node_agent.engine.messages import Cancelled, Failed, FromEngine, Produced
+from node_agent.engine.messages import Cancelled, Failed, FromEngine, Prefixes, Produced
 from node_agent.engine.prompts import whereabouts
 from node_agent.engine.scheduler import Admitted, Chunk, Decode, Scheduler, Sequence, Step
 from node_agent.engine.sequence import Answer
@@ -29,6 +30,7 @@ class StepLoop:
         self._inbox = inbox
         self._send = send
         self._scheduler = Scheduler(llama.slots, ChunkSizer(), pair_rows=llama.rounds_alone())
+        self._prefixes = HeldPrefixes(self._scheduler.slots)
         self._answers: dict[int, Answer] = {}
 
     def run(self) -> NoReturn:
@@ -60,12 +62,20 @@ class StepLoop:
             raise
 
     def _hear(self) -> None:
-        prepared, cancelled = self._inbox.news(wait=not len(self._scheduler))
+        idle = not len(self._scheduler)
+        self._tell_prefixes(idle=idle)
+        wait_s = self._prefixes.wait_s(time.monotonic())
+        prepared, cancelled = self._inbox.news(wait=idle, timeout_s=wait_s)
         for request in prepared:
             self._add(request)
         for number in cancelled:
             if number in self._answers:
                 self._end(number, Cancelled(number))
+
+    def _tell_prefixes(self, *, idle: bool) -> None:
+        held = self._prefixes.news(time.monotonic(), idle=idle)
+        if held is not None:
+            self._send(Prefixes(held))
 
     def _add(self, request: Prepared) -> None:
         number, prompt = request.number, request.prompt
@@ -106,7 +116,9 @@ class StepLoop:
         kept = self._llama.truncate(place.slot.index, place.kept)
         if kept != place.kept:
             self._scheduler.keep(sequence, admitted.prompt, kept)
-        started = self._answers[sequence.number].started(kept)
+        answer = self._answers[sequence.number]
+        self._prefixes.placed(place.slot, answer.chain, kept=kept, source=place.copy_from)
+        started = answer.started(kept)
         self._send(Produced(sequence.number, started))
 
     def _take(self, step: Step) -> None:

@@ -7,13 +7,14 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
 from mesh.core.generation import Generation, GenerationEvent
+from mesh.core.types import PrefixHeld
 from mesh.errors import ContextOverflow, NodeLost, Overloaded
 from node_agent.engine.answer_stream import AnswerStream
 from node_agent.engine.checks import refuse_invalid
@@ -27,6 +28,7 @@ from node_agent.engine.messages import (
     Generate,
     Loaded,
     LoadRefused,
+    Prefixes,
     Produced,
 )
 from node_agent.engine.prerequisites import check_installed, physical_cores
@@ -58,6 +60,8 @@ class EngineProcess:
         self._child: Child
         self._info: EngineInfo
         self._closing = False
+        self._prefixes: tuple[PrefixHeld, ...] = ()
+        self._prefixes_changed: Callable[[], None] = lambda: None
         self._numbers = count(1)
         self._answers: dict[int, AnswerStream] = {}  # those that take a slot
         self._watchdogs: dict[int, asyncio.TimerHandle] = {}  # of those being cancelled
@@ -124,6 +128,15 @@ class EngineProcess:
     def pid(self) -> int:
         """The engine's process id, 0 once it is gone."""
         return self._child.pid
+
+    @property
+    def prefixes(self) -> tuple[PrefixHeld, ...]:
+        """See ``HoldsPrefixes``."""
+        return self._prefixes
+
+    def watch_prefixes(self, changed: Callable[[], None]) -> None:
+        """See ``HoldsPrefixes``."""
+        self._prefixes_changed = changed
 
     async def generate(self, work: Generation) -> AsyncGenerator[GenerationEvent, None]:
         """Answer ``work``; see ``Engine``. The slot is free by the time ``Finished`` is yielded."""
@@ -229,6 +242,9 @@ class EngineProcess:
                     raise FrameError("it cancelled by itself")
                 self._answer(number).end(None)
                 self._release(number)
+            case Prefixes(held):
+                self._prefixes = held
+                self._prefixes_changed()
 
     def _answer(self, number: int) -> AnswerStream:
         if number not in self._answers:

@@ -18,7 +18,7 @@ from mesh.core.generation import (
     Started,
     TokenLogprob,
 )
-from mesh.core.types import Capability, FinishReason, Usage
+from mesh.core.types import PREFIXES_MAX, Capability, FinishReason, PrefixHeld, Usage
 from mesh.errors import ContextOverflow, InternalError, InvalidRequest, NodeLost, Overloaded
 from node_agent.engine.frames import FrameError
 from node_agent.engine.messages import (
@@ -29,6 +29,7 @@ from node_agent.engine.messages import (
     Generate,
     Loaded,
     LoadRefused,
+    Prefixes,
     Produced,
     ToEngine,
     decode_from_engine,
@@ -86,12 +87,14 @@ events = (
         sizes,
     )
 )
+held = st.builds(PrefixHeld, st.integers(min_value=0, max_value=2**64 - 1), counts)
 capabilities = st.frozensets(st.sampled_from(Capability))
 from_engine = (
     st.builds(Produced, counts, events)
     | st.builds(Loaded, counts, counts, capabilities, lines)
     | st.builds(LoadRefused, lines, lines)
     | st.builds(Cancelled, counts)
+    | st.lists(held, max_size=PREFIXES_MAX).map(tuple).map(Prefixes)
 )
 
 
@@ -140,6 +143,7 @@ VALID: list[FromEngine | ToEngine] = [
     Loaded(512, 1, frozenset(), "f"),
     LoadRefused("no", ""),
     Cancelled(1),
+    Prefixes((PrefixHeld(2**64 - 1, 7),)),
     Failed(1, NodeLost("gone")),
     Generate(1, Generation((Message(Role.USER, "a"),), Sampling(), 1)),
     Cancel(1),
@@ -166,6 +170,20 @@ def test_every_field_is_checked(message: FromEngine | ToEngine) -> None:
 def test_an_id_that_is_no_31_bit_number_is_refused(hostile: object) -> None:
     with pytest.raises(FrameError):
         decode_from_engine({**on_the_wire(Produced(1, Delta(0, (1,), "a"))), "ids": [hostile]})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"hashes": [1] * (PREFIXES_MAX + 1), "tokens": [1] * (PREFIXES_MAX + 1)},
+        {"hashes": [1, 2], "tokens": [1]},
+        {"hashes": [2**64], "tokens": [1]},
+        {"hashes": [1], "tokens": [-1]},
+    ],
+)
+def test_prefixes_that_are_none_are_refused(body: dict[str, object]) -> None:
+    with pytest.raises(FrameError):
+        decode_from_engine({"type": "prefixes", **body})
 
 
 TOLD = {"id": 1, "logprob": -0.5, "text": "\xc3", "alternatives": []}
