@@ -104,6 +104,12 @@ class NodeSettings(Section):
     idle_unload_s: float = Field(
         default=600.0, ge=0, description="A model unused for this long leaves memory; 0: never."
     )
+    keep_warm_state: bool = Field(
+        default=False, description="Save conversations' computed state over an unload, for a day."
+    )
+    warm_state_bytes_max: int = Field(
+        default=2 << 30, ge=1 << 20, le=1 << 40, description="Of all saved state together."
+    )
 
 
 class FleetSettings(Section):

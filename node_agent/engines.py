@@ -5,9 +5,11 @@ from importlib.util import find_spec
 from mesh.settings import NodeSettings
 from node_agent.engine.protocol import Engine, LoadFailed
 from node_agent.engine.supervisor import EngineProcess
+from node_agent.engine.warm_folder import WarmFolder
 from node_agent.library.catalogue import Library
 from node_agent.library.view import LibraryEntry
 from node_agent.loader import LoadEngine
+from node_agent.warm_keeping import place_of
 
 _NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
 
@@ -20,7 +22,7 @@ def missing_engine() -> str:
     return f"{' and '.join(missing)} is not installed here: pip install 'deskmesh[node]'"
 
 
-def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
+def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
 
     async def load(entry: LibraryEntry, slots: int) -> Engine:
@@ -35,6 +37,7 @@ def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
             context_tokens=settings.context_tokens_max,
             slots=slots,
             threads=settings.threads,
+            keep=place_of(warm, entry.model.model_id),
         )
 
     return load

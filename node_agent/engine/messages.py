@@ -1,4 +1,4 @@
-"""What the frames mean: two messages to the engine process, eight from it, and their strict
+"""What the frames mean: three messages to the engine process, ten from it, and their strict
 decoding.
 
 Each request gets a number, so that several answers may share the pipe. Every ``Generate`` ends with
@@ -50,6 +50,11 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Save:
+    """Save what the slots hold, and say so: the process will be ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """The model is warm."""
 
@@ -97,8 +102,20 @@ class Prefixes:
     held: tuple[PrefixHeld, ...]  # at most PREFIXES_MAX
 
 
-ToEngine = Generate | Cancel
-FromEngine = Loaded | LoadRefused | Produced | Failed | Cancelled | Prefixes
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What could be saved is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something is wrong that stops no answer; one line for the owner's log."""
+
+    words: str
+
+
+ToEngine = Generate | Cancel | Save
+FromEngine = Loaded | LoadRefused | Produced | Failed | Cancelled | Prefixes | Saved | Complaint
 
 
 def encode(message: ToEngine | FromEngine) -> dict[str, object]:
@@ -108,6 +125,8 @@ def encode(message: ToEngine | FromEngine) -> dict[str, object]:
             return {"type": "generate", "request": request, "work": asdict(work)}
         case Cancel(request):
             return {"type": "cancel", "request": request}
+        case Save():
+            return {"type": "save"}
         case Loaded():
             capabilities = sorted(message.capabilities)
             return {"type": "loaded", **asdict(message), "capabilities": capabilities}
@@ -128,6 +147,10 @@ def encode(message: ToEngine | FromEngine) -> dict[str, object]:
                 "hashes": hashes,
                 "tokens": [each.tokens for each in held],
             }
+        case Saved():
+            return {"type": "saved"}
+        case Complaint(words):
+            return {"type": "complaint", "words": words}
 
 
 def decode_to_engine(body: dict[str, object]) -> ToEngine:
@@ -142,6 +165,8 @@ def decode_to_engine(body: dict[str, object]) -> ToEngine:
             return Generate(fields.count("request"), decode_work(fields.inner("work")))
         case "cancel":
             return Cancel(fields.count("request"))
+        case "save":
+            return Save()
     raise FrameError("a frame is of no known type")
 
 
@@ -171,6 +196,10 @@ def decode_from_engine(body: dict[str, object]) -> FromEngine:
             return LoadRefused(fields.line("reason"), fields.line("hint"))
         case "prefixes":
             return _decode_prefixes(fields)
+        case "saved":
+            return Saved()
+        case "complaint":
+            return Complaint(fields.line("words"))
     raise FrameError("a frame is of no known type")
 
 

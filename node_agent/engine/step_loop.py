@@ -14,10 +14,20 @@ from node_agent.engine.chunks import ChunkSizer
 from node_agent.engine.held_prefixes import HeldPrefixes
 from node_agent.engine.inbox import Inbox, Prepared
 from node_agent.engine.llama import DecodeError, Llama
-from node_agent.engine.messages import Cancelled, Failed, FromEngine, Prefixes, Produced
+from node_agent.engine.messages import (
+    Cancelled,
+    Complaint,
+    Failed,
+    FromEngine,
+    Prefixes,
+    Produced,
+    Saved,
+)
 from node_agent.engine.prompts import whereabouts
 from node_agent.engine.scheduler import Admitted, Chunk, Decode, Scheduler, Sequence, Step
 from node_agent.engine.sequence import Answer
+from node_agent.engine.warm_folder import WarmPlace
+from node_agent.engine.warm_slots import WarmSlots
 
 Send = Callable[[FromEngine], None]
 
@@ -25,12 +35,21 @@ Send = Callable[[FromEngine], None]
 class StepLoop:
     """Answers what comes through the inbox, as many at a time as the model has slots."""
 
-    def __init__(self, llama: Llama, inbox: Inbox, send: Send) -> None:
+    def __init__(
+        self, llama: Llama, inbox: Inbox, send: Send, keep: WarmPlace | None = None
+    ) -> None:
+        """``keep``: where the slots are saved; None: nowhere."""
         self._llama = llama
         self._inbox = inbox
         self._send = send
         self._scheduler = Scheduler(llama.slots, ChunkSizer(), pair_rows=llama.rounds_alone())
         self._prefixes = HeldPrefixes(self._scheduler.slots)
+        self._warm: WarmSlots | None = None
+        if keep is not None:
+            slots = self._scheduler.slots
+            self._warm = WarmSlots(
+                llama, slots, self._prefixes, keep, complain=lambda why: send(Complaint(why))
+            )
         self._answers: dict[int, Answer] = {}
 
     def run(self) -> NoReturn:
@@ -63,9 +82,12 @@ class StepLoop:
 
     def _hear(self) -> None:
         idle = not len(self._scheduler)
+        restoring = idle and self._warm is not None and self._warm.restore_next()
         self._tell_prefixes(idle=idle)
         wait_s = self._prefixes.wait_s(time.monotonic())
-        prepared, cancelled = self._inbox.news(wait=idle, timeout_s=wait_s)
+        prepared, cancelled = self._inbox.news(wait=idle and not restoring, timeout_s=wait_s)
+        if self._inbox.take_save():
+            self._save()
         for request in prepared:
             self._add(request)
         for number in cancelled:
@@ -76,6 +98,11 @@ class StepLoop:
         held = self._prefixes.news(time.monotonic(), idle=idle)
         if held is not None:
             self._send(Prefixes(held))
+
+    def _save(self) -> None:
+        if self._warm is not None:
+            self._warm.save()
+        self._send(Saved())
 
     def _add(self, request: Prepared) -> None:
         number, prompt = request.number, request.prompt
@@ -94,6 +121,8 @@ class StepLoop:
             self._conclude(number, answer)
             return
         self._answers[number] = answer
+        if self._warm is not None:
+            self._warm.restore_for(answer.held_ids)
         self._scheduler.add(number, answer.held_ids)
 
     def _conclude(self, number: int, answer: Answer) -> None:

@@ -23,6 +23,7 @@ from node_agent.engine.frames import FrameError, FrameTooLarge
 from node_agent.engine.messages import (
     Cancel,
     Cancelled,
+    Complaint,
     Failed,
     FromEngine,
     Generate,
@@ -30,12 +31,16 @@ from node_agent.engine.messages import (
     LoadRefused,
     Prefixes,
     Produced,
+    Save,
+    Saved,
 )
 from node_agent.engine.prerequisites import check_installed, physical_cores
 from node_agent.engine.protocol import EngineInfo, LoadFailed
+from node_agent.engine.warm_folder import WarmPlace
 
 log = logging.getLogger(__name__)
 
+_COMPLAINTS_MAX = 64  # as many as one has slots; an engine that is taken over may have more
 _SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
 
 
@@ -46,6 +51,7 @@ class Patience:
     loaded_s: float = 120.0  # a large model on a slow disk takes a minute
     started_s: float = 30.0  # template and tokeniser; 5 MB of text on a busy machine take seconds
     cancelled_s: float = 5.0  # one decode step, or one node of its graph
+    saved_s: float = 30.0  # 2 GiB to a disk that writes 100 MB a second
 
 
 class EngineProcess:
@@ -60,6 +66,10 @@ class EngineProcess:
         self._child: Child
         self._info: EngineInfo
         self._closing = False
+        self._saves = False  # whether its slots are worth saving at the end
+        self._save_sent = False
+        self._saved = asyncio.Event()
+        self._complaints = 0
         self._prefixes: tuple[PrefixHeld, ...] = ()
         self._prefixes_changed: Callable[[], None] = lambda: None
         self._numbers = count(1)
@@ -74,6 +84,7 @@ class EngineProcess:
         context_tokens: int,
         slots: int = 1,
         threads: int = 0,
+        keep: WarmPlace | None = None,
         patience: Patience = Patience(),
         worker: Sequence[str] = WORKER,
     ) -> Self:
@@ -84,6 +95,7 @@ class EngineProcess:
             context_tokens: wanted for each slot; fewer where the model was trained for fewer.
             slots: how many answers it works on at a time.
             threads: 0 takes one for each physical core.
+            keep: where what its slots hold outlives it; None: nowhere.
             patience: when the process is taken to hang, and is killed.
             worker: the program that serves; another one only in tests.
 
@@ -100,6 +112,12 @@ class EngineProcess:
             "--slots": str(slots),
             "--threads": str(threads or physical_cores()),
         }
+        if keep is not None:
+            arguments |= {
+                "--model-id": keep.model_id,
+                "--warm-folder": os.fspath(keep.folder.path),
+                "--warm-bytes-max": str(keep.folder.bytes_max),
+            }
         flat = [word for pair in arguments.items() for word in pair]
         try:
             engine._child = await Child.spawn(worker, flat, engine._hear)
@@ -114,6 +132,7 @@ class EngineProcess:
             await engine._child.close("the load was given up")
             raise
         load_s = time.monotonic() - began_s
+        engine._saves = keep is not None
         engine._info = EngineInfo(
             loaded.context_tokens, loaded.slots, loaded.capabilities, loaded.numerics, load_s
         )
@@ -168,7 +187,24 @@ class EngineProcess:
     async def close(self) -> None:
         """End the process; answers in progress end with NodeLost. May be called twice."""
         self._closing = True
-        await self._child.close("it was unloaded")
+        try:
+            if self._saves:
+                await self._save()
+        finally:
+            await self._child.close("it was unloaded")
+
+    async def _save(self) -> None:
+        """Let the engine save its slots, once; return when it has, is gone or takes too long."""
+        if not self._save_sent:
+            self._save_sent = True
+            self._child.send(Save())
+        saved = asyncio.ensure_future(self._saved.wait())
+        either: tuple[asyncio.Future[Any], ...] = (saved, self._child.dead)
+        try:
+            timeout_s = self._patience.saved_s
+            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            saved.cancel()
 
     def _send_work(self, number: int, work: Generation) -> None:
         try:
@@ -245,6 +281,12 @@ class EngineProcess:
             case Prefixes(held):
                 self._prefixes = held
                 self._prefixes_changed()
+            case Saved():
+                self._saved.set()
+            case Complaint(words):
+                self._complaints += 1
+                if self._complaints <= _COMPLAINTS_MAX:
+                    log.warning("engine of %s: %s", self._name, words)
 
     def _answer(self, number: int) -> AnswerStream:
         if number not in self._answers:

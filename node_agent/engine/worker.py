@@ -33,6 +33,7 @@ from node_agent.engine.messages import (
 from node_agent.engine.prompts import Prompter
 from node_agent.engine.step_loop import StepLoop
 from node_agent.engine.template import ChatTemplate
+from node_agent.engine.warm_folder import WarmFolder, WarmPlace
 
 _NICENESS = 5  # the machine's owner comes first
 _READ_BYTES = 256 * 1024  # one read for all but the largest prompts
@@ -85,7 +86,11 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     template = ChatTemplate(llama.chat_template(), bos=llama.bos_text(), eos=llama.eos_text())
     channel.send(Loaded(llama.context_tokens, llama.slots, CAPABILITIES, llama.numerics))
-    loop = StepLoop(llama, inbox, channel.send)
+    keep = None
+    if options.warm_folder:
+        folder = WarmFolder(Path(options.warm_folder), options.warm_bytes_max)
+        keep = WarmPlace(folder, options.model_id)
+    loop = StepLoop(llama, inbox, channel.send, keep)
     threading.Thread(target=_answer, args=(loop,), name="model", daemon=True).start()
     Prompter(llama, template).prepare_all(inbox)
 
@@ -118,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--context-tokens", type=int, required=True)
     parser.add_argument("--slots", type=int, required=True, help="answers at a time")
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--model-id", default="", help="names the files of saved slots")
+    parser.add_argument("--warm-folder", default="", help="where slots are saved; empty: nowhere")
+    parser.add_argument("--warm-bytes-max", type=int, default=0, help="of all files in that folder")
     return parser
 
 

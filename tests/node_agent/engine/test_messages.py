@@ -24,6 +24,7 @@ from node_agent.engine.frames import FrameError
 from node_agent.engine.messages import (
     Cancel,
     Cancelled,
+    Complaint,
     Failed,
     FromEngine,
     Generate,
@@ -31,6 +32,8 @@ from node_agent.engine.messages import (
     LoadRefused,
     Prefixes,
     Produced,
+    Save,
+    Saved,
     ToEngine,
     decode_from_engine,
     decode_to_engine,
@@ -75,7 +78,7 @@ nats = st.floats(min_value=LOGPROB_MIN, max_value=0)
 pieces = st.binary(max_size=4)
 alternatives = st.lists(st.builds(Alternative, counts, nats, pieces), max_size=3).map(tuple)
 logprobs = st.lists(st.builds(TokenLogprob, counts, nats, pieces, alternatives), max_size=3)
-to_engine = st.builds(Generate, counts, work) | st.builds(Cancel, counts)
+to_engine = st.builds(Generate, counts, work) | st.builds(Cancel, counts) | st.just(Save())
 events = (
     st.builds(Started, ids, counts, counts, lines)
     | st.builds(Delta, counts, ids, text, logprobs.map(tuple), text, calls)
@@ -95,6 +98,8 @@ from_engine = (
     | st.builds(LoadRefused, lines, lines)
     | st.builds(Cancelled, counts)
     | st.lists(held, max_size=PREFIXES_MAX).map(tuple).map(Prefixes)
+    | st.just(Saved())
+    | st.builds(Complaint, lines)
 )
 
 
@@ -147,13 +152,18 @@ VALID: list[FromEngine | ToEngine] = [
     Failed(1, NodeLost("gone")),
     Generate(1, Generation((Message(Role.USER, "a"),), Sampling(), 1)),
     Cancel(1),
+    Save(),
+    Saved(),
+    Complaint("no"),
 ]
 HOSTILE: list[object] = [None, True, -1, 2**70, 1.5, "x" * 10, [], [None], [-1], [True], {}]
 
 
 @pytest.mark.parametrize("message", VALID, ids=lambda message: type(message).__name__)
 def test_every_field_is_checked(message: FromEngine | ToEngine) -> None:
-    decode = decode_to_engine if isinstance(message, Generate | Cancel) else decode_from_engine
+    decode = (
+        decode_to_engine if isinstance(message, Generate | Cancel | Save) else decode_from_engine
+    )
     body = on_the_wire(message)
     for field in body:
         with pytest.raises(FrameError, match=r"field|known type"):
