@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.engine_sides import SAMPLING, Piece
-from mesh.core.generation import Message
+from mesh.core.chat import Message
 
 _DATA = b"data: "
 _DONE = b"[DONE]"

@@ -13,7 +13,7 @@ from bench.engine_load import busy_owner, prompt, run_together, streaming
 from bench.engine_sides import Piece, Served, Side, asking
 from bench.progress import Progress
 from bench.token_times import back_after_s, gaps, rate
-from mesh.core.generation import Message, Role
+from mesh.core.chat import Message, Role
 
 LONG_TOKENS = 2000
 LONG_CONTEXT_TOKENS = 4096

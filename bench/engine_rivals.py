@@ -15,7 +15,7 @@ from bench.chat_stream import chat_stream
 from bench.engine_sides import Piece, Served
 from bench.llama_server import SYSTEM
 from bench.played_mesh import free_port
-from mesh.core.generation import Message
+from mesh.core.chat import Message
 from mesh.errors import MeshError
 from node_agent.engine.prerequisites import physical_cores
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mesh.core.generation import Delta, Finished, Generation, Message, Role, Sampling
+from mesh.core.chat import Message, Role
+from mesh.core.generation import Delta, Finished, Generation, Sampling
 from mesh.core.types import FinishReason
 from node_agent.engine.supervisor import EngineProcess
 

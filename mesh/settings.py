@@ -139,6 +139,12 @@ class NodeSettings(Section):
         le=19,
         description="Of engines, as nice(1) has it: more is gentler, and slower beside other work.",
     )
+    keep_warm_state: bool = Field(
+        default=False, description="Save conversations' computed state over an unload, for a day."
+    )
+    warm_state_bytes_max: int = Field(
+        default=2 << 30, ge=1 << 20, le=1 << 40, description="Of all saved state together."
+    )
 
 
 class FleetSettings(Section):

@@ -34,6 +34,7 @@ from node_agent.presence import Presence
 from node_agent.probe import Probe, read_machine
 from node_agent.shelf import Shelf
 from node_agent.uplink import Uplink
+from node_agent.warm_keeping import keep_tidy, warm_folder
 
 DRAIN_S = 5.0  # a short answer ends well; a long one is worth less than an owner's patience
 
@@ -61,8 +62,9 @@ class Agent:
         self._node_id = NodeId(self._credentials.peer.fingerprint)
         self.library = Library.of_machine(home, settings.node)
         self._cannot_load = missing_engine() if self._lends and not load_engine else ""
+        self._warm = warm_folder(home, settings.node)
         self.shelf = Shelf(
-            load_engine or engine_processes(self.library, settings.node),
+            load_engine or engine_processes(self.library, settings.node, self._warm),
             settings.node,
             cannot_load=self._cannot_load,
             beside_coordinator=home.authority.exists(),
@@ -112,6 +114,7 @@ class Agent:
                 tasks.create_task(links.run(), name="links"),
                 tasks.create_task(presence.run(), name="presence"),
                 tasks.create_task(self._follow(views), name="library"),
+                tasks.create_task(keep_tidy(self._warm), name="warm state"),
                 tasks.create_task(
                     self._credentials.keep_valid(links.reachable, links.reconnect),
                     name="certificate",

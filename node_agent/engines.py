@@ -6,9 +6,11 @@ from importlib.util import find_spec
 from mesh.settings import NodeSettings
 from node_agent.engine.protocol import Engine, LoadFailed
 from node_agent.engine.supervisor import EngineProcess
+from node_agent.engine.warm_folder import WarmFolder
 from node_agent.library.catalogue import Library
 from node_agent.library.view import LibraryEntry
 from node_agent.loader import LoadEngine
+from node_agent.warm_keeping import place_of
 
 _NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
 
@@ -21,7 +23,7 @@ def missing_engine() -> str:
     return f"{' and '.join(missing)} is not installed here: pip install 'deskmesh[node]'"
 
 
-def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
+def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
 
     async def load(entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
@@ -38,6 +40,7 @@ def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
             threads=settings.threads,
             niceness=settings.niceness,
             told=told,
+            keep=place_of(warm, entry.model.model_id),
         )
 
     return load

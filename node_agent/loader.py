@@ -16,7 +16,7 @@ from typing import Any
 from mesh.errors import MeshError, NodeLost, Overloaded
 from mesh.settings import NodeSettings
 from node_agent.budget import Fits, Later, Verdict
-from node_agent.engine.protocol import Engine
+from node_agent.engine.protocol import Engine, HoldsPrefixes
 from node_agent.library.view import LibraryEntry
 from node_agent.replica import RETRY_AFTER_S, STRIKES_MAX, Loaded, Replica
 from node_agent.room import MachineRoom, Memory
@@ -39,9 +39,10 @@ class Loader:
         settings: when an unused model leaves memory, how much all may take, how many slots one
             has at most.
         memory: looks at the machine's.
+        prefixes_changed: is told when an engine's slots hold something else.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its neighbours, all by name
         self,
         load_engine: LoadEngine,
         settings: NodeSettings,
@@ -49,10 +50,12 @@ class Loader:
         replicas: Callable[[], Iterable[Replica]],
         changed: Callable[[Replica], None],
         memory: Memory,
+        prefixes_changed: Callable[[Replica], None] = lambda _replica: None,
     ) -> None:
         self._load_engine = load_engine
         self._replicas = replicas
         self._changed = changed
+        self._prefixes_changed = prefixes_changed
         self._idle_unload_s = settings.idle_unload_s
         self._slots_max = settings.slots
         self._room = MachineRoom(memory, settings.memory_share_max, settings.slots)
@@ -149,6 +152,8 @@ class Loader:
         self._warm.add(engine)
         replica.info, replica.slots = engine.info, engine.info.slots
         loaded.succeed(engine)
+        if isinstance(engine, HoldsPrefixes):
+            engine.watch_prefixes(partial(self._prefixes_changed, replica))
         self._changed(replica)
         self.rest(replica)
         self._start(self._watch(replica, loaded, engine), f"watch {replica.name}")

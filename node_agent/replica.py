@@ -14,10 +14,10 @@ token wipes them all out: a model that can answer is not broken, whatever kills 
 import asyncio
 from dataclasses import dataclass, field
 
-from mesh.core.types import ModelId, Offer, ReplicaState, ReplicaStatus
+from mesh.core.types import ModelId, Offer, PrefixHeld, ReplicaState, ReplicaStatus
 from mesh.errors import MeshError
 from node_agent.engine.capabilities import CAPABILITIES
-from node_agent.engine.protocol import Engine, EngineInfo
+from node_agent.engine.protocol import Engine, EngineInfo, HoldsPrefixes
 from node_agent.library.view import LibraryEntry
 from node_agent.memory import Footprint
 from node_agent.rates import Rates
@@ -121,6 +121,12 @@ class Replica:
         """Is nothing to be had of it now, but later?"""
         return self.held_back or self.slots_taken >= self.slots
 
+    @property
+    def prefixes(self) -> tuple[PrefixHeld, ...]:
+        """What its slots hold of earlier prompts, as far as its engine tells."""
+        engine = self.engine
+        return engine.prefixes if isinstance(engine, HoldsPrefixes) else ()
+
     def status(self) -> ReplicaStatus:
         """What coordinators are told.
 
@@ -137,6 +143,7 @@ class Replica:
             reason=self.reason,
             numerics=self.info.numerics if self.info else "",
             load_progress=self.load.progress if self.load and not self.load.engine else 0.0,
+            prefixes=self.prefixes,
         )
 
     def offer(self, context_tokens_max: int) -> Offer:

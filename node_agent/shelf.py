@@ -60,7 +60,7 @@ class Shelf:
         total_memory: returns the bytes that the machine has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its neighbours, all by name
         self,
         load_engine: LoadEngine,
         settings: NodeSettings,
@@ -85,6 +85,7 @@ class Shelf:
             replicas=self._replicas.values,
             changed=self._loading_changed,
             memory=Memory(free_memory, total_memory),
+            prefixes_changed=lambda replica: self._tell(replica, Change.PREFIXES),
         )
         self._turns = Turns()
         self._look: asyncio.TimerHandle | None = None  # at whose turn it is

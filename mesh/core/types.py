@@ -139,6 +139,17 @@ class CloudModel:
         return ModelId(f"cloud:{self.name}")
 
 
+PREFIXES_MAX = 64  # told of one replica: a kilobyte of a report that may come four times a second
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixHeld:
+    """The beginning of a prompt, as a node still holds it."""
+
+    block_hash: int  # of the last block in it, see ``mesh.core.blocks``
+    tokens: int  # that need not be read again: an estimate, rounded down
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """What changes about a replica, as the node last reported it."""
@@ -152,6 +163,7 @@ class ReplicaStatus:
     reason: str = ""  # why it failed, for people
     numerics: str = ""  # fingerprint of whatever decides rounding; "" until loaded
     load_progress: float = 0.0  # [0, 1] while loading
+    prefixes: tuple[PrefixHeld, ...] = ()  # at most PREFIXES_MAX, newest first
 
 
 @dataclass(frozen=True, slots=True)

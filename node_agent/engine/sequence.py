@@ -7,6 +7,7 @@ from mesh.core.generation import Delta, Finished, Generation, Resume, Started, T
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import InvalidRequest
 from node_agent.engine.answer_text import AnswerText
+from node_agent.engine.held_prefixes import Chain
 from node_agent.engine.inbox import Prompt
 from node_agent.engine.llama import Llama
 from node_agent.engine.sampler import Sampler
@@ -30,6 +31,7 @@ class Answer:
         self.begun = False
         self.ids = list(work.resume.emitted_ids) if work.resume else []
         self._llama = llama
+        self.chain = Chain.of(work, len(prompt.ids))  # of its prompt's blocks
         self._prompt_ids = prompt.ids
         self._constraint = prompt.constraint
         self._cached_tokens = 0

@@ -11,14 +11,25 @@ from typing import NoReturn
 from mesh.errors import ContextOverflow, InternalError, MeshError, NodeLost
 from node_agent.engine.abort import Aborted
 from node_agent.engine.chunks import ChunkSizer
+from node_agent.engine.held_prefixes import HeldPrefixes
 from node_agent.engine.inbox import Inbox, Prepared
 from node_agent.engine.llama import DecodeError, Llama, NoRoom
-from node_agent.engine.messages import Cancelled, Failed, FromEngine, Produced
+from node_agent.engine.messages import (
+    Cancelled,
+    Complaint,
+    Failed,
+    FromEngine,
+    Prefixes,
+    Produced,
+    Saved,
+)
 from node_agent.engine.pace import Pace
 from node_agent.engine.prompts import whereabouts
 from node_agent.engine.proof import Plan
 from node_agent.engine.scheduler import Admitted, Chunk, Decode, Held, Scheduler, Sequence, Step
 from node_agent.engine.sequence import Answer
+from node_agent.engine.warm_folder import WarmPlace
+from node_agent.engine.warm_slots import WarmSlots
 
 Send = Callable[[FromEngine], None]
 
@@ -26,13 +37,30 @@ Send = Callable[[FromEngine], None]
 class StepLoop:
     """Answers what comes through the inbox, as many at a time as the model has slots."""
 
-    def __init__(self, llama: Llama, plan: Plan, pace: Pace, inbox: Inbox, send: Send) -> None:
+    def __init__(  # noqa: PLR0913 - its neighbours
+        self,
+        llama: Llama,
+        plan: Plan,
+        pace: Pace,
+        inbox: Inbox,
+        send: Send,
+        *,
+        keep: WarmPlace | None = None,
+    ) -> None:
+        """``keep``: where the slots are saved; None: nowhere."""
         self._llama = llama
         self._pace = pace
         self._inbox = inbox
         self._send = send
         self._refeed_singly = plan.refeed_singly
         self._scheduler = Scheduler(llama.slots, ChunkSizer(), pair_rows=plan.pair_rows)
+        self._prefixes = HeldPrefixes(self._scheduler.slots)
+        self._warm: WarmSlots | None = None
+        if keep is not None:
+            slots = self._scheduler.slots
+            self._warm = WarmSlots(
+                llama, slots, self._prefixes, keep, complain=lambda why: send(Complaint(why))
+            )
         self._answers: dict[int, Answer] = {}
 
     def run(self) -> NoReturn:
@@ -65,14 +93,29 @@ class StepLoop:
 
     def _hear(self) -> None:
         idle = not len(self._scheduler)
-        prepared, cancelled = self._inbox.news(wait=idle)
+        restoring = idle and self._warm is not None and self._warm.restore_next()
+        self._tell_prefixes(idle=idle)
+        wait_s = self._prefixes.wait_s(time.monotonic())
+        prepared, cancelled = self._inbox.news(wait=idle and not restoring, timeout_s=wait_s)
         if idle:
             self._pace.resume()
+        if self._inbox.take_save():
+            self._save()
         for request in prepared:
             self._add(request)
         for number in cancelled:
             if number in self._answers:
                 self._end(number, Cancelled(number))
+
+    def _tell_prefixes(self, *, idle: bool) -> None:
+        held = self._prefixes.news(time.monotonic(), idle=idle)
+        if held is not None:
+            self._send(Prefixes(held))
+
+    def _save(self) -> None:
+        if self._warm is not None:
+            self._warm.save()
+        self._send(Saved())
 
     def _add(self, request: Prepared) -> None:
         number, prompt = request.number, request.prompt
@@ -91,6 +134,8 @@ class StepLoop:
             self._conclude(number, answer)
             return
         self._answers[number] = answer
+        if self._warm is not None:
+            self._warm.restore_for(answer.held_ids)
         self._scheduler.add(number, self._held(answer))
 
     def _conclude(self, number: int, answer: Answer) -> None:
@@ -114,6 +159,7 @@ class StepLoop:
         if kept != place.kept:
             self._scheduler.keep(sequence, admitted.held, kept)
         answer = self._answers[sequence.number]
+        self._prefixes.placed(place.slot, answer.chain, kept=kept, source=place.copy_from)
         if not answer.begun:
             self._send(Produced(sequence.number, answer.started(kept)))
 

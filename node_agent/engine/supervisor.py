@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mesh.core.generation import Generation, GenerationEvent
+from mesh.core.types import PrefixHeld
 from mesh.errors import ContextOverflow, NodeLost, Overloaded
 from node_agent.engine.answer_stream import AnswerStream
 from node_agent.engine.checks import refuse_invalid
@@ -23,22 +24,28 @@ from node_agent.engine.frames import FrameError, FrameTooLarge
 from node_agent.engine.messages import (
     Cancel,
     Cancelled,
+    Complaint,
     Failed,
     FromEngine,
     Generate,
     Loaded,
     Loading,
     LoadRefused,
+    Prefixes,
     Produced,
+    Save,
+    Saved,
 )
 from node_agent.engine.prerequisites import check_installed, physical_cores
 from node_agent.engine.priority import NICENESS
 from node_agent.engine.protocol import EngineInfo, LoadFailed
+from node_agent.engine.warm_folder import WarmPlace
 
 log = logging.getLogger(__name__)
 
 _PROGRESS_STEP = 0.01
 _FOLDERS = re.compile(r"^\S*/")  # of the machine that compiled it, before the name of a file
+_COMPLAINTS_MAX = 64  # as many as one has slots; an engine that is taken over may have more
 _SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
 
 
@@ -49,6 +56,7 @@ class Patience:
     loaded_s: float = 120.0  # for a hundredth of a large model on a slow disk, or for its context
     started_s: float = 30.0  # template and tokeniser; 5 MB of text on a busy machine take seconds
     cancelled_s: float = 5.0  # one decode step, or one node of its graph
+    saved_s: float = 30.0  # 2 GiB to a disk that writes 100 MB a second
 
 
 class EngineProcess:
@@ -66,6 +74,12 @@ class EngineProcess:
         self._child: Child
         self._info: EngineInfo
         self._closing = False
+        self._saves = False  # whether its slots are worth saving at the end
+        self._save_sent = False
+        self._saved = asyncio.Event()
+        self._complaints = 0
+        self._prefixes: tuple[PrefixHeld, ...] = ()
+        self._prefixes_changed: Callable[[], None] = lambda: None
         self._numbers = count(1)
         self._answers: dict[int, AnswerStream] = {}  # those that take a slot
         self._watchdogs: dict[int, asyncio.TimerHandle] = {}  # of those being cancelled
@@ -80,6 +94,7 @@ class EngineProcess:
         threads: int = 0,
         niceness: int = NICENESS,
         told: Callable[[float], None] = lambda _: None,
+        keep: WarmPlace | None = None,
         patience: Patience = Patience(),
         worker: Sequence[str] = WORKER,
     ) -> Self:
@@ -92,6 +107,7 @@ class EngineProcess:
             threads: at most; 0 takes one for each physical core. Fewer beside other work.
             niceness: how far it steps back behind other work, as nice(1) has it.
             told: hears how far the load has come, from 0 to 1, in steps of a percent or more.
+            keep: where what its slots hold outlives it; None: nowhere.
             patience: when the process is taken to hang, and is killed.
             worker: the program that serves; another one only in tests.
 
@@ -109,6 +125,12 @@ class EngineProcess:
             "--threads": str(threads or physical_cores()),
             "--niceness": str(niceness),
         }
+        if keep is not None:
+            arguments |= {
+                "--model-id": keep.model_id,
+                "--warm-folder": os.fspath(keep.folder.path),
+                "--warm-bytes-max": str(keep.folder.bytes_max),
+            }
         flat = [word for pair in arguments.items() for word in pair]
         try:
             engine._child = await Child.spawn(worker, flat, engine._hear)
@@ -123,6 +145,7 @@ class EngineProcess:
             await engine._child.close("the load was given up")
             raise
         load_s = time.monotonic() - began_s
+        engine._saves = keep is not None
         engine._info = EngineInfo(
             loaded.context_tokens, loaded.slots, loaded.capabilities, loaded.numerics, load_s
         )
@@ -137,6 +160,15 @@ class EngineProcess:
     def pid(self) -> int:
         """The engine's process id, 0 once it is gone."""
         return self._child.pid
+
+    @property
+    def prefixes(self) -> tuple[PrefixHeld, ...]:
+        """See ``HoldsPrefixes``."""
+        return self._prefixes
+
+    def watch_prefixes(self, changed: Callable[[], None]) -> None:
+        """See ``HoldsPrefixes``."""
+        self._prefixes_changed = changed
 
     async def generate(self, work: Generation) -> AsyncGenerator[GenerationEvent, None]:
         """Answer ``work``; see ``Engine``. The slot is free by the time ``Finished`` is yielded."""
@@ -168,7 +200,24 @@ class EngineProcess:
     async def close(self) -> None:
         """End the process; answers in progress end with NodeLost. May be called twice."""
         self._closing = True
-        await self._child.close("it was unloaded")
+        try:
+            if self._saves:
+                await self._save()
+        finally:
+            await self._child.close("it was unloaded")
+
+    async def _save(self) -> None:
+        """Let the engine save its slots, once; return when it has, is gone or takes too long."""
+        if not self._save_sent:
+            self._save_sent = True
+            self._child.send(Save())
+        saved = asyncio.ensure_future(self._saved.wait())
+        either: tuple[asyncio.Future[Any], ...] = (saved, self._child.dead)
+        try:
+            timeout_s = self._patience.saved_s
+            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            saved.cancel()
 
     def _send_work(self, number: int, work: Generation) -> None:
         try:
@@ -251,6 +300,21 @@ class EngineProcess:
                     raise FrameError("it cancelled by itself")
                 self._answer(number).end(None)
                 self._release(number)
+            case Prefixes() | Saved() | Complaint():
+                self._hear_aside(message)
+
+    def _hear_aside(self, message: Prefixes | Saved | Complaint) -> None:
+        """Take what is no part of a load or an answer."""
+        match message:
+            case Prefixes(held):
+                self._prefixes = held
+                self._prefixes_changed()
+            case Saved():
+                self._saved.set()
+            case Complaint(words):
+                self._complaints += 1
+                if self._complaints <= _COMPLAINTS_MAX:
+                    log.warning("engine of %s: %s", self._name, words)
 
     def _progressed(self, progress: float) -> None:
         """Take in steps of a percent at least: so many are bounded, and so is the whole load."""

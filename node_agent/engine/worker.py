@@ -38,6 +38,7 @@ from node_agent.engine.prompts import Prompter
 from node_agent.engine.proof import prove
 from node_agent.engine.step_loop import StepLoop
 from node_agent.engine.template import ChatTemplate
+from node_agent.engine.warm_folder import WarmFolder, WarmPlace
 
 _READ_BYTES = 256 * 1024  # one read for all but the largest prompts
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -92,7 +93,12 @@ def main(arguments: Sequence[str]) -> int:
     llama.numerics = plan.numerics(llama.numerics)
     template = ChatTemplate(llama.chat_template(), bos=llama.bos_text(), eos=llama.eos_text())
     channel.send(Loaded(llama.context_tokens, llama.slots, CAPABILITIES, llama.numerics))
-    loop = StepLoop(llama, plan, Pace.of_machine(options.threads), inbox, channel.send)
+    keep = None
+    if options.warm_folder:
+        folder = WarmFolder(Path(options.warm_folder), options.warm_bytes_max)
+        keep = WarmPlace(folder, options.model_id)
+    pace = Pace.of_machine(options.threads)
+    loop = StepLoop(llama, plan, pace, inbox, channel.send, keep=keep)
     threading.Thread(target=_answer, args=(loop,), name="model", daemon=True).start()
     Prompter(llama, template).prepare_all(inbox)
 
@@ -126,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--slots", type=int, required=True, help="answers at a time")
     parser.add_argument("--threads", type=int, required=True, help="at most")
     parser.add_argument("--niceness", type=int, default=NICENESS, help="as nice(1) has it")
+    parser.add_argument("--model-id", default="", help="names the files of saved slots")
+    parser.add_argument("--warm-folder", default="", help="where slots are saved; empty: nowhere")
+    parser.add_argument("--warm-bytes-max", type=int, default=0, help="of all files in that folder")
     return parser
 
 

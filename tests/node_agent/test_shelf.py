@@ -1,72 +1,22 @@
 """Which models are warm, who may use them, and when they leave."""
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from mesh.core.types import Capability, Refusal, ReplicaState, ReplicaStatus
+from mesh.core.types import Capability, Refusal, ReplicaState
 from mesh.errors import NodeLost, Overloaded
 from mesh.settings import NodeSettings
 from node_agent import replica
 from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import LoadFailed
-from node_agent.lending import Lending
 from node_agent.memory import Footprint
-from node_agent.reports import Change
 from node_agent.shelf import Shelf
 from node_agent.slot import Slot
 from tests.node_agent.played_engines import Engines, MortalEngine, entry, library
-
-GB = 1 << 30
-
-
-class Changes:
-    """Hears what a shelf tells."""
-
-    def __init__(self) -> None:
-        self.inventories = 0
-        self._changed = asyncio.Event()
-
-    def replica_changed(self, ordinal: int, change: Change) -> None:
-        self._changed.set()
-
-    def inventory_changed(self) -> None:
-        self.inventories += 1
-        self._changed.set()
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds, and be told of the change that made it so."""
-        async with asyncio.timeout(5):
-            while not holds():
-                self._changed.clear()
-                await self._changed.wait()
-
-
-@pytest.fixture
-def changes(shelf: Shelf) -> Changes:
-    changes = Changes()
-    shelf.watchers.add(changes)
-    return changes
-
-
-def status(shelf: Shelf, name: str = "echo") -> ReplicaStatus:
-    [ordinal] = [o for o, offer in shelf.offers() if offer.model.name == name]
-    return dict(shelf.statuses())[ordinal]
-
-
-def take(shelf: Shelf, name: str = "echo") -> Slot | Refusal:
-    return shelf.take(entry(name).model.model_id)
-
-
-async def warm(shelf: Shelf, name: str = "echo") -> None:
-    """Load a model and leave it idle."""
-    slot = take(shelf, name)
-    assert isinstance(slot, Slot), slot
-    await slot.engine()
-    slot.free()
+from tests.node_agent.watched_shelf import GB, Changes, status, take, warm
 
 
 async def test_taking_a_slot_of_a_cold_model_loads_it(shelf: Shelf, engines: Engines) -> None:
@@ -343,61 +293,3 @@ async def test_stopping_breaks_off_a_load_and_closes_every_engine(engines: Engin
     assert engines.loading == 0
     [engine] = engines.made
     assert await engine.wait_dead() == "it was closed"
-
-
-async def test_an_owner_at_work_lends_nothing_new_and_keeps_nothing_from_themselves(
-    shelf: Shelf, changes: Changes
-) -> None:
-    before = take(shelf)
-    assert isinstance(before, Slot)
-    shelf.lend(Lending(busy="its owner is at work"))
-    await before.engine()  # what was begun goes on
-    before.free()
-    assert take(shelf) is Refusal.OWNER_BUSY
-    own = shelf.take(entry().model.model_id, own=True)
-    assert isinstance(own, Slot)
-    own.free()
-    shelf.lend(Lending())
-    again = take(shelf)
-    assert isinstance(again, Slot)
-    again.free()
-
-
-async def test_beside_its_coordinator_a_machine_lets_that_one_choose_whom_to_refuse() -> None:
-    shelf = Shelf(
-        Engines().load, NodeSettings(), beside_coordinator=True, free_memory=lambda: 100 * GB
-    )
-    shelf.show(library(entry()))
-    async with shelf.running():
-        shelf.lend(Lending(busy="its owner is at work"))
-        slot = take(shelf)
-        assert isinstance(slot, Slot)
-        slot.free()
-
-
-async def test_fewer_slots_are_lent_and_told_while_the_owner_wants_some(
-    shelf: Shelf, engines: Engines
-) -> None:
-    engines.new = lambda: EchoEngine(slots=3)
-    await warm(shelf)
-    shelf.lend(Lending(share=0.5))
-    slots = [take(shelf) for _ in range(2)]
-    assert all(isinstance(slot, Slot) for slot in slots)
-    assert (status(shelf).slots, status(shelf).slots_taken) == (2, 2)
-    assert take(shelf) is Refusal.BUSY
-    assert not shelf.busy(entry().model.model_id)
-    own = shelf.take(entry().model.model_id, own=True)
-    assert isinstance(own, Slot)
-    assert shelf.busy(entry().model.model_id)
-    for slot in (own, *slots):
-        assert isinstance(slot, Slot)
-        slot.free()
-
-
-async def test_whoever_watches_is_told_when_more_or_less_is_lent(
-    shelf: Shelf, changes: Changes
-) -> None:
-    told = []
-    changes.replica_changed = lambda ordinal, change: told.append(change)  # type: ignore[method-assign]
-    shelf.lend(Lending(share=0.5))
-    assert told == [Change.STATE]
