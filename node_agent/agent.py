@@ -28,6 +28,7 @@ from node_agent.library.view import LibraryView
 from node_agent.links import Links
 from node_agent.loader import LoadEngine
 from node_agent.local_asking import LocalAsking
+from node_agent.manners import mind_owner
 from node_agent.own_models import OwnModels
 from node_agent.presence import Presence
 from node_agent.probe import Probe, read_machine
@@ -66,6 +67,7 @@ class Agent:
             load_engine or engine_processes(self.library, settings.node, self._warm),
             settings.node,
             cannot_load=self._cannot_load,
+            beside_coordinator=home.authority.exists(),
         )
         self._probe = Probe()
         self._myself = Myself(self._node_id, read_machine(settings.node.name), self._load)
@@ -118,6 +120,9 @@ class Agent:
                     name="certificate",
                 ),
             ]
+            if self._lends:
+                minding = mind_owner(self.shelf, self._settings.node)
+                owned.append(tasks.create_task(minding, name="manners"))
             async with self._open_to_own_programs(links):
                 await stopping.wait()
             await links.stop(drain_s=DRAIN_S)
@@ -151,7 +156,11 @@ class Agent:
 
     def _load(self) -> Load:
         load = self._probe.sample(process_ids(self.shelf.engines()))
-        return replace(load, files_unread=len(self.library.view.waiting))
+        return replace(
+            load,
+            owner_busy=bool(self.shelf.lending.busy),
+            files_unread=len(self.library.view.waiting),
+        )
 
     def _say_hello(self, who: str, what: str, links: Links) -> None:
         """The first line is a promise: a second after it, this node can be routed to."""

@@ -1,5 +1,6 @@
 """Which engine serves a model of this machine: today, always llama.cpp in a process of its own."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from mesh.settings import NodeSettings
@@ -25,7 +26,7 @@ def missing_engine() -> str:
 def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
 
-    async def load(entry: LibraryEntry, slots: int) -> Engine:
+    async def load(entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
         path = library.file_of(entry.model.model_id)
         if path is None:
             raise LoadFailed(
@@ -37,6 +38,8 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
             context_tokens=settings.context_tokens_max,
             slots=slots,
             threads=settings.threads,
+            niceness=settings.niceness,
+            told=told,
             keep=place_of(warm, entry.model.model_id),
         )
 

@@ -162,6 +162,7 @@ class ReplicaStatus:
     load_s: float = 0.0  # seconds the last load took; 0: never loaded
     reason: str = ""  # why it failed, for people
     numerics: str = ""  # fingerprint of whatever decides rounding; "" until loaded
+    load_progress: float = 0.0  # [0, 1] while loading
     prefixes: tuple[PrefixHeld, ...] = ()  # at most PREFIXES_MAX, newest first
 
 
@@ -211,6 +212,7 @@ class Request:
     session: str = ""
     from_coordinator_host: bool = False
     explain: bool = False  # the receipt says for every node why it could not
+    resumed_tokens: int = 0  # of the answer that were given before it was cut
 
 
 @dataclass(frozen=True, slots=True)

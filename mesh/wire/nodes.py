@@ -82,6 +82,7 @@ def write_status(ordinal: int, status: ReplicaStatus) -> fleet.ReplicaReport:
         load_s=status.load_s,
         reason=status.reason,
         numerics=status.numerics,
+        load_progress=status.load_progress,
         prefixes=write_prefixes(status.prefixes),
     )
 
@@ -144,6 +145,7 @@ def _read_status(report: fleet.ReplicaReport, offer: Offer) -> ReplicaStatus:
         load_s=_rate(report.load_s),
         reason=printable(report.reason, 200),
         numerics=printable(report.numerics, 64),
+        load_progress=_share(report.load_progress),
         prefixes=read_prefixes(report.prefixes, tokens_max=offer.context_tokens),
     )
 

@@ -1,4 +1,4 @@
-"""What the frames mean: three messages to the engine process, ten from it, and their strict
+"""What the frames mean: three messages to the engine process, eleven from it, and their strict
 decoding.
 
 Each request gets a number, so that several answers may share the pipe. Every ``Generate`` ends with
@@ -52,6 +52,13 @@ class Cancel:
 @dataclass(frozen=True, slots=True)
 class Save:
     """Save what the slots hold, and say so: the process will be ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The load goes on."""
+
+    progress: float  # [0, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,9 @@ class Complaint:
 
 
 ToEngine = Generate | Cancel | Save
-FromEngine = Loaded | LoadRefused | Produced | Failed | Cancelled | Prefixes | Saved | Complaint
+FromEngine = (
+    Loading | Loaded | LoadRefused | Produced | Failed | Cancelled | Prefixes | Saved | Complaint
+)
 
 
 def encode(message: ToEngine | FromEngine) -> dict[str, object]:
@@ -127,6 +136,8 @@ def encode(message: ToEngine | FromEngine) -> dict[str, object]:
             return {"type": "cancel", "request": request}
         case Save():
             return {"type": "save"}
+        case Loading(progress):
+            return {"type": "loading", "progress": progress}
         case Loaded():
             capabilities = sorted(message.capabilities)
             return {"type": "loaded", **asdict(message), "capabilities": capabilities}
@@ -190,6 +201,8 @@ def decode_from_engine(body: dict[str, object]) -> FromEngine:
             return Failed(fields.count("request"), words)
         case "cancelled":
             return Cancelled(fields.count("request"))
+        case "loading":
+            return Loading(min(1.0, fields.number("progress")))
         case "loaded":
             return _decode_loaded(fields)
         case "load_refused":

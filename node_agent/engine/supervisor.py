@@ -6,6 +6,7 @@ module.
 import asyncio
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from node_agent.engine.messages import (
     FromEngine,
     Generate,
     Loaded,
+    Loading,
     LoadRefused,
     Prefixes,
     Produced,
@@ -35,12 +37,15 @@ from node_agent.engine.messages import (
     Saved,
 )
 from node_agent.engine.prerequisites import check_installed, physical_cores
+from node_agent.engine.priority import NICENESS
 from node_agent.engine.protocol import EngineInfo, LoadFailed
 from node_agent.engine.warm_folder import WarmPlace
 
 log = logging.getLogger(__name__)
 
 _COMPLAINTS_MAX = 64  # as many as one has slots; an engine that is taken over may have more
+_PROGRESS_STEP = 0.01
+_FOLDERS = re.compile(r"^\S*/")  # of the machine that compiled it, before the name of a file
 _SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
 
 
@@ -48,7 +53,7 @@ _SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
 class Patience:
     """How long an engine process may be silent before it counts as hanging, in seconds."""
 
-    loaded_s: float = 120.0  # a large model on a slow disk takes a minute
+    loaded_s: float = 120.0  # for a hundredth of a large model on a slow disk, or for its context
     started_s: float = 30.0  # template and tokeniser; 5 MB of text on a busy machine take seconds
     cancelled_s: float = 5.0  # one decode step, or one node of its graph
     saved_s: float = 30.0  # 2 GiB to a disk that writes 100 MB a second
@@ -57,9 +62,12 @@ class Patience:
 class EngineProcess:
     """One warm model in a child process. Made by ``start``, ended by ``close``."""
 
-    def __init__(self, name: str, patience: Patience) -> None:
+    def __init__(self, name: str, patience: Patience, told: Callable[[float], None]) -> None:
         self._name = name
         self._patience = patience
+        self._told = told
+        self._progress = 0.0
+        self._progress_s = asyncio.get_running_loop().time()  # when it last grew
         self._loaded: asyncio.Future[Loaded | LoadRefused] = (
             asyncio.get_running_loop().create_future()
         )
@@ -85,6 +93,8 @@ class EngineProcess:
         slots: int = 1,
         threads: int = 0,
         keep: WarmPlace | None = None,
+        niceness: int = NICENESS,
+        told: Callable[[float], None] = lambda _: None,
         patience: Patience = Patience(),
         worker: Sequence[str] = WORKER,
     ) -> Self:
@@ -94,7 +104,9 @@ class EngineProcess:
             model: path of a GGUF file.
             context_tokens: wanted for each slot; fewer where the model was trained for fewer.
             slots: how many answers it works on at a time.
-            threads: 0 takes one for each physical core.
+            threads: at most; 0 takes one for each physical core. Fewer beside other work.
+            niceness: how far it steps back behind other work, as nice(1) has it.
+            told: hears how far the load has come, from 0 to 1, in steps of a percent or more.
             keep: where what its slots hold outlives it; None: nowhere.
             patience: when the process is taken to hang, and is killed.
             worker: the program that serves; another one only in tests.
@@ -104,20 +116,17 @@ class EngineProcess:
                 process is left.
         """
         check_installed()
-        engine = cls(model.name, patience)
+        engine = cls(model.name, patience, told)
         began_s = time.monotonic()
         arguments = {
             "--model": os.fspath(model),
             "--context-tokens": str(context_tokens),
             "--slots": str(slots),
             "--threads": str(threads or physical_cores()),
+            "--niceness": str(niceness),
         }
         if keep is not None:
-            arguments |= {
-                "--model-id": keep.model_id,
-                "--warm-folder": os.fspath(keep.folder.path),
-                "--warm-bytes-max": str(keep.folder.bytes_max),
-            }
+            arguments |= keep.options()
         flat = [word for pair in arguments.items() for word in pair]
         try:
             engine._child = await Child.spawn(worker, flat, engine._hear)
@@ -238,17 +247,22 @@ class EngineProcess:
         await answer.ended.wait()
 
     async def _until_loaded(self, context_tokens: int) -> Loaded:
-        dead = self._child.dead
-        timeout_s = self._patience.loaded_s
+        dead, loop = self._child.dead, asyncio.get_running_loop()
         either: tuple[asyncio.Future[Any], ...] = (self._loaded, dead)
-        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        timeout_s = self._patience.loaded_s
+        while (wait_s := self._progress_s + timeout_s - loop.time()) > 0:
+            if (await asyncio.wait(either, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED))[0]:
+                break
         if self._loaded.done():
             return self._accepted(self._loaded.result(), context_tokens)
         if dead.done():
-            words = self._child.last_line
-            reason = f"{dead.result()}: {words}" if words else dead.result()
+            reason, words = dead.result(), _FOLDERS.sub("", self._child.last_line)
+            if words and words not in reason:  # an assertion is told already
+                reason = f"{reason}: {words}"
             raise self._load_failed(reason, "try another model file; this one may be bad")
-        raise self._load_failed(f"it did not load within {timeout_s:g} s", "try a smaller model")
+        stuck = f" beyond {self._progress:.0%}" if self._progress else ""
+        reason = f"it did not load within {timeout_s:g} s{stuck}"
+        raise self._load_failed(reason, "try a smaller model")
 
     def _accepted(self, answer: Loaded | LoadRefused, context_tokens: int) -> Loaded:
         if isinstance(answer, LoadRefused):
@@ -261,6 +275,10 @@ class EngineProcess:
     def _hear(self, message: FromEngine) -> None:
         """Take a message of the engine's; FrameError where no honest engine would send it."""
         match message:
+            case Loading(progress):
+                if self._loaded.done():
+                    raise FrameError("it loads what is loaded")
+                self._progressed(progress)
             case Loaded() | LoadRefused():
                 if self._loaded.done():
                     raise FrameError("it loaded twice")
@@ -278,6 +296,11 @@ class EngineProcess:
                     raise FrameError("it cancelled by itself")
                 self._answer(number).end(None)
                 self._release(number)
+            case Prefixes() | Saved() | Complaint():
+                self._hear_of_slots(message)
+
+    def _hear_of_slots(self, message: Prefixes | Saved | Complaint) -> None:
+        match message:
             case Prefixes(held):
                 self._prefixes = held
                 self._prefixes_changed()
@@ -287,6 +310,13 @@ class EngineProcess:
                 self._complaints += 1
                 if self._complaints <= _COMPLAINTS_MAX:
                     log.warning("engine of %s: %s", self._name, words)
+
+    def _progressed(self, progress: float) -> None:
+        """Take in steps of a percent at least: so many are bounded, and so is the whole load."""
+        if progress >= self._progress + _PROGRESS_STEP:
+            self._progress = progress
+            self._progress_s = asyncio.get_running_loop().time()
+            self._told(progress)
 
     def _answer(self, number: int) -> AnswerStream:
         if number not in self._answers:

@@ -47,9 +47,11 @@ class Engines:
         self.loads = 0
         self.made: list[Engine] = []
         self.slots: list[int] = []  # that each load was allowed
+        self.told: Callable[[float], None]  # how far the last load has come
 
-    async def load(self, _entry: LibraryEntry, slots: int) -> Engine:
+    async def load(self, _entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
         self.loads += 1
+        self.told = told
         self.slots.append(slots)
         self.loading += 1
         self.began.set()

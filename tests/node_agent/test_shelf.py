@@ -10,8 +10,10 @@ from mesh.core.types import Capability, Refusal, ReplicaState, ReplicaStatus
 from mesh.errors import NodeLost, Overloaded
 from mesh.settings import NodeSettings
 from node_agent import replica
+from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import LoadFailed
+from node_agent.lending import Lending
 from node_agent.memory import Footprint
 from node_agent.reports import Change
 from node_agent.shelf import Shelf
@@ -98,9 +100,10 @@ async def test_those_who_wait_share_one_load(
 
 async def test_a_model_that_was_never_loaded_offers_what_its_engine_will_do(shelf: Shelf) -> None:
     [(_, cold)] = shelf.offers()
+    assert cold.capabilities == CAPABILITIES
     await warm(shelf)
     [(_, loaded)] = shelf.offers()
-    assert cold.capabilities == loaded.capabilities == {Capability.LOGPROBS}
+    assert loaded.capabilities == {Capability.LOGPROBS, Capability.RESUME}  # the echo's own
 
 
 async def test_a_warm_engine_changes_the_offer_to_what_it_serves(
@@ -140,7 +143,9 @@ async def test_the_model_idle_for_longest_makes_room(engines: Engines) -> None:
         held = sum(not engine._closed.is_set() for engine in engines.made)  # type: ignore[attr-defined]
         return free - int(held * 1.2 * GB)
 
-    shelf = Shelf(engines.load, NodeSettings(), free_memory=free_memory)
+    shelf = Shelf(
+        engines.load, NodeSettings(), free_memory=free_memory, total_memory=lambda: 100 * GB
+    )
     shelf.show(library(*(entry(name, size_bytes=GB) for name in "abcd")))
     async with shelf.running():
         for name in "abc":
@@ -154,6 +159,35 @@ async def test_the_model_idle_for_longest_makes_room(engines: Engines) -> None:
         "c": ReplicaState.WARM,
         "d": ReplicaState.WARM,
     }
+
+
+async def test_a_load_tells_how_far_it_has_come(shelf: Shelf, engines: Engines) -> None:
+    engines.gate.clear()
+    slot = take(shelf)
+    assert isinstance(slot, Slot)
+    await engines.began.wait()
+    assert (status(shelf).state, status(shelf).load_progress) == (ReplicaState.LOADING, 0.0)
+    engines.told(0.4)
+    assert status(shelf).load_progress == 0.4
+    engines.gate.set()
+    await slot.engine()
+    assert (status(shelf).state, status(shelf).load_progress) == (ReplicaState.WARM, 0.0)
+    slot.free()
+
+
+async def test_all_models_together_stay_within_the_budget(engines: Engines) -> None:
+    settings = NodeSettings(memory_share_max=0.5)  # of 6 GB: two models of 1.2 GB
+    shelf = Shelf(engines.load, settings, free_memory=lambda: 100 * GB, total_memory=lambda: 6 * GB)
+    shelf.show(
+        library(*(entry(name, size_bytes=GB) for name in "abc"), entry("d", size_bytes=3 * GB))
+    )
+    async with shelf.running():
+        for name in "abc":
+            await warm(shelf, name)
+        states = [status(shelf, name).state for name in "abc"]
+        assert states == [ReplicaState.AVAILABLE, ReplicaState.WARM, ReplicaState.WARM]
+        assert take(shelf, "d") is Refusal.NO_MEMORY
+        assert [status(shelf, name).state for name in "abc"] == states
 
 
 async def test_a_model_that_cannot_fit_is_refused(engines: Engines) -> None:
@@ -309,3 +343,61 @@ async def test_stopping_breaks_off_a_load_and_closes_every_engine(engines: Engin
     assert engines.loading == 0
     [engine] = engines.made
     assert await engine.wait_dead() == "it was closed"
+
+
+async def test_an_owner_at_work_lends_nothing_new_and_keeps_nothing_from_themselves(
+    shelf: Shelf, changes: Changes
+) -> None:
+    before = take(shelf)
+    assert isinstance(before, Slot)
+    shelf.lend(Lending(busy="its owner is at work"))
+    await before.engine()  # what was begun goes on
+    before.free()
+    assert take(shelf) is Refusal.OWNER_BUSY
+    own = shelf.take(entry().model.model_id, own=True)
+    assert isinstance(own, Slot)
+    own.free()
+    shelf.lend(Lending())
+    again = take(shelf)
+    assert isinstance(again, Slot)
+    again.free()
+
+
+async def test_beside_its_coordinator_a_machine_lets_that_one_choose_whom_to_refuse() -> None:
+    shelf = Shelf(
+        Engines().load, NodeSettings(), beside_coordinator=True, free_memory=lambda: 100 * GB
+    )
+    shelf.show(library(entry()))
+    async with shelf.running():
+        shelf.lend(Lending(busy="its owner is at work"))
+        slot = take(shelf)
+        assert isinstance(slot, Slot)
+        slot.free()
+
+
+async def test_fewer_slots_are_lent_and_told_while_the_owner_wants_some(
+    shelf: Shelf, engines: Engines
+) -> None:
+    engines.new = lambda: EchoEngine(slots=3)
+    await warm(shelf)
+    shelf.lend(Lending(share=0.5))
+    slots = [take(shelf) for _ in range(2)]
+    assert all(isinstance(slot, Slot) for slot in slots)
+    assert (status(shelf).slots, status(shelf).slots_taken) == (2, 2)
+    assert take(shelf) is Refusal.BUSY
+    assert not shelf.busy(entry().model.model_id)
+    own = shelf.take(entry().model.model_id, own=True)
+    assert isinstance(own, Slot)
+    assert shelf.busy(entry().model.model_id)
+    for slot in (own, *slots):
+        assert isinstance(slot, Slot)
+        slot.free()
+
+
+async def test_whoever_watches_is_told_when_more_or_less_is_lent(
+    shelf: Shelf, changes: Changes
+) -> None:
+    told = []
+    changes.replica_changed = lambda ordinal, change: told.append(change)  # type: ignore[method-assign]
+    shelf.lend(Lending(share=0.5))
+    assert told == [Change.STATE]
