@@ -126,11 +126,7 @@ class EngineProcess:
             "--niceness": str(niceness),
         }
         if keep is not None:
-            arguments |= {
-                "--model-id": keep.model_id,
-                "--warm-folder": os.fspath(keep.folder.path),
-                "--warm-bytes-max": str(keep.folder.bytes_max),
-            }
+            arguments |= keep.options()
         flat = [word for pair in arguments.items() for word in pair]
         try:
             engine._child = await Child.spawn(worker, flat, engine._hear)
