@@ -1,8 +1,10 @@
-"""What the frames mean: two messages to the engine process, seven from it, and their strict
+"""What the frames mean: four messages to the engine process, ten from it, and their strict
 decoding.
 
 Each request gets a number, so that several answers may share the pipe. Every ``Generate`` ends with
-exactly one of ``Finished``, ``Failed`` or ``Cancelled``; that one frees the slot.
+exactly one of ``Finished``, ``Failed`` or ``Cancelled``; that one frees the slot. So does every
+``Embed``, with ``EmbeddingEnded`` for ``Finished``. A ``CountTokens`` takes no slot, is not
+cancelled, and ends with ``TokensCounted`` or ``Failed``.
 
 Decoded by hand rather than by pydantic: the engine process uses this module too, and should not pay
 for the import (25 MB, a third of its start) to read two messages.
@@ -10,6 +12,7 @@ for the import (25 MB, a third of its start) to read two messages.
 
 from dataclasses import asdict, dataclass
 
+from mesh.core.embedding import Vector
 from mesh.core.generation import (
     Delta,
     Finished,
@@ -18,16 +21,25 @@ from mesh.core.generation import (
     Started,
 )
 from mesh.core.types import Capability, FinishReason, Usage
-from mesh.errors import ContextOverflow, InternalError, InvalidRequest, MeshError, NodeLost
+from mesh.errors import (
+    ContextOverflow,
+    InternalError,
+    InvalidRequest,
+    MeshError,
+    NodeLost,
+    Unsupported,
+)
 from node_agent.engine.fields import Fields
 from node_agent.engine.frames import FrameError
 from node_agent.engine.logprob_fields import decode_logprobs, encode_logprob
+from node_agent.engine.vector_fields import decode_vector, encode_vector
 from node_agent.engine.work_fields import decode_tool_calls, decode_work
 
 # What an engine process may say went wrong with a request. Anything else it sends is not believed.
 _ERRORS: dict[str, type[MeshError]] = {
     "invalid_request": InvalidRequest,
     "context_overflow": ContextOverflow,
+    "unsupported": Unsupported,
     "engine_failed": NodeLost,
     "internal": InternalError,
 }
@@ -40,6 +52,22 @@ class Generate:
 
     request: int
     work: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class CountTokens:
+    """Count the tokens of the prompt that this work has."""
+
+    request: int
+    work: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Turn each of these texts into a vector."""
+
+    request: int
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +104,30 @@ class Produced:
 
 
 @dataclass(frozen=True, slots=True)
+class TokensCounted:
+    """So many tokens has the prompt."""
+
+    request: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The vectors of the next texts, in their order. Several at a time: one frame has a limit."""
+
+    request: int
+    vectors: tuple[Vector, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingEnded:
+    """Every vector was sent."""
+
+    request: int
+    prompt_tokens: int  # of all texts
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The request ends with an error."""
 
@@ -90,8 +142,11 @@ class Cancelled:
     request: int
 
 
-ToEngine = Generate | Cancel
-FromEngine = Loaded | LoadRefused | Produced | Failed | Cancelled
+Asked = Generate | CountTokens | Embed
+ToEngine = Asked | Cancel
+FromEngine = (
+    Loaded | LoadRefused | Produced | TokensCounted | Embedded | EmbeddingEnded | Failed | Cancelled
+)
 
 
 def encode(message: ToEngine | FromEngine) -> dict[str, object]:
@@ -99,6 +154,10 @@ def encode(message: ToEngine | FromEngine) -> dict[str, object]:
     match message:
         case Generate(request, work):
             return {"type": "generate", "request": request, "work": asdict(work)}
+        case CountTokens(request, work):
+            return {"type": "count_tokens", "request": request, "work": asdict(work)}
+        case Embed(request, texts):
+            return {"type": "embed", "request": request, "texts": texts}
         case Cancel(request):
             return {"type": "cancel", "request": request}
         case Loaded():
@@ -108,6 +167,13 @@ def encode(message: ToEngine | FromEngine) -> dict[str, object]:
             return {"type": "load_refused", "reason": reason, "hint": hint}
         case Produced(request, event):
             return {"request": request, **_encode_event(event)}
+        case TokensCounted(request, tokens):
+            return {"type": "tokens_counted", "request": request, "tokens": tokens}
+        case Embedded(request, vectors):
+            written = list(map(encode_vector, vectors))
+            return {"type": "embedded", "request": request, "vectors": written}
+        case EmbeddingEnded():
+            return {"type": "embedding_ended", **asdict(message)}
         case Failed(request, error):
             name = _NAME_OF_ERROR.get(type(error), "internal")
             words = {"message": error.message, "hint": error.hint}
@@ -126,6 +192,10 @@ def decode_to_engine(body: dict[str, object]) -> ToEngine:
     match fields.text("type"):
         case "generate":
             return Generate(fields.count("request"), decode_work(fields.inner("work")))
+        case "count_tokens":
+            return CountTokens(fields.count("request"), decode_work(fields.inner("work")))
+        case "embed":
+            return Embed(fields.count("request"), fields.texts("texts"))
         case "cancel":
             return Cancel(fields.count("request"))
     raise FrameError("a frame is of no known type")
@@ -145,6 +215,13 @@ def decode_from_engine(body: dict[str, object]) -> FromEngine:
             return Produced(fields.count("request"), _decode_started(fields))
         case "finished":
             return Produced(fields.count("request"), _decode_finished(fields))
+        case "tokens_counted":
+            return TokensCounted(fields.count("request"), fields.count("tokens"))
+        case "embedded":
+            vectors = map(decode_vector, fields.texts("vectors"))
+            return Embedded(fields.count("request"), tuple(vectors))
+        case "embedding_ended":
+            return EmbeddingEnded(fields.count("request"), fields.count("prompt_tokens"))
         case "failed":
             error = _ERRORS.get(fields.text("error"), InternalError)
             words = error(fields.line("message"), hint=fields.line("hint"))

@@ -15,11 +15,14 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from node_agent.engine.abort import AbortFlag
-from node_agent.engine.capabilities import CAPABILITIES
+from node_agent.engine.capabilities import CAPABILITIES, EMBEDDER_CAPABILITIES
+from node_agent.engine.embed_loop import EmbedLoop
+from node_agent.engine.embedder import Embedder
 from node_agent.engine.frames import FrameDecoder, FrameError, encode_frame
 from node_agent.engine.inbox import Inbox
 from node_agent.engine.llama import DecodeError, Llama, LoadError
@@ -44,11 +47,14 @@ class Channel:
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
+        self._sending = threading.Lock()  # prompts are counted on another thread than answered
 
     def send(self, message: FromEngine) -> None:
         """Send a message; blocks while the agent reads slower than we write."""
+        frame = encode_frame(encode(message))
         try:
-            self._socket.sendall(encode_frame(encode(message)))
+            with self._sending:
+                self._socket.sendall(frame)
         except OSError:
             os._exit(0)
 
@@ -72,6 +78,8 @@ def main(arguments: Sequence[str]) -> int:
     abort = AbortFlag()
     inbox = Inbox(abort)
     threading.Thread(target=channel.read_into, args=(inbox,), name="reader", daemon=True).start()
+    if options.embeds:
+        return _embed(options, channel, inbox, abort)
     try:
         llama = Llama(
             Path(options.model),
@@ -86,14 +94,30 @@ def main(arguments: Sequence[str]) -> int:
     template = ChatTemplate(llama.chat_template(), bos=llama.bos_text(), eos=llama.eos_text())
     channel.send(Loaded(llama.context_tokens, llama.slots, CAPABILITIES, llama.numerics))
     loop = StepLoop(llama, inbox, channel.send)
-    threading.Thread(target=_answer, args=(loop,), name="model", daemon=True).start()
-    Prompter(llama, template).prepare_all(inbox)
+    threading.Thread(target=_work, args=(loop.run,), name="model", daemon=True).start()
+    Prompter(llama, template, channel.send).prepare_all(inbox)
 
 
-def _answer(loop: StepLoop) -> None:
+def _embed(options: argparse.Namespace, channel: Channel, inbox: Inbox, abort: AbortFlag) -> int:
+    """Do what ``main`` does, with a model that turns text into vectors."""
+    try:
+        embedder = Embedder(
+            Path(options.model),
+            context_tokens=options.context_tokens,
+            threads=options.threads,
+            abort=abort,
+        )
+    except LoadError as failure:
+        channel.send(LoadRefused(str(failure), failure.hint))
+        return 1
+    channel.send(Loaded(embedder.context_tokens, options.slots, EMBEDDER_CAPABILITIES, ""))
+    _work(EmbedLoop(embedder, inbox, channel.send).run)
+
+
+def _work(run: Callable[[], NoReturn]) -> NoReturn:
     """Run the model until it fails; the agent loads it again then."""
     try:
-        loop.run()
+        run()
     except DecodeError:
         os._exit(1)
     except BaseException:
@@ -118,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--context-tokens", type=int, required=True)
     parser.add_argument("--slots", type=int, required=True, help="answers at a time")
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--embeds", action="store_true", help="turn texts into vectors")
     return parser
 
 
