@@ -35,6 +35,7 @@ def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
             context_tokens=settings.context_tokens_max,
             slots=slots,
             threads=settings.threads,
+            embeds=entry.embeds,
         )
 
     return load

@@ -99,9 +99,12 @@ class OwnModels:
         if not request.sampling.HasField("seed"):
             request.sampling.seed = secrets.randbits(63)
         work = read_generation(request)
-        offers = [
-            each for each in self._offers(request.model) if features.needs <= each.capabilities
-        ]
+        writers = [each for each in self._offers(request.model) if not each.embeds]
+        if not writers:
+            raise Unsupported(
+                "the model turns text into vectors, and writes none", hint="ask another model"
+            )
+        offers = [each for each in writers if features.needs <= each.capabilities]
         if not offers:
             wanted = ", ".join(sorted(features.needs))
             raise Unsupported(f"no model of this machine can do {wanted}")
@@ -142,6 +145,7 @@ class OwnModels:
             found = [offer for offer, _ in held if _is_called(offer, model)]
         else:
             able = [offer for offer, status in held if status.state is not ReplicaState.FAILED]
+            able = [offer for offer in able if not offer.embeds] or able
             found = [offer for offer in able if not offer.model.test] or able
         return sorted(found, key=lambda offer: offer.model.parameters, reverse=True)
 

@@ -172,7 +172,10 @@ class Shelf:
 
     def _footprint(self, entry: LibraryEntry) -> Footprint:
         context_tokens = min(entry.model.context_tokens, self._context_tokens_max)
-        return Footprint(entry.model.size_bytes, context_tokens * entry.cache_bytes_per_token)
+        context_bytes = context_tokens * entry.cache_bytes_per_token
+        if entry.embeds:  # its slots take turns in one context
+            return Footprint(entry.model.size_bytes + context_bytes, 0)
+        return Footprint(entry.model.size_bytes, context_bytes)
 
     def _pardon(self, replica: Replica) -> None:
         replica.reason, replica.strikes = "", 0
