@@ -118,6 +118,14 @@ class Shelf:
         replica = self._replicas.get(model_id)
         return replica is not None and replica.slots_taken >= replica.slots
 
+    def warm(self, model_id: ModelId) -> Engine | None:
+        """Return the engine of a model that is warm, for work that takes no slot.
+
+        It may be closed at any time.
+        """
+        replica = self._replicas.get(model_id)
+        return replica.engine if replica is not None else None
+
     def take(self, model_id: ModelId) -> Slot | Refusal:
         """Take a slot of a model, and begin to load it if it is not warm.
 

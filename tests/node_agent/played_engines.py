@@ -77,9 +77,15 @@ class CountingEmbedder(EchoEngine):
         self._info = replace(self._info, capabilities=EMBEDDER_CAPABILITIES)
         self.gate = asyncio.Event()  # texts wait for it
         self.gate.set()
+        self.began = asyncio.Event()
+        self.left = asyncio.Event()  # nobody waits for it any more
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
-        await self.gate.wait()
+        self.began.set()
+        try:
+            await self.gate.wait()
+        finally:
+            self.left.set()
         words = [len(text.split()) for text in texts]
         vectors = [array("f", (len(text), of)) for text, of in zip(texts, words, strict=True)]
         return Embeddings(tuple(vectors), sum(words))
