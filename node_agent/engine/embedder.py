@@ -28,8 +28,7 @@ from node_agent.engine.bindings import are_finite, native
 from node_agent.engine.llama import DecodeError, LoadError, load_weights, token_ids
 from node_agent.engine.native_log import NativeLog
 
-# A second of a 100 M model on two cores: others that wait for a turn wait no longer than for a
-# text of usual length.
+# The longest text that most encoders take: who waits for a turn waits for no more than such a one.
 BATCH_TOKENS = 512
 # With their vectors a frame stays below a fifth of its limit; llama.cpp allows 256.
 BATCH_TEXTS = 32
