@@ -1,14 +1,23 @@
 """Makes prompts: on the main thread, where a template's time can be limited by a signal."""
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mesh.core.chat import Form
 from mesh.core.generation import Generation
-from mesh.errors import ContextOverflow, InternalError, InvalidRequest, MeshError
+from mesh.errors import ContextOverflow, InternalError, InvalidRequest, MeshError, Unsupported
 from node_agent.engine.inbox import Inbox, Prepared, Prompt
 from node_agent.engine.llama import Llama
+from node_agent.engine.messages import (
+    CountTokens,
+    Embed,
+    Failed,
+    FromEngine,
+    Generate,
+    TokensCounted,
+)
 from node_agent.engine.template import ChatTemplate
 
 if TYPE_CHECKING:
@@ -18,16 +27,34 @@ if TYPE_CHECKING:
 class Prompter:
     """Makes the prompt of each request, and what binds its answer."""
 
-    def __init__(self, llama: Llama, template: ChatTemplate) -> None:
+    def __init__(
+        self, llama: Llama, template: ChatTemplate, send: Callable[[FromEngine], None]
+    ) -> None:
+        """``send`` takes what is answered here already: how long a prompt is."""
         self._llama = llama
         self._template = template
+        self._send = send
         self._grammars: Grammars | None = None
 
     def prepare_all(self, inbox: Inbox) -> NoReturn:
         """Make a prompt of each request, for as long as the process lives."""
         while True:
-            asked = inbox.asked()
-            inbox.prepared(Prepared(asked.request, asked.work, self._prepare(asked.work)))
+            match inbox.asked():
+                case Generate(number, work):
+                    inbox.prepared(Prepared(number, work, self._prepare(work)))
+                case CountTokens(number, work):
+                    self._send(self._count(number, work))
+                case Embed(number, _):
+                    inbox.ended(number)
+                    self._send(Failed(number, Unsupported("the model writes text")))
+
+    def _count(self, number: int, work: Generation) -> FromEngine:
+        try:
+            return TokensCounted(number, len(self._read(work)))
+        except MeshError as failure:
+            return Failed(number, failure)
+        except Exception as failure:  # a bug of ours ends the request, not the process
+            return Failed(number, InternalError(whereabouts(failure)))
 
     def _prepare(self, work: Generation) -> Prompt | MeshError:
         try:
@@ -42,10 +69,7 @@ class Prompter:
     def _ids(self, work: Generation) -> tuple[int, ...]:
         """Those that an answer was begun with, if it is resumed: a template may tell the time."""
         resume, room = work.resume, self._llama.context_tokens
-        if resume is not None:
-            ids = resume.prompt_ids
-        else:
-            ids = tuple(self._llama.tokenise(self._template.render(work.messages)))
+        ids = self._read(work) if resume is None else resume.prompt_ids
         if not ids:
             raise InvalidRequest("the prompt is empty", hint="send at least one message with text")
         if len(ids) + 1 > room:
@@ -55,6 +79,9 @@ class Prompter:
                 hint="shorten the prompt, or use a model with a longer context",
             )
         return ids
+
+    def _read(self, work: Generation) -> tuple[int, ...]:
+        return tuple(self._llama.tokenise(self._template.render(work.messages)))
 
     def _constraint(self, form: Form) -> "Constraint":
         if self._grammars is None:

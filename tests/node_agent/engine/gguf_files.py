@@ -22,6 +22,7 @@ class ModelFile(ABC):
     context_tokens: int = 1024
     template: str | None = CHAT_TEMPLATE
     architecture: str = "llama"
+    pooling: gguf.PoolingType | None = None  # set: it was trained to embed
     half: bool = False  # weights of 16 bits: ggml multiplies a lone row by other code than several
 
     @abstractmethod
@@ -57,6 +58,8 @@ class ModelFile(ABC):
         writer.add_token_merges([f"{SPECIAL[0]} {SPECIAL[0]}"])  # llama.cpp insists on one
         writer.add_eos_token_id(END)
         writer.add_add_bos_token(False)
+        if self.pooling is not None:
+            writer.add_pooling_type(self.pooling)
         if self.template is not None:
             writer.add_chat_template(self.template)
 
