@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -13,10 +15,17 @@ from gguf import PoolingType
 from mesh.core.chat import Message, Role
 from mesh.core.generation import Delta
 from mesh.core.types import Capability
-from mesh.errors import ContextOverflow, InternalError, InvalidRequest, Overloaded, Unsupported
+from mesh.errors import (
+    ContextOverflow,
+    InternalError,
+    InvalidRequest,
+    NodeLost,
+    Overloaded,
+    Unsupported,
+)
 from node_agent.engine.abort import Aborted, AbortFlag
 from node_agent.engine.bindings import native
-from node_agent.engine.embedder import BATCH_TEXTS, Embedder
+from node_agent.engine.embedder import BATCH_TEXTS, BATCH_TOKENS, Embedder
 from node_agent.engine.protocol import LoadFailed
 from node_agent.engine.supervisor import EngineProcess
 from tests.node_agent.engine.asking import ask, hear
@@ -63,7 +72,7 @@ def token_vectors(path: Path, ids: Sequence[int]) -> np.ndarray:
     """What the model makes of each token of one text, before any pooling."""
     model = native.llama_model_load_from_file(bytes(path), native.llama_model_default_params())
     settings = native.llama_context_default_params()
-    settings.n_ctx = settings.n_batch = settings.n_ubatch = 256
+    settings.n_ctx = settings.n_batch = settings.n_ubatch = 1024
     settings.embeddings, settings.pooling_type = True, native.LLAMA_POOLING_TYPE_NONE
     settings.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
     context = native.llama_init_from_model(model, settings)
@@ -103,6 +112,38 @@ def test_a_decoder_that_was_trained_to_embed_does(decoder_file: Path, load: Load
     rows = token_vectors(decoder_file, embedder.tokenise(TEXTS[0]))
     [vector] = embed(embedder, TEXTS[0])
     assert vector == pytest.approx(rows[-1] / np.linalg.norm(rows[-1]), abs=1e-5)
+
+
+def test_a_decoder_takes_a_text_that_is_longer_than_a_piece(models: Path) -> None:
+    path = RandomModel(pooling=PoolingType.LAST).write(models / "long-decoder.gguf")
+    embedder = Embedder(path, context_tokens=1024, threads=1, abort=AbortFlag())
+    text = "round and round it goes, " * 40
+    ids = embedder.tokenise(text)
+    assert BATCH_TOKENS < len(ids) <= embedder.context_tokens
+    rows = token_vectors(path, ids)
+    [vector] = embed(embedder, text)
+    assert vector == pytest.approx(rows[-1] / np.linalg.norm(rows[-1]), abs=1e-5)
+
+
+def test_an_encoder_takes_a_text_that_is_longer_than_a_batch(models: Path) -> None:
+    path = EncoderModel(context_tokens=1024).write(models / "long-encoder.gguf")
+    embedder = Embedder(path, context_tokens=1024, threads=1, abort=AbortFlag())
+    text = "abc " * 250
+    rows = token_vectors(path, embedder.tokenise(text))
+    mean = rows.mean(axis=0)
+    assert len(rows) > BATCH_TOKENS
+    [vector] = embed(embedder, text)
+    assert vector == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+
+
+def test_a_decoder_that_pools_all_tokens_takes_one_piece(models: Path) -> None:
+    path = RandomModel(pooling=PoolingType.MEAN).write(models / "mean-decoder.gguf")
+    embedder = Embedder(path, context_tokens=1024, threads=1, abort=AbortFlag())
+    assert embedder.context_tokens == BATCH_TOKENS
+    rows = token_vectors(path, embedder.tokenise(TEXTS[0]))
+    mean = rows.mean(axis=0)
+    [vector] = embed(embedder, TEXTS[0])
+    assert vector == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
 
 
 @pytest.mark.parametrize("file", ["encoder_file", "decoder_file"])
@@ -268,6 +309,21 @@ async def test_no_more_are_counted_at_a_time_than_may_be(engine: EngineProcess) 
     results = await asyncio.gather(*counting, return_exceptions=True)
     assert sum(isinstance(result, Overloaded) for result in results) == 80 - 64
     assert sum(isinstance(result, int) for result in results) == 64
+
+
+async def test_an_engine_that_dies_ends_what_was_asked_of_it(encoder_file: Path) -> None:
+    engine = await EngineProcess.start(encoder_file, context_tokens=128, threads=1, embeds=True)
+    embedding = asyncio.create_task(engine.embed(["a b c d e f " * 6] * 2048))
+    counting = asyncio.create_task(engine.count_tokens(ask("x").messages, ()))
+    await asyncio.sleep(0)  # both are asked
+    os.kill(engine.pid, signal.SIGKILL)
+    for task in (embedding, counting):
+        with pytest.raises(NodeLost, match="SIGKILL"):
+            await task
+    for again in (engine.embed(["a"]), engine.count_tokens(ask("x").messages, ())):
+        with pytest.raises(NodeLost):
+            await again
+    await engine.close()
 
 
 async def test_a_short_request_passes_a_long_one(embedding: EngineProcess) -> None:
