@@ -7,7 +7,7 @@ A cancellation counts from the moment it is read, wherever its request is by the
 from collections import deque
 from collections.abc import Set
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Condition
 from typing import TYPE_CHECKING
 
@@ -74,13 +74,6 @@ class Inbox:
     def asked(self) -> Asked:
         """Wait for the next request that needs a prompt; called by the main thread."""
         return self._asked.get()
-
-    def asked_by_now(self) -> Asked | None:
-        """Return the next request that needs a prompt, None if there is none yet."""
-        try:
-            return self._asked.get_nowait()
-        except Empty:
-            return None
 
     def prepared(self, request: Prepared) -> None:
         """Pass it on to the model's thread."""

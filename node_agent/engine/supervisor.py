@@ -54,7 +54,10 @@ log = logging.getLogger(__name__)
 
 _COMPLAINTS_MAX = 64  # as many as one has slots; an engine that is taken over may have more
 _UNASKED = "it answered what was not asked"
-_COUNTS_MAX = 64  # prompts counted at a time: each takes milliseconds, a hostile template 2 s
+# Prompts that an engine has to count at a time. Each takes milliseconds, a hostile template 2 s: so
+# many of those are counted before the process would be taken to hang.
+_COUNTS_AT_ONCE = 8
+_COUNTS_WAITING_MAX = 64  # further ones, as many as wait for a slot; each holds its prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class EngineProcess:
         self._numbers = count(1)
         self._answers: dict[int, AnswerStream | VectorAnswer] = {}  # those that take a slot
         self._counts: dict[int, asyncio.Future[int]] = {}  # those that take none
+        self._count_turns = asyncio.Semaphore(_COUNTS_AT_ONCE)
+        self._counts_waiting = 0
         self._watchdogs: dict[int, asyncio.TimerHandle] = {}  # of those being cancelled
 
     @classmethod
@@ -203,11 +208,14 @@ class EngineProcess:
         """See ``Engine``."""
         work = Generation(tuple(messages), Sampling(), max_tokens=1, tools=tuple(tools))
         refuse_invalid(work)
-        self._check_alive()
-        if len(self._counts) >= _COUNTS_MAX:
-            raise Overloaded(f"the engine of {self._name} is busy", hint="ask again in a moment")
+        await self._until_countable()
         number = next(self._numbers)
-        self._send(CountTokens(number, work))
+        try:
+            self._check_alive()
+            self._send(CountTokens(number, work))
+        except MeshError:
+            self._count_turns.release()
+            raise
         counted = self._counts[number] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self._patience.started_s):
@@ -259,6 +267,16 @@ class EngineProcess:
             await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             saved.cancel()
+
+    async def _until_countable(self) -> None:
+        """Take a turn; it ends when the engine has answered."""
+        if self._counts_waiting >= _COUNTS_WAITING_MAX:
+            raise Overloaded(f"the engine of {self._name} is busy", hint="ask again in a moment")
+        self._counts_waiting += 1
+        try:
+            await self._count_turns.acquire()
+        finally:
+            self._counts_waiting -= 1
 
     def _check_alive(self) -> None:
         if self._child.dead.done():
@@ -363,6 +381,7 @@ class EngineProcess:
     def _count(self, number: int) -> asyncio.Future[int]:
         if number not in self._counts:
             raise FrameError(_UNASKED)
+        self._count_turns.release()
         return self._counts.pop(number)
 
     def _release(self, number: int) -> None:

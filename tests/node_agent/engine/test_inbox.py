@@ -35,12 +35,6 @@ def test_requests_are_prepared_in_their_order_and_then_heard(inbox: Inbox) -> No
     assert inbox.news(wait=False) == ([], frozenset())
 
 
-def test_what_is_asked_by_now_is_not_waited_for(inbox: Inbox) -> None:
-    inbox.put(Embed(4, ("x",)))
-    asked = [inbox.asked_by_now() for _ in range(5)]
-    assert [each and each.request for each in asked] == [1, 2, 3, 4, None]
-
-
 def test_a_request_for_vectors_is_cancelled_as_any_other(inbox: Inbox) -> None:
     inbox.put(Embed(4, ("x",)))
     inbox.put(Cancel(4))
