@@ -21,6 +21,7 @@ from mesh.errors import ContextOverflow, MeshError, NodeLost, Overloaded, Unsupp
 from node_agent.engine.answer_stream import AnswerStream
 from node_agent.engine.checks import refuse_invalid, refuse_invalid_texts
 from node_agent.engine.child import WORKER, Child
+from node_agent.engine.counting import Counting
 from node_agent.engine.frames import FrameError, FrameTooLarge
 from node_agent.engine.loading import Load
 from node_agent.engine.messages import (
@@ -54,10 +55,6 @@ log = logging.getLogger(__name__)
 
 _COMPLAINTS_MAX = 64  # as many as one has slots; an engine that is taken over may have more
 _UNASKED = "it answered what was not asked"
-# Prompts that an engine has to count at a time. Each takes milliseconds, a hostile template 2 s: so
-# many of those are counted before the process would be taken to hang.
-_COUNTS_AT_ONCE = 8
-_COUNTS_WAITING_MAX = 64  # further ones, as many as wait for a slot; each holds its prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +85,7 @@ class EngineProcess:
         self._prefixes_changed: Callable[[], None] = lambda: None
         self._numbers = count(1)
         self._answers: dict[int, AnswerStream | VectorAnswer] = {}  # those that take a slot
-        self._counts: dict[int, asyncio.Future[int]] = {}  # those that take none
-        self._count_turns = asyncio.Semaphore(_COUNTS_AT_ONCE)
-        self._counts_waiting = 0
+        self._counting = Counting()  # takes none
         self._watchdogs: dict[int, asyncio.TimerHandle] = {}  # of those being cancelled
 
     @classmethod
@@ -208,15 +203,15 @@ class EngineProcess:
         """See ``Engine``."""
         work = Generation(tuple(messages), Sampling(), max_tokens=1, tools=tuple(tools))
         refuse_invalid(work)
-        await self._until_countable()
+        await self._counting.turn(self._name)
         number = next(self._numbers)
         try:
             self._check_alive()
             self._send(CountTokens(number, work))
         except MeshError:
-            self._count_turns.release()
+            self._counting.give_back()
             raise
-        counted = self._counts[number] = asyncio.get_running_loop().create_future()
+        counted = self._counting.begin(number)
         try:
             async with asyncio.timeout(self._patience.started_s):
                 return await asyncio.shield(counted)  # its answer comes, whoever still waits
@@ -267,16 +262,6 @@ class EngineProcess:
             await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             saved.cancel()
-
-    async def _until_countable(self) -> None:
-        """Take a turn; it ends when the engine has answered."""
-        if self._counts_waiting >= _COUNTS_WAITING_MAX:
-            raise Overloaded(f"the engine of {self._name} is busy", hint="ask again in a moment")
-        self._counts_waiting += 1
-        try:
-            await self._count_turns.acquire()
-        finally:
-            self._counts_waiting -= 1
 
     def _check_alive(self) -> None:
         if self._child.dead.done():
@@ -336,9 +321,9 @@ class EngineProcess:
                 self._vectors(number).finish(prompt_tokens)
                 self._release(number)
             case TokensCounted(number, tokens):
-                _settle(self._count(number), tokens)
-            case Failed(number, failure) if number in self._counts:
-                _settle(self._count(number), failure)
+                self._counting.end(number, tokens)
+            case Failed(number, failure) if number in self._counting:
+                self._counting.end(number, failure)
             case Failed(number, failure):
                 self._answer(number).end(failure)
                 self._release(number)
@@ -378,12 +363,6 @@ class EngineProcess:
             raise FrameError(_UNASKED)
         return answer
 
-    def _count(self, number: int) -> asyncio.Future[int]:
-        if number not in self._counts:
-            raise FrameError(_UNASKED)
-        self._count_turns.release()
-        return self._counts.pop(number)
-
     def _release(self, number: int) -> None:
         del self._answers[number]
         if watchdog := self._watchdogs.pop(number, None):
@@ -395,16 +374,7 @@ class EngineProcess:
         for number, answer in list(self._answers.items()):
             answer.end(self._lost(dead.result()))
             self._release(number)
-        for number in list(self._counts):
-            _settle(self._count(number), self._lost(dead.result()))
+        self._counting.end_all(self._lost(dead.result()))
 
     def _lost(self, reason: str) -> NodeLost:
         return NodeLost(f"the engine of {self._name} is gone: {reason}", hint="ask again")
-
-
-def _settle(counted: asyncio.Future[int], result: int | MeshError) -> None:
-    if isinstance(result, MeshError):
-        counted.set_exception(result)
-        counted.exception()  # whoever asked may have gone: then it is nobody's
-    else:
-        counted.set_result(result)
