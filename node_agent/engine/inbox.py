@@ -81,6 +81,12 @@ class Inbox:
             self._prepared.append(request)
             self._changed.notify()
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody asks for anything, nor waits for a prompt to be made."""
+        with self._changed:
+            return not self._open
+
     def news(
         self, *, wait: bool, timeout_s: float | None = None
     ) -> tuple[list[Prepared], frozenset[int]]:

@@ -150,7 +150,7 @@ class EngineProcess:
             await engine._child.close("the load was given up")
             raise
         load_s = time.monotonic() - began_s
-        engine._saves = keep is not None
+        engine._saves = keep is not None and not embeds  # whose slots hold nothing
         engine._info = EngineInfo(
             loaded.context_tokens, loaded.slots, loaded.capabilities, loaded.numerics, load_s
         )
