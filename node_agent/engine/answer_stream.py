@@ -131,3 +131,5 @@ class AnswerStream:
         counted = (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
         if counted != (len(started.prompt_ids), started.cached_tokens, self._tokens):
             raise FrameError("an answer's usage is not what was sent")
+        if usage.reasoning_tokens > usage.completion_tokens:
+            raise FrameError("an answer thought more than it has tokens")

@@ -2,4 +2,6 @@
 
 from mesh.core.types import Capability
 
-CAPABILITIES = frozenset({Capability.LOGPROBS, Capability.GRAMMAR, Capability.RESUME})
+CAPABILITIES = frozenset(
+    {Capability.LOGPROBS, Capability.GRAMMAR, Capability.RESUME, Capability.TOOLS}
+)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mesh.core.chat import Message, Role
+from mesh.core.chat import Message, Role, ToolCall
 from mesh.core.generation import Delta, Finished, Generation, Sampling, Started, TokenLogprob
 from node_agent.engine.protocol import Engine
 
@@ -36,6 +36,14 @@ class Heard:
     @property
     def ids(self) -> tuple[int, ...]:
         return tuple(token for delta in self.deltas for token in delta.ids)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(delta.reasoning for delta in self.deltas)
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        return tuple(call for delta in self.deltas for call in delta.tool_calls)
 
     @property
     def logprobs(self) -> tuple[TokenLogprob, ...]:

@@ -13,7 +13,8 @@ import sys
 import time
 
 STARTED = {"prompt_ids": [1, 2], "cached_tokens": 0, "context_tokens": 64, "numerics": "f"}
-USAGE = {"prompt_tokens": 2, "cached_tokens": 0, "completion_tokens": 1}
+USAGE = {"prompt_tokens": 2, "cached_tokens": 0, "completion_tokens": 1, "reasoning_tokens": 0}
+SAID_ELSE = {"reasoning": "", "tool_calls": []}
 FINISHED = {"reason": "stop", "usage": USAGE, "prefill_s": 0, "decode_s": 0}
 
 
@@ -35,7 +36,7 @@ def delta(
     offset: int, ids: list[int], text: str = "a", request: int = 1, logprobs: object = ()
 ) -> bytes:
     body = {"request": request, "token_offset": offset, "ids": ids, "text": text}
-    return frame({"type": "delta", **body, "logprobs": logprobs})
+    return frame({"type": "delta", **body, **SAID_ELSE, "logprobs": logprobs})
 
 
 def finished(**changes: object) -> bytes:
