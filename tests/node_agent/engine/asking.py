@@ -57,14 +57,15 @@ async def hear(engine: Engine, work: Generation) -> Heard:
     assert isinstance(started, Started)
     assert isinstance(finished, Finished)
     heard = Heard(started, finished)
+    before = len(work.resume.emitted_ids) if work.resume else 0
     for delta in deltas:
         assert isinstance(delta, Delta)
-        assert delta.token_offset == len(heard.ids)
+        assert delta.token_offset == before + len(heard.ids)
         told = () if work.logprobs is None else delta.ids
         assert tuple(each.id for each in delta.logprobs) == told
         heard.deltas.append(delta)
     usage = finished.usage
     assert usage.prompt_tokens == len(started.prompt_ids)
     assert usage.cached_tokens == started.cached_tokens
-    assert usage.completion_tokens == len(heard.ids)
+    assert usage.completion_tokens == before + len(heard.ids)
     return heard

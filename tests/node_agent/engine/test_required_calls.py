@@ -3,41 +3,26 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from mesh.core.chat import (
-    Tool,
-    ToolChoice,
-    ToolMode,
-)
-from mesh.core.generation import Generation, Resume, Sampling
+from mesh.core.chat import Form, FormKind, Tool, ToolChoice, ToolMode
+from mesh.core.generation import Delta, Finished, Generation, Resume, Sampling
 from mesh.core.types import FinishReason
-from mesh.errors import InvalidRequest
+from mesh.errors import ContextOverflow, InvalidRequest
 from models import tokenizer
 from node_agent.engine.supervisor import EngineProcess
 from tests.node_agent.engine.asking import Heard, ask, hear
 from tests.node_agent.engine.schemas import random_schema
 
-TINY = Path(__file__).parents[3] / "models" / "test-tiny.gguf"
-SLOTS = 4
+SLOTS = 4  # of the engine
 SCHEMA_CHARACTERS_MAX = 400
-REQUIRED = ToolChoice(ToolMode.REQUIRED)
 CITY = {"type": "object", "properties": {"city": {"enum": ["Oslo", "Bonn"]}}, "required": ["city"]}
 WEATHER = Tool("weather", "Tells it.", json.dumps(CITY))
 NOW = Tool("now")
-
-
-@pytest.fixture(scope="module")
-async def tiny() -> AsyncIterator[EngineProcess]:
-    engine = await EngineProcess.start(TINY, context_tokens=1024, threads=1, slots=SLOTS)
-    yield engine
-    await engine.close()
 
 
 def required(*tools: Tool, name: str = "", seed: int = 0) -> Generation:
@@ -99,3 +84,87 @@ async def test_required_calls_follow_random_schemas(tiny: EngineProcess) -> None
 @pytest.mark.long
 async def test_required_calls_follow_five_hundred_random_schemas(tiny: EngineProcess) -> None:
     assert await make_calls(tiny, range(1000, 1500)) > 400
+
+
+async def test_the_tool_that_is_named_is_called_and_any_of_several_otherwise(
+    tiny: EngineProcess,
+) -> None:
+    for name in ("now", "weather"):
+        [call] = (await hear(tiny, required(WEATHER, NOW, name=name))).calls
+        assert call.name == name
+    anyone = [await hear(tiny, required(WEATHER, NOW, seed=seed)) for seed in range(8)]
+    assert {call.name for heard in anyone for call in heard.calls} == {"weather", "now"}
+
+
+async def test_a_tool_without_parameters_is_called_without_arguments(tiny: EngineProcess) -> None:
+    [call] = (await hear(tiny, required(NOW))).calls
+    assert json.loads(call.arguments_json) == {}
+
+
+async def test_a_required_call_that_was_cut_goes_on_and_comes_once(tiny: EngineProcess) -> None:
+    work = required(WEATHER, seed=3)
+    whole = await hear(tiny, work)
+    [call] = whole.calls
+    for cut in range(0, len(whole.ids) + 1, 7):
+        resume = Resume(whole.started.prompt_ids, whole.ids[:cut])
+        events = [event async for event in tiny.generate(replace(work, resume=resume))]
+        deltas = [event for event in events if isinstance(event, Delta)]
+        assert whole.ids[cut:] == tuple(token for each in deltas for token in each.ids)
+        assert "".join(each.text for each in deltas) == ""
+        assert [again for each in deltas for again in each.tool_calls] in ([call], [])
+        last = events[-1]
+        assert isinstance(last, Finished)
+        assert last.reason is FinishReason.TOOL_CALLS
+        assert last.usage == whole.finished.usage or last.usage.cached_tokens
+
+
+async def test_a_required_call_that_finds_no_room_is_told_as_far_as_it_came(
+    tiny: EngineProcess,
+) -> None:
+    heard = await hear(tiny, replace(required(WEATHER), max_tokens=20))
+    assert heard.finished.reason is FinishReason.LENGTH
+    assert heard.text == '<tool_call>\n{"name": '[: len(heard.text)]
+    assert heard.calls == ()
+    assert len(heard.text) == 20
+
+
+def parameters(schema: object) -> str:
+    return schema if isinstance(schema, str) else json.dumps(schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ("{", "tool bad are no JSON schema"),
+        ("[]", "tool bad are no JSON schema"),
+        ('{"title": "\\ud800"}', "tool bad are no JSON schema"),
+        ({"type": "string"}, "tool bad do not describe an object"),
+        ({"properties": {"a": {"not": {}}}}, "tool bad: .*not"),
+        ({"properties": {"a": {"type": "string", "pattern": "("}}}, "tool bad: .*regex"),
+        ({"properties": {"a": {"$ref": "#/$defs/none"}}}, "tool bad: "),
+        ("{" + '"title": "' + "x" * 300_000 + '"}', "the prompt|tool bad have 3000"),
+    ],
+)
+async def test_a_schema_that_cannot_be_enforced_is_refused_with_its_tools_name(
+    tiny: EngineProcess, schema: object, words: str
+) -> None:
+    bad = Tool("bad", "", parameters(schema))
+    with pytest.raises((InvalidRequest, ContextOverflow), match=words):
+        await hear(tiny, required(WEATHER, bad))
+
+
+async def test_what_contradicts_a_required_call_is_refused(tiny: EngineProcess) -> None:
+    for work, words in (
+        (required(WEATHER, name="now"), "tool now, which is not among"),
+        (required(), "a tool, which is not among"),
+        (replace(required(NOW), form=Form(FormKind.JSON)), "cannot be both"),
+    ):
+        with pytest.raises(InvalidRequest, match=words):
+            await hear(tiny, work)
+
+
+async def test_a_form_binds_where_the_model_may_decide(tiny: EngineProcess) -> None:
+    schema = json.dumps({"type": "object", "properties": {}, "additionalProperties": False})
+    form = Form(FormKind.JSON_SCHEMA, schema)
+    heard = await hear(tiny, replace(ask("What is 3 + 4?"), tools=(NOW,), form=form))
+    assert (json.loads(heard.text), heard.finished.reason) == ({}, FinishReason.STOP)
