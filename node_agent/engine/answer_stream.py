@@ -107,7 +107,9 @@ class AnswerStream:
             raise FrameError("a delta left a gap, or repeated a token")
         self._tokens += len(event.ids)
         self._characters += len(event.text) + len(event.reasoning)
-        self._characters += sum(len(call.arguments_json) for call in event.tool_calls)
+        self._characters += sum(
+            len(call.id) + len(call.name) + len(call.arguments_json) for call in event.tool_calls
+        )
         self._tail_seen = not event.ids  # only held-back text, after the last token
         room = self._context_tokens - len(self._started.prompt_ids)
         if self._tokens > min(self._max_tokens, room):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from mesh.core.chat import ToolMode
 from mesh.core.generation import Delta, Finished, Generation, Resume, Started, TokenLogprob
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import InvalidRequest
@@ -33,7 +34,9 @@ class Answer:
         self._prompt_ids = prompt.ids
         self._constraint = prompt.constraint
         self._cached_tokens = 0
-        self._text = AnswerText(work.stop)
+        # A call that is required is whole, or there was no room for it: nothing else may cut it.
+        required = work.tool_choice.mode is ToolMode.REQUIRED
+        self._text = AnswerText(() if required else work.stop)
         self._reply = Reply(prompt.reading)
         self._marks = _marks(prompt.reading)
         self._reasoning_tokens = 0

@@ -127,3 +127,13 @@ def test_a_hundred_tools_at_once_can_be_required(grammars: Grammars) -> None:
     bound = of_call(grammars, tools, HERMES, lambda _: None, Thought.NONE)
     accept(bound, call(HERMES).replace("weather", "tool_127"))
     assert bound.complete
+
+
+def test_a_grammar_that_is_asked_for_again_begins_anew(grammars: Grammars) -> None:
+    for _ in range(3):
+        first, second = constraint(grammars, HERMES), constraint(grammars, HERMES)
+        accept(first, call(HERMES))
+        assert first.complete
+        assert not second.complete
+        with pytest.raises(InvalidRequest):
+            accept(second, "Well")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -16,6 +17,7 @@ from mesh.errors import ContextOverflow, InvalidRequest
 from models import tokenizer
 from node_agent.engine.supervisor import EngineProcess
 from tests.node_agent.engine.asking import Heard, ask, hear
+from tests.node_agent.engine.gguf_files import RandomModel
 from tests.node_agent.engine.schemas import random_schema
 
 SLOTS = 4  # of the engine
@@ -126,6 +128,36 @@ async def test_a_required_call_that_finds_no_room_is_told_as_far_as_it_came(
     assert heard.text == '<tool_call>\n{"name": '[: len(heard.text)]
     assert heard.calls == ()
     assert len(heard.text) == 20
+
+
+async def test_a_stop_string_does_not_cut_a_required_call(tiny: EngineProcess) -> None:
+    heard = await hear(tiny, replace(required(WEATHER), stop=("\n", "city", "{")))
+    assert heard.finished.reason is FinishReason.TOOL_CALLS
+    assert len(heard.calls) == 1
+
+
+async def test_marks_that_are_control_tokens_are_written_and_read(tmp_path: Path) -> None:
+    opening, arguments = 258, 259
+    template = (
+        "{{ tools | tojson }}{% for message in messages %}[INST]{{ message.content }}"
+        "{% for call in message.tool_calls or [] %}[TOOL_CALLS]{{ call.function.name }}[ARGS]"
+        "{{ call.function.arguments | tojson }}{% endfor %}{% endfor %}\n"
+    )
+    model = RandomModel(
+        template=template, special=("<|end|>", "[INST]", "[TOOL_CALLS]", "[ARGS]")
+    ).write(tmp_path / "marks.gguf")
+    engine = await EngineProcess.start(model, context_tokens=1024, threads=1)
+    try:
+        heard = await hear(engine, required(WEATHER))
+        assert [call.name for call in heard.calls] == ["weather"]
+        assert heard.ids[0] == opening
+        assert arguments in heard.ids
+        resume = Resume(heard.started.prompt_ids, heard.ids)
+        plain = replace(ask("", max_tokens=len(heard.ids)), resume=resume)
+        said = (await hear(engine, plain)).text
+        assert said.startswith("weather{")  # for whoever has no tools they are no text
+    finally:
+        await engine.close()
 
 
 def parameters(schema: object) -> str:
