@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from bench import idle, ledger, page, relay
+from bench import engine, idle, ledger, page, relay
 from bench.result import Figures, print_result
 
 BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
+    "engine": engine.measure,
     "idle": idle.measure,
     "ledger": ledger.measure,
     "page": page.measure,

@@ -34,7 +34,10 @@ def _environment() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "load_average": list(os.getloadavg()),
-        **{name: _installed(name) for name in ("grpcio", "llama-cpp-python", "uvloop", "deskmesh")},
+        **{
+            name: _installed(name)
+            for name in ("grpcio", "llama-cpp-python", "xllamacpp", "uvloop", "deskmesh")
+        },
     }
 
 

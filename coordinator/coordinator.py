@@ -71,6 +71,7 @@ class Coordinator:
             coordinator_id=self.household.coordinator_id,
             beat_every_ms=int(settings.fleet.beat_every_s * 1000),
             directory=fleet.directory,
+            prefix_key=self.household.authority.derived_key("prefixes of prompts"),
         )
         self.ledger = Ledger(home.ledger, keep_days=settings.ledger.keep_days)
         self._relay.watchers.append(self.ledger)

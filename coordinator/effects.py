@@ -18,6 +18,7 @@ from mesh.core.types import AttemptId, Failure, NodeId, Request, RequestKey
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import write_origin
 from mesh.wire.commands import write_cancel, write_start, write_welcome
+from mesh.wire.prefixes import hash_blocks
 from mesh.wire.receipts import write_failed, write_receipt
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Relay:
     coordinator_id: str
     beat_every_ms: int
     directory: Directory
+    prefix_key: bytes = field(repr=False)  # of this mesh, see ``mesh.core.blocks``
     clients: dict[RequestKey, ClientStream] = field(default_factory=dict)
     connections: dict[int, NodeConnection] = field(default_factory=dict)
     deliveries: dict[AttemptId, Delivery] = field(default_factory=dict)
@@ -128,6 +130,7 @@ class Relay:
                 client.request,
                 batch_interval_ms=self.calm.batch_interval_ms,
                 batch_tokens_max=BATCH_TOKENS_MAX,
+                block_hashes=hash_blocks(action.model_id, client.request, key=self.prefix_key),
             )
         )
 

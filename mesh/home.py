@@ -63,6 +63,11 @@ class Home:
         """What is known of each model file, so that none is hashed twice."""
         return self.root / "library.json"
 
+    @property
+    def warm_state(self) -> Path:
+        """What slots held when their engine was unloaded; empty unless its owner wants it."""
+        return self.root / "warm"
+
     def ensure(self, folder: Path) -> Path:
         """Create ``folder`` for the owner alone (mode 700) and return it."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -39,6 +39,22 @@ class Advertise(StrEnum):
     OFF = "off"
 
 
+class Generosity(StrEnum):
+    """How much of a machine its owner lends while using it."""
+
+    LOW = "low"  # nothing new while somebody types, or needs half of the processors
+    BALANCED = "balanced"  # half the slots while somebody types; nothing new without processors
+    FULL = "full"  # whatever its owner does; only the threads step aside
+
+
+class OnBattery(StrEnum):
+    """What a machine lends that is not plugged in."""
+
+    SERVE = "serve"  # everything, until the battery is empty
+    LESS = "less"  # half the slots, and nothing new below 40 %
+    STOP = "stop"  # nothing new
+
+
 class Section(BaseModel):
     """One table of the settings file: frozen, and a misspelt key is an error."""
 
@@ -101,8 +117,33 @@ class NodeSettings(Section):
         description="Answers a model works on at a time; fewer where memory is short.",
     )
     threads: int = Field(default=0, ge=0, le=512, description="Engine threads; 0: physical cores.")
+    memory_share_max: float = Field(
+        default=0.7,
+        gt=0,
+        le=1,
+        description="Of the machine's memory, for all models together; never more than is free.",
+    )
     idle_unload_s: float = Field(
         default=600.0, ge=0, description="A model unused for this long leaves memory; 0: never."
+    )
+    generosity: Generosity = Field(
+        default=Generosity.BALANCED,
+        description="What is lent while its owner uses it: less is calmer, more answers others.",
+    )
+    on_battery: OnBattery = Field(
+        default=OnBattery.LESS, description="What is lent unplugged: an answer costs charge."
+    )
+    niceness: int = Field(
+        default=5,
+        ge=1,
+        le=19,
+        description="Of engines, as nice(1) has it: more is gentler, and slower beside other work.",
+    )
+    keep_warm_state: bool = Field(
+        default=False, description="Save conversations' computed state over an unload, for a day."
+    )
+    warm_state_bytes_max: int = Field(
+        default=2 << 30, ge=1 << 20, le=1 << 40, description="Of all saved state together."
     )
 
 

@@ -28,11 +28,13 @@ from node_agent.library.view import LibraryView
 from node_agent.links import Links
 from node_agent.loader import LoadEngine
 from node_agent.local_asking import LocalAsking
+from node_agent.manners import mind_owner
 from node_agent.own_models import OwnModels
 from node_agent.presence import Presence
 from node_agent.probe import Probe, read_machine
 from node_agent.shelf import Shelf
 from node_agent.uplink import Uplink
+from node_agent.warm_keeping import keep_tidy, warm_folder
 
 DRAIN_S = 5.0  # a short answer ends well; a long one is worth less than an owner's patience
 
@@ -60,10 +62,12 @@ class Agent:
         self._node_id = NodeId(self._credentials.peer.fingerprint)
         self.library = Library.of_machine(home, settings.node)
         self._cannot_load = missing_engine() if self._lends and not load_engine else ""
+        self._warm = warm_folder(home, settings.node)
         self.shelf = Shelf(
-            load_engine or engine_processes(self.library, settings.node),
+            load_engine or engine_processes(self.library, settings.node, self._warm),
             settings.node,
             cannot_load=self._cannot_load,
+            beside_coordinator=home.authority.exists(),
         )
         self._probe = Probe()
         self._myself = Myself(self._node_id, read_machine(settings.node.name), self._load)
@@ -110,11 +114,15 @@ class Agent:
                 tasks.create_task(links.run(), name="links"),
                 tasks.create_task(presence.run(), name="presence"),
                 tasks.create_task(self._follow(views), name="library"),
+                tasks.create_task(keep_tidy(self._warm), name="warm state"),
                 tasks.create_task(
                     self._credentials.keep_valid(links.reachable, links.reconnect),
                     name="certificate",
                 ),
             ]
+            if self._lends:
+                minding = mind_owner(self.shelf, self._settings.node)
+                owned.append(tasks.create_task(minding, name="manners"))
             async with self._open_to_own_programs(links):
                 await stopping.wait()
             await links.stop(drain_s=DRAIN_S)
@@ -148,7 +156,11 @@ class Agent:
 
     def _load(self) -> Load:
         load = self._probe.sample(process_ids(self.shelf.engines()))
-        return replace(load, files_unread=len(self.library.view.waiting))
+        return replace(
+            load,
+            owner_busy=bool(self.shelf.lending.busy),
+            files_unread=len(self.library.view.waiting),
+        )
 
     def _say_hello(self, who: str, what: str, links: Links) -> None:
         """The first line is a promise: a second after it, this node can be routed to."""

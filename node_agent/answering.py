@@ -48,7 +48,7 @@ async def generating(
                 match event:
                     case Delta():
                         slot.answered()
-                    case Finished():
+                    case Finished() if work.resume is None:  # else some of it was another's work
                         slot.learn(event)
                 yield event
                 if isinstance(event, Finished):

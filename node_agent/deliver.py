@@ -8,7 +8,9 @@ was read, or was open already, and the engine begins while the opening is still 
 import asyncio
 import logging
 from contextlib import aclosing
+from dataclasses import replace
 
+from mesh.core.blocks import BLOCKS_MAX
 from mesh.core.generation import Delta, Finished, Generation, Started
 from mesh.errors import InternalError, InvalidRequest, MeshError
 from mesh.v1 import fleet_pb2 as fleet
@@ -124,7 +126,8 @@ class Delivery:
     def _work(self, request: inference.GenerateRequest) -> Generation:
         if self._start.HasField("resume"):
             request.resume.CopyFrom(self._start.resume)
-        return read_generation(request)
+        hashes = tuple(self._start.block_hashes[:BLOCKS_MAX])
+        return replace(read_generation(request), block_hashes=hashes)
 
     async def _goodbye(self) -> None:
         try:

@@ -1,13 +1,16 @@
 """Which engine serves a model of this machine: today, always llama.cpp in a process of its own."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from mesh.settings import NodeSettings
 from node_agent.engine.protocol import Engine, LoadFailed
 from node_agent.engine.supervisor import EngineProcess
+from node_agent.engine.warm_folder import WarmFolder
 from node_agent.library.catalogue import Library
 from node_agent.library.view import LibraryEntry
 from node_agent.loader import LoadEngine
+from node_agent.warm_keeping import place_of
 
 _NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
 
@@ -20,10 +23,10 @@ def missing_engine() -> str:
     return f"{' and '.join(missing)} is not installed here: pip install 'deskmesh[node]'"
 
 
-def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
+def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
 
-    async def load(entry: LibraryEntry, slots: int) -> Engine:
+    async def load(entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
         path = library.file_of(entry.model.model_id)
         if path is None:
             raise LoadFailed(
@@ -35,6 +38,9 @@ def engine_processes(library: Library, settings: NodeSettings) -> LoadEngine:
             context_tokens=settings.context_tokens_max,
             slots=slots,
             threads=settings.threads,
+            niceness=settings.niceness,
+            told=told,
+            keep=place_of(warm, entry.model.model_id),
         )
 
     return load

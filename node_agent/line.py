@@ -75,13 +75,15 @@ class Line:
                 busy = True
                 continue
             try:
-                slot = self._shelf.take(model_id)
+                slot = self._shelf.take(model_id, own=True)
             except MeshError as failure:
                 trouble = trouble or failure
                 continue
             if isinstance(slot, Slot):
                 return slot
-            assert slot is Refusal.NO_MEMORY, slot
+            if slot is not Refusal.NO_MEMORY:  # others hold its memory, and will end
+                busy = True
+                continue
             trouble = trouble or Overloaded(
                 "there is not enough free memory for the model on this machine",
                 hint="close a program, or ask for a smaller model",

@@ -1,23 +1,31 @@
-"""Brings models into memory and takes them out again, one at a time.
+"""Brings models into memory, one at a time, and takes them out again.
 
 One at a time, because each load decides by how much memory is free, and because two at once would
 only share one disk. Owns every load, every engine that is warm, and the tasks that watch them.
+Memory is promised when a load begins, in the very step in which the models that make room for it
+are taken off: whoever asks next finds that decided.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from mesh.errors import MeshError, NodeLost, Overloaded
 from mesh.settings import NodeSettings
-from node_agent.engine.protocol import Engine
+from node_agent.budget import Fits, Later, Verdict
+from node_agent.engine.protocol import Engine, HoldsPrefixes
 from node_agent.library.view import LibraryEntry
-from node_agent.memory import free_memory_bytes, in_words
 from node_agent.replica import RETRY_AFTER_S, STRIKES_MAX, Loaded, Replica
+from node_agent.room import MachineRoom, Memory
 
-LoadEngine = Callable[[LibraryEntry, int], Awaitable[Engine]]  # with so many slots
+# With so many slots; tells how far it has come, from 0 to 1.
+LoadEngine = Callable[[LibraryEntry, int, Callable[[float], None]], Awaitable[Engine]]
+
+# Other programs do not tell when they free memory.
+LOOK_AGAIN_S = 1.0
 
 log = logging.getLogger("node")
 
@@ -28,26 +36,32 @@ class Loader:
     Args:
         load_engine: makes the engine of a model, or raises LoadFailed.
         replicas: returns those that may have to make room.
-        settings: when an unused model leaves memory, and how many slots one has at most.
-        free_memory: returns the bytes that are free now.
+        settings: when an unused model leaves memory, how much all may take, how many slots one
+            has at most.
+        memory: looks at the machine's.
+        prefixes_changed: is told when an engine's slots hold something else.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its neighbours, all by name
         self,
         load_engine: LoadEngine,
         settings: NodeSettings,
         *,
         replicas: Callable[[], Iterable[Replica]],
         changed: Callable[[Replica], None],
-        free_memory: Callable[[], int] = free_memory_bytes,
+        memory: Memory,
+        prefixes_changed: Callable[[Replica], None] = lambda _replica: None,
     ) -> None:
         self._load_engine = load_engine
         self._replicas = replicas
         self._changed = changed
+        self._prefixes_changed = prefixes_changed
         self._idle_unload_s = settings.idle_unload_s
         self._slots_max = settings.slots
-        self._free_memory = free_memory
+        self._room = MachineRoom(memory, settings.memory_share_max, settings.slots)
         self._one_at_a_time = asyncio.Lock()
+        self._moved = asyncio.Event()  # somebody ended, or left
+        self._closing: set[asyncio.Task[None]] = set()
         self._warm: set[Engine] = set()
         self._owned: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -71,16 +85,21 @@ class Loader:
         """Every engine that runs."""
         return list(self._warm)
 
-    def could_fit(self, replica: Replica) -> bool:
-        """Would it fit if everything idle were gone? A guess: the load looks again."""
-        room = self._free_memory() + sum(
-            each.footprint.taken_bytes(each.slots) for each in self._replicas() if each.idle
-        )
-        return replica.footprint.needed_bytes() <= room
+    def verdict(self, replica: Replica) -> Verdict:
+        """May a model that is not warm be loaded now?"""
+        return self._room.verdict(replica)
 
-    def begin(self, replica: Replica) -> Loaded:
-        """Load a model that is not warm; whoever needs it waits for what is returned."""
+    def begin(self, replica: Replica, fits: Fits | None = None) -> Loaded:
+        """Load a model that is not warm; whoever needs it waits for what is returned.
+
+        ``fits`` is the verdict that allows it; without one, it waits until nobody is in its way.
+        """
+        if fits is not None:
+            self._make_way(replica, fits)
+            short = fits.slots < self._slots_max
+            replica.slots = fits.slots if short else max(replica.slots, fits.slots)
         replica.set_timer(None)
+        self._room.promise(replica)
         loaded = replica.load = Loaded()
         self._start(self._load(replica, loaded), f"load {replica.name}")
         self._changed(replica)
@@ -88,6 +107,7 @@ class Loader:
 
     def rest(self, replica: Replica) -> None:
         """Nobody uses it: it leaves memory in a while, at once if its file is gone."""
+        self._moved.set()
         if not replica.idle:
             return
         loop = asyncio.get_running_loop()
@@ -98,9 +118,9 @@ class Loader:
             replica.set_timer(loop.call_later(self._idle_unload_s, self.close_if_idle, replica))
 
     def close_if_idle(self, replica: Replica) -> None:
-        """Take it out of memory, unless it is used by the time it is its turn."""
+        """Take it out of memory, unless it is in use."""
         if replica.idle:
-            self._start(self._close_in_turn(replica), f"unload {replica.name}")
+            self._close(replica, "unused")
 
     def died(self, replica: Replica, loaded: Loaded, reason: str) -> None:
         """Its engine can serve no more. Without effect where that is known, or was our doing."""
@@ -108,6 +128,7 @@ class Loader:
             return
         replica.load = None
         replica.set_timer(None)
+        self._room.take_back(replica)
         log.warning("the engine of %s is gone: %s", replica.name, reason)
         if not loaded.answered:
             replica.strikes += 1
@@ -118,21 +139,33 @@ class Loader:
     async def _load(self, replica: Replica, loaded: Loaded) -> None:
         try:
             async with self._one_at_a_time:
-                free = await self._make_room(replica)
-                slots = replica.footprint.slots_in(free, self._slots_max)
-                engine = await self._load_engine(replica.entry, slots)
+                slots = await self._make_room(replica)
+                progressed = partial(self._progressed, replica, loaded)
+                self._room.load_begins()
+                try:
+                    engine = await self._load_engine(replica.entry, slots, progressed)
+                finally:
+                    self._room.load_ended()
         except MeshError as failure:
             self._load_failed(replica, loaded, failure)
             return
         self._warm.add(engine)
         replica.info, replica.slots = engine.info, engine.info.slots
         loaded.succeed(engine)
+        if isinstance(engine, HoldsPrefixes):
+            engine.watch_prefixes(partial(self._prefixes_changed, replica))
         self._changed(replica)
         self.rest(replica)
         self._start(self._watch(replica, loaded, engine), f"watch {replica.name}")
 
+    def _progressed(self, replica: Replica, loaded: Loaded, share: float) -> None:
+        loaded.progress = share
+        self._changed(replica)
+
     def _load_failed(self, replica: Replica, loaded: Loaded, failure: MeshError) -> None:
         replica.load = None
+        self._room.take_back(replica)
+        self._moved.set()
         log.warning("%s", failure)
         if isinstance(failure, Overloaded):  # no fault of the model's: the next request may try
             loaded.fail(failure)
@@ -159,37 +192,60 @@ class Loader:
         self._warm.discard(engine)
 
     async def _make_room(self, replica: Replica) -> int:
-        """Unload what was idle for longest, until the model fits; return the bytes free then.
+        """Wait until the model fits, for as long as anybody waits for it; return its slots.
+
+        It did fit when the load began. Only other programs can have changed that.
 
         Raises:
-            Overloaded: it does not, with all gone that could go.
+            Overloaded: it does not, or nobody waits any more.
         """
-        needed = replica.footprint.needed_bytes()
-        while (free := self._free_memory()) < needed:
-            idle = [each for each in self._replicas() if each.idle]
-            if not idle:
-                raise Overloaded(
-                    f"{replica.name} needs {in_words(needed)} of memory, {in_words(free)} are free",
-                    hint="close a program on that machine, or use a smaller model",
-                )
-            await self._close(min(idle, key=lambda each: each.used_s), "to make room")
-        return free
+        while True:
+            if self._closing:
+                await asyncio.wait(self._closing)
+            self._moved.clear()
+            match self._room.verdict(replica, its_turn=True):
+                case Fits((), slots):
+                    return min(slots, replica.slots)
+                case Fits() as fits:
+                    self._make_way(replica, fits)
+                case Later() if replica.slots_taken:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_AGAIN_S):
+                            await self._moved.wait()
+                case Later():
+                    raise Overloaded(f"{replica.name} waits for memory", hint="ask again later")
+                case never:
+                    raise Overloaded(f"{replica.name} needs {never}", hint=never.hint)
 
-    async def _close_in_turn(self, replica: Replica) -> None:
-        async with self._one_at_a_time:
-            if replica.idle:
-                await self._close(replica, "unused")
+    def _make_way(self, replica: Replica, fits: Fits) -> None:
+        for ordinal in fits.leave:
+            self._close(self._room.held(ordinal), f"{replica.name} needs its memory")
 
-    async def _close(self, replica: Replica, why: str) -> None:
-        engine, replica.load = replica.engine, None
+    def _close(self, replica: Replica, why: str) -> None:
+        """Take an idle model off at once; its memory comes back in a moment."""
+        engine = replica.engine
         assert engine is not None, "only what is idle is closed"
+        assert not replica.slots_taken, "a busy model never leaves"
+        self._room.leaving(replica, engine)
+        replica.load = None
         replica.set_timer(None)
         log.info("unloading %s: %s", replica.name, why)
+        task = self._start(self._close_engine(replica, engine), f"unload {replica.name}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
         self._changed(replica)
-        await engine.close()
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    async def _close_engine(self, replica: Replica, engine: Engine) -> None:
+        try:
+            await engine.close()
+        finally:
+            self._room.left(engine)
+        self._moved.set()
+        self._changed(replica)  # there is room for others now
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         assert self._group is not None, "the loader is not running"
         task = self._group.create_task(work, name=name)
         self._owned.add(task)
         task.add_done_callback(self._owned.discard)
+        return task

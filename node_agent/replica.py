@@ -14,10 +14,10 @@ token wipes them all out: a model that can answer is not broken, whatever kills 
 import asyncio
 from dataclasses import dataclass, field
 
-from mesh.core.types import ModelId, Offer, ReplicaState, ReplicaStatus
+from mesh.core.types import ModelId, Offer, PrefixHeld, ReplicaState, ReplicaStatus
 from mesh.errors import MeshError
 from node_agent.engine.capabilities import CAPABILITIES
-from node_agent.engine.protocol import Engine, EngineInfo
+from node_agent.engine.protocol import Engine, EngineInfo, HoldsPrefixes
 from node_agent.library.view import LibraryEntry
 from node_agent.memory import Footprint
 from node_agent.rates import Rates
@@ -31,10 +31,11 @@ STRIKES_MAX = len(RETRY_AFTER_S) + 1
 class Loaded:
     """One load of a model: shared by all who wait for it, and by all who use what came of it."""
 
-    __slots__ = ("_done", "_engine", "_failure", "answered")
+    __slots__ = ("_done", "_engine", "_failure", "answered", "progress")
 
     def __init__(self) -> None:
         self.answered = False  # has it given a token yet?
+        self.progress = 0.0  # of the load, from 0 to 1
         self._done = asyncio.Event()
         self._engine: Engine | None = None
         self._failure: MeshError | None = None
@@ -78,6 +79,8 @@ class Replica:
     strikes: int = 0
     slots_taken: int = 0
     used_s: float = 0.0  # when it was last in use, on the event loop's clock
+    waits: bool = False  # for memory that busy models hold
+    yields: bool = False  # takes nothing new, so that another one gets its memory
     gone: bool = False  # its file is no longer here
     info: EngineInfo | None = None  # of the last engine that was warm
     rates: Rates = field(default_factory=Rates.unknown)
@@ -108,16 +111,39 @@ class Replica:
         """Warm, and in nobody's use."""
         return self.engine is not None and not self.slots_taken
 
+    @property
+    def held_back(self) -> bool:
+        """Is it kept from work for the sake of memory?"""
+        return self.waits or self.yields
+
+    @property
+    def full(self) -> bool:
+        """Is nothing to be had of it now, but later?"""
+        return self.held_back or self.slots_taken >= self.slots
+
+    @property
+    def prefixes(self) -> tuple[PrefixHeld, ...]:
+        """What its slots hold of earlier prompts, as far as its engine tells."""
+        engine = self.engine
+        return engine.prefixes if isinstance(engine, HoldsPrefixes) else ()
+
     def status(self) -> ReplicaStatus:
+        """What coordinators are told.
+
+        While it is held back, all of its slots count as taken by others, on top of those that are
+        in use: a coordinator whose own answer ends would give the slot away at once otherwise.
+        """
         return ReplicaStatus(
             state=self.state,
             slots=self.slots,
-            slots_taken=self.slots_taken,
+            slots_taken=self.slots_taken + (self.slots if self.held_back else 0),
             prefill_tokens_per_s=self.rates.prefill.tokens_per_s,
             decode_tokens_per_s=self.rates.decode.tokens_per_s,
             load_s=self.info.load_s if self.info else 0.0,
             reason=self.reason,
             numerics=self.info.numerics if self.info else "",
+            load_progress=self.load.progress if self.load and not self.load.engine else 0.0,
+            prefixes=self.prefixes,
         )
 
     def offer(self, context_tokens_max: int) -> Offer:

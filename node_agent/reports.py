@@ -25,6 +25,7 @@ class Change(Enum):
     REFUSED = auto()  # none, but somebody believed what is not so
     SLOT_TAKEN = auto()
     SLOT_FREED = auto()
+    PREFIXES = auto()  # its slots hold other beginnings of prompts than before
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,25 +3,36 @@
 Rules:
 
 1. ``take`` decides without waiting: what it refuses was never begun, what it grants is held.
-2. A model in use is never unloaded.
+2. A model in use is never unloaded. Where such models hold the memory that another one needs, they
+   take turns (``node_agent.turns``), and whoever wants it is told that its slots are taken.
 3. Whoever watches is told of every change, and decides when to report it.
+4. What its owner holds back is held back from others only.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
 from mesh.core.types import ModelId, Offer, Refusal, ReplicaStatus
 from mesh.errors import NodeLost
 from mesh.settings import NodeSettings
+from node_agent.budget import Fits, Later, Verdict
 from node_agent.engine.protocol import Engine
+from node_agent.lending import Lending
 from node_agent.library.view import LibraryEntry, LibraryView
-from node_agent.loader import LoadEngine, Loader
-from node_agent.memory import Footprint, free_memory_bytes
+from node_agent.loader import LOOK_AGAIN_S, LoadEngine, Loader
+from node_agent.memory import Footprint, free_memory_bytes, total_memory_bytes
 from node_agent.replica import Loaded, Replica
 from node_agent.reports import Change
+from node_agent.room import Memory
 from node_agent.slot import Slot
+from node_agent.turns import Turns
+
+log = logging.getLogger("node")
 
 
 class Watcher(Protocol):
@@ -43,21 +54,28 @@ class Shelf:
         load_engine: makes the engine of a model, or raises LoadFailed.
         settings: what the owner lends.
         cannot_load: why no model can be loaded here at all; "" if they can.
+        beside_coordinator: this machine's own programs ask through its coordinator, which knows by
+            our reports that the owner is busy, and sends nothing else then.
         free_memory: returns the bytes that are free now.
+        total_memory: returns the bytes that the machine has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its neighbours, all by name
         self,
         load_engine: LoadEngine,
         settings: NodeSettings,
         *,
         cannot_load: str = "",
+        beside_coordinator: bool = False,
         free_memory: Callable[[], int] = free_memory_bytes,
+        total_memory: Callable[[], int] = total_memory_bytes,
     ) -> None:
         self.watchers: set[Watcher] = set()
+        self.lending = Lending()
         self._context_tokens_max = settings.context_tokens_max
         self._slots_max = settings.slots
         self._cannot_load = cannot_load
+        self._beside_coordinator = beside_coordinator
         self._replicas: dict[ModelId, Replica] = {}  # in the library's order
         self._offers: list[tuple[int, Offer]] = []  # as last told
         self._ordinals = count(1)
@@ -66,8 +84,11 @@ class Shelf:
             settings,
             replicas=self._replicas.values,
             changed=self._loading_changed,
-            free_memory=free_memory,
+            memory=Memory(free_memory, total_memory),
+            prefixes_changed=lambda replica: self._tell(replica, Change.PREFIXES),
         )
+        self._turns = Turns()
+        self._look: asyncio.TimerHandle | None = None  # at whose turn it is
 
     def __repr__(self) -> str:
         return f"<Shelf {list(self._replicas.values())}>"
@@ -75,8 +96,11 @@ class Shelf:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Shelf"]:
         """Load and serve while the context is open; no engine is left after it."""
-        async with self._loader.running():
-            yield self
+        try:
+            async with self._loader.running():
+                yield self
+        finally:
+            self._look_again(None)
 
     def show(self, view: LibraryView) -> None:
         """Take over what the library holds now."""
@@ -91,6 +115,7 @@ class Shelf:
         for replica in known.values():
             replica.gone = True
             replica.set_timer(None)
+            self._no_longer_waits(replica)
             self._loader.close_if_idle(replica)
         self._tell_inventory()
 
@@ -102,9 +127,9 @@ class Shelf:
         ]
 
     def statuses(self, only: frozenset[int] | None = None) -> list[tuple[int, ReplicaStatus]]:
-        """The status of every replica, or of some, by ordinal."""
+        """The status of every replica, or of some, by ordinal; its slots are those lent."""
         return [
-            (replica.ordinal, replica.status())
+            (replica.ordinal, self._status(replica))
             for replica in self._replicas.values()
             if only is None or replica.ordinal in only
         ]
@@ -114,12 +139,21 @@ class Shelf:
         return self._loader.engines()
 
     def busy(self, model_id: ModelId) -> bool:
-        """Is every slot of the model taken?"""
+        """Is there no slot of the model to be had now, but later?"""
         replica = self._replicas.get(model_id)
-        return replica is not None and replica.slots_taken >= replica.slots
+        return replica is not None and replica.full
 
-    def take(self, model_id: ModelId) -> Slot | Refusal:
+    def lend(self, lending: Lending) -> None:
+        """Lend as much as this from now on. What was taken stays taken."""
+        self.lending = lending
+        for replica in self._replicas.values():
+            self._tell(replica)
+
+    def take(self, model_id: ModelId, *, own: bool = False) -> Slot | Refusal:
         """Take a slot of a model, and begin to load it if it is not warm.
+
+        Args:
+            own: it is for this machine's own programs, to whom everything is open.
 
         Raises:
             NodeLost: the model is not here, or cannot be loaded.
@@ -129,14 +163,19 @@ class Shelf:
             raise NodeLost("this machine no longer has the model", hint="ask again")
         if replica.reason:
             raise NodeLost(f"{replica.name} cannot be served here: {replica.reason}")
-        if replica.slots_taken >= replica.slots:
+        if self.lending.busy and not (own or self._beside_coordinator):
+            return self._refuse(replica, Refusal.OWNER_BUSY)
+        slots = replica.slots if own else self.lending.slots(replica.slots)
+        if replica.slots_taken >= slots or replica.yields:
             return self._refuse(replica, Refusal.BUSY)
         loaded = replica.load
         if loaded is None:
-            if not self._loader.could_fit(replica):
-                return self._refuse(replica, Refusal.NO_MEMORY)
-            loaded = self._loader.begin(replica)
+            begun = self._load(replica)
+            if isinstance(begun, Refusal):
+                return self._refuse(replica, begun)
+            loaded = begun
         replica.slots_taken += 1
+        replica.used_s = asyncio.get_running_loop().time()
         replica.set_timer(None)
         self._tell(replica, Change.SLOT_TAKEN)
         return Slot(self, replica, loaded)
@@ -156,13 +195,66 @@ class Shelf:
         replica = self._replicas.get(model_id)
         if replica is not None and replica.load is None and not self._cannot_load:
             self._pardon(replica)
-            self._loader.begin(replica)
+            if isinstance(refusal := self._load(replica), Refusal):
+                log.warning("%s is not loaded now: %s", replica.name, refusal)
 
     def unload(self, model_id: ModelId) -> None:
         """Take a model out of memory, if it is not in use."""
         replica = self._replicas.get(model_id)
         if replica is not None:
             self._loader.close_if_idle(replica)
+
+    def _status(self, replica: Replica) -> ReplicaStatus:
+        status = replica.status()
+        return replace(status, slots=self.lending.slots(status.slots))
+
+    def _load(self, replica: Replica) -> Loaded | Refusal:
+        """Begin to load a model that is not in memory, if it is its turn."""
+        now_s = asyncio.get_running_loop().time()
+        verdict = self._loader.verdict(replica)
+        first = self._turns.first(now_s)
+        its_turn = first is None or first == replica.ordinal
+        if isinstance(verdict, Fits) and its_turn:
+            self._no_longer_waits(replica)
+            return self._loader.begin(replica, verdict)
+        if isinstance(verdict, Fits | Later):
+            self._turns.want(replica.ordinal, now_s, replica.info.load_s if replica.info else 0.0)
+            replica.waits = self._turns.waits(replica.ordinal)
+            self._look_again(LOOK_AGAIN_S)
+            return Refusal.BUSY
+        log.info("%s is not loaded: it needs %s; %s", replica.name, verdict, verdict.hint)
+        return Refusal.NO_MEMORY
+
+    def _no_longer_waits(self, replica: Replica) -> None:
+        replica.waits = False
+        if len(self._turns):
+            self._turns.forget(replica.ordinal)
+            self._look_again(0.0)  # whoever was in its way no longer is
+
+    def _look_again(self, delay_s: float | None) -> None:
+        """See whose turn it is, in a while; never, for None."""
+        if self._look is not None:
+            self._look.cancel()
+        loop = asyncio.get_running_loop()
+        self._look = None if delay_s is None else loop.call_later(delay_s, self._take_turns)
+
+    def _take_turns(self) -> None:
+        """Let those that wait for memory have it, where it is there by now."""
+        by_ordinal = {replica.ordinal: replica for replica in self._replicas.values()}
+
+        def verdict_of(ordinal: int) -> Verdict:
+            return self._loader.verdict(by_ordinal[ordinal])
+
+        turn = self._turns.look(asyncio.get_running_loop().time(), verdict_of)
+        for replica in by_ordinal.values():
+            waits, yields = self._turns.waits(replica.ordinal), replica.ordinal in turn.yields
+            if (waits, yields) != (replica.waits, replica.yields):
+                replica.waits, replica.yields = waits, yields
+                self._tell(replica)
+        if turn.load is not None:
+            self._load(by_ordinal[turn.load])
+        if len(self._turns):
+            self._look_again(LOOK_AGAIN_S)
 
     def _new_replica(self, entry: LibraryEntry) -> Replica:
         slots = self._slots_max  # offered until it was warm once
@@ -185,6 +277,8 @@ class Shelf:
         return refusal
 
     def _tell(self, replica: Replica, change: Change = Change.STATE) -> None:
+        if len(self._turns) and change is not Change.REFUSED:
+            self._look_again(0.0)
         for watcher in self.watchers:
             watcher.replica_changed(replica.ordinal, change)
 

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from coordinator.pages.shown import duration, memory, rtt
-from coordinator.pages.views import NodeView, key_of, view_node
+from coordinator.pages.views import NodeView, key_of, view_node, word_of
 from mesh.core.fleet import Fleet
 from mesh.core.node import Node, Replica
-from mesh.core.types import ReplicaState
 
 MODELS_LISTED_MAX = 256  # a folder of everything ever downloaded
 NAMES_SHOWN_MAX = 4
@@ -84,7 +83,7 @@ def _details(replica: Replica) -> ModelDetails:
         name=model.name,
         about=" · ".join(each for each in (*about, "test model" if model.test else "") if each),
         state=status.state.value,
-        word="on disk" if status.state is ReplicaState.AVAILABLE else status.state.value,
+        word=word_of(status),
         why=status.reason[:REASON_SHOWN_MAX],
         taken=min(status.slots, replica.ours + replica.others),
         slots=status.slots,

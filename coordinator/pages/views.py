@@ -14,7 +14,7 @@ from coordinator.pages.flow import NAME_SHOWN_MAX, Flow, Passing
 from coordinator.pages.shown import memory, rtt, since, step
 from mesh.core.fleet import Fleet
 from mesh.core.node import Node, Replica
-from mesh.core.types import NodeState, ReplicaState
+from mesh.core.types import NodeState, ReplicaState, ReplicaStatus
 
 NODES_SHOWN_MAX = 250  # a screen's worth of scrolling; a mesh of 4,096 would be four megabytes
 MODELS_SHOWN_MAX = 4  # of one node; its own page has them all
@@ -43,6 +43,7 @@ class ModelView:
 
     name: str
     state: str  # "available", "loading", "warm", "failed"
+    word: str  # for it
     taken: int
     slots: int
     test: bool
@@ -225,6 +226,15 @@ def slots_of(node: Node) -> tuple[int, int]:
     return taken, slots
 
 
+def word_of(status: ReplicaStatus) -> str:
+    """Return how people call the state of a model."""
+    if status.state is ReplicaState.AVAILABLE:
+        return "on disk"
+    if status.state is ReplicaState.LOADING and status.load_progress:
+        return f"{status.state} {status.load_progress:.0%}"
+    return status.state.value
+
+
 def _figures(fleet: Fleet, flow: Flow) -> Figures:
     able = taken = slots = 0
     for node in fleet.directory.nodes.values():
@@ -261,12 +271,14 @@ def _why(node: Node, now_s: float) -> str:
 
 def _view_model(replica: Replica, *, away: bool) -> ModelView:
     """What was in the memory of a machine that is away is on its disk, as far as anyone knows."""
-    status = replica.status
+    status = ReplicaStatus() if away else replica.status
+    on_disk = status.state is ReplicaState.AVAILABLE  # its slots may count as taken: no memory
     return ModelView(
         name=replica.model.name[:NAME_SHOWN_MAX],
-        state=(ReplicaState.AVAILABLE if away else status.state).value,
-        taken=0 if away else min(status.slots, replica.ours + replica.others),
-        slots=status.slots,
+        state=status.state.value,
+        word=word_of(status),
+        taken=0 if on_disk else min(status.slots, replica.ours + replica.others),
+        slots=replica.status.slots,
         test=replica.model.test,
     )
 

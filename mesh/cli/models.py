@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from mesh.cli.output import console, count, print_json, size
+from mesh.cli.output import console, count, how_near, print_json, size
 from mesh.client import connect
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
@@ -71,6 +71,6 @@ def _show(found: Sequence[inference.ModelView]) -> None:
 
 
 def _replica(replica: inference.ReplicaView) -> str:
-    state = enums.REPLICA_STATE[replica.state]
+    near = how_near(enums.REPLICA_STATE[replica.state], replica.load_progress)
     why = f": {replica.reason}" if replica.reason else ""
-    return f"{replica.node_name} ({state}{why})"
+    return f"{replica.node_name} ({near}{why})"

@@ -60,6 +60,11 @@ def count(number: float) -> str:
     return f"{number:.3g}B"
 
 
+def how_near(state: str, load_progress: float) -> str:
+    """Return the state of a replica, with how far its load has come."""
+    return f"{state} {load_progress:.0%}" if load_progress else state
+
+
 def money(microusd: int) -> str:
     """Dollars, to the last micro-dollar where there are few; what costs nothing is a dash."""
     if not microusd:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mesh.cli.operations import mesh_view
-from mesh.cli.output import console, errors, print_json, seconds
+from mesh.cli.output import console, errors, how_near, print_json, seconds
 from mesh.settings import load_settings
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
@@ -86,8 +86,9 @@ def _row(node: operations.NodeView) -> tuple[str | Text, ...]:
 
 
 def _replica(model: inference.ModelView) -> str:
-    state = enums.REPLICA_STATE[model.replicas[0].state]
-    return f"{model.names[0]} ({'test, ' if model.test else ''}{state})"
+    replica = model.replicas[0]
+    near = how_near(enums.REPLICA_STATE[replica.state], replica.load_progress)
+    return f"{model.names[0]} ({'test, ' if model.test else ''}{near})"
 
 
 def _show_nearby(found: "Nearby", *, as_json: bool) -> None:

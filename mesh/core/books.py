@@ -78,6 +78,7 @@ class Books:
             node.replicas[chosen.model_id].model.test,
             # A prompt that may go to the cloud has still travelled no further than this.
             min(progress.request.tier, Tier.MESH),
+            tokens=progress.request.resumed_tokens,
         )
         node.begin(attempt.attempt_id, chosen.model_id)
         self.directory.refresh(node, (chosen.model_id,))

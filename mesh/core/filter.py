@@ -26,6 +26,7 @@ EXPLAINED_MAX = 256  # nodes a receipt explains: more than anyone reads, and a b
 REFUSED_MAX = 64  # nodes a refusal explains unasked: refusals come in herds, at 2 us a reason
 SUSPECTS_MAX = 256  # holders looked at for one that may speak again, or come back
 
+_OWNED = "its owner is using it"
 _ASKED_AS = {Capability.GRAMMAR: "grammar (response_format)"}  # where the caller has another word
 
 
@@ -38,6 +39,8 @@ def unfit(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> st
     """``why_not`` for an ``able`` replica: what of this request it cannot serve."""
     if avoid and replica.node.node_id in avoid:
         return avoid[replica.node.node_id]
+    if replica.node.load.owner_busy and not request.from_coordinator_host:
+        return _OWNED
     if request.tier is Tier.DEVICE and not (
         request.from_coordinator_host and replica.node.on_coordinator_host
     ):
@@ -167,7 +170,7 @@ def _why_not_now(replica: Replica) -> str | None:
 def _why_not_node(node: Node) -> str | None:
     if node.state is not NodeState.ALIVE:
         return f"{node.state}: {node.state_reason}" if node.state_reason else str(node.state)
-    return "its owner is using it" if node.load.owner_busy else None
+    return _OWNED if node.closed else None
 
 
 def _holds(node: Node) -> str:

@@ -68,4 +68,5 @@ def kind_of(request: Request) -> Request:
         deadline_s=0.0,
         session="",
         explain=False,
+        resumed_tokens=0,
     )

@@ -42,7 +42,7 @@ class Replica:
         node, status = self.node, self.status
         return (
             node.state is NodeState.ALIVE
-            and not node.load.owner_busy
+            and not node.closed
             and status.state is not ReplicaState.FAILED
             and status.slots > 0
             and self.refused is not Refusal.NO_MEMORY
@@ -94,6 +94,12 @@ class Node:
     def connected(self) -> bool:
         return self.state in (NodeState.ALIVE, NodeState.SUSPECT, NodeState.DRAINING)
 
+    @property
+    def closed(self) -> bool:
+        """Does its owner keep it from all requests? Beside the coordinator it is not: there the
+        owner's own programs ask through us, and ``mesh.core.filter`` lets no others pass."""
+        return self.load.owner_busy and not self.on_coordinator_host
+
     def become(self, state: NodeState, now_s: float, reason: str = "") -> None:
         if state is not self.state:
             self.state_since_s = now_s
@@ -144,6 +150,6 @@ class Node:
         """Believe the node until its next report, which tells of changes only."""
         if refusal is Refusal.OWNER_BUSY:
             self.load = replace(self.load, owner_busy=True)
-        elif model_id in self.replicas:
+        if model_id in self.replicas:
             self.replicas[model_id].refused = refusal
             self._refusing.append(model_id)

@@ -105,8 +105,9 @@ class Progress:
         if last is not None and last.first_token_s is not None:  # so it ended just now
             first_token_s = last.first_token_s - self.arrived_s
             decoding_s, completion = now_s - last.first_token_s, self.past[-1].usage
-            if decoding_s > 0 and completion.completion_tokens >= RATED_TOKENS_MIN:
-                tokens_per_s = (completion.completion_tokens - 1) / decoding_s
+            decoded = completion.completion_tokens - self.request.resumed_tokens
+            if decoding_s > 0 and decoded >= RATED_TOKENS_MIN:
+                tokens_per_s = (decoded - 1) / decoding_s
         queued_until_s = self.first_attempt_s if self.first_attempt_s is not None else now_s
         return Receipt(
             key=self.request.key,

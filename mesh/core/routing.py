@@ -113,6 +113,7 @@ def _free(
     per_token = weights.completion * demand.output_tokens
     tokens_min = request.prompt_bytes / BYTES_PER_TOKEN_MAX
     special = bool(avoid or request.needs or request.tier is Tier.DEVICE)
+    foreign = not request.from_coordinator_host
     scored: list[Scored] = []
     for pool in _some(pools, rng):
         limit = len(scored) + share
@@ -120,6 +121,8 @@ def _free(
             if replica.offer.context_tokens < tokens_min:
                 continue
             if special and unfit(request, replica, avoid) is not None:
+                continue
+            if foreign and replica.node.load.owner_busy:
                 continue
             speed = replica.speed
             decode_s = speed.decode_s

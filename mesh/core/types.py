@@ -139,6 +139,17 @@ class CloudModel:
         return ModelId(f"cloud:{self.name}")
 
 
+PREFIXES_MAX = 64  # told of one replica: a kilobyte of a report that may come four times a second
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixHeld:
+    """The beginning of a prompt, as a node still holds it."""
+
+    block_hash: int  # of the last block in it, see ``mesh.core.blocks``
+    tokens: int  # that need not be read again: an estimate, rounded down
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """What changes about a replica, as the node last reported it."""
@@ -151,6 +162,8 @@ class ReplicaStatus:
     load_s: float = 0.0  # seconds the last load took; 0: never loaded
     reason: str = ""  # why it failed, for people
     numerics: str = ""  # fingerprint of whatever decides rounding; "" until loaded
+    load_progress: float = 0.0  # [0, 1] while loading
+    prefixes: tuple[PrefixHeld, ...] = ()  # at most PREFIXES_MAX, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +212,7 @@ class Request:
     session: str = ""
     from_coordinator_host: bool = False
     explain: bool = False  # the receipt says for every node why it could not
+    resumed_tokens: int = 0  # of the answer that were given before it was cut
 
 
 @dataclass(frozen=True, slots=True)

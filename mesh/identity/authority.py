@@ -15,6 +15,7 @@ from typing import Self
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mesh.errors import Forbidden, NotAuthenticated
@@ -108,6 +109,16 @@ class Authority:
     def sha256(self) -> bytes:
         """Digest of the CA's certificate, 32 bytes: what a join code carries."""
         return self.certificate.fingerprint(SHA256())
+
+    def derived_key(self, purpose: str) -> bytes:
+        """Return 32 secret bytes for ``purpose``, the same wherever this CA's key is.
+
+        So a secret of the mesh outlives a restart and is kept in no file of its own; who knows it
+        knows neither the CA's key nor the secret for another purpose (HKDF, RFC 5869).
+        """
+        secret = self._key.private_numbers().private_value.to_bytes(32, "big")
+        info = f"deskmesh {purpose}".encode()
+        return HKDF(SHA256(), length=32, salt=None, info=info).derive(secret)
 
     def issue(self, request_pem: bytes, role: PeerRole, *, now_s: float) -> Issued:
         """Certify the key of a certificate request in ``role``. ``now_s`` is Unix time.

@@ -458,20 +458,22 @@ class ModelView(_message.Message):
     def __init__(self, model_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., sha256: _Optional[str] = ..., template_sha256: _Optional[str] = ..., quantisation: _Optional[str] = ..., architecture: _Optional[str] = ..., parameters: _Optional[int] = ..., size_bytes: _Optional[int] = ..., context_tokens: _Optional[int] = ..., test: bool = ..., tasks: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaView, _Mapping]]] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., upstream: _Optional[str] = ...) -> None: ...
 
 class ReplicaView(_message.Message):
-    __slots__ = ("node_id", "node_name", "state", "slots", "slots_taken", "reason")
+    __slots__ = ("node_id", "node_name", "state", "slots", "slots_taken", "reason", "load_progress")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     SLOTS_TAKEN_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    LOAD_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     node_name: str
     state: ReplicaState
     slots: int
     slots_taken: int
     reason: str
-    def __init__(self, node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., state: _Optional[_Union[ReplicaState, str]] = ..., slots: _Optional[int] = ..., slots_taken: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    load_progress: float
+    def __init__(self, node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., state: _Optional[_Union[ReplicaState, str]] = ..., slots: _Optional[int] = ..., slots_taken: _Optional[int] = ..., reason: _Optional[str] = ..., load_progress: _Optional[float] = ...) -> None: ...
 
 class EmbedRequest(_message.Message):
     __slots__ = ("request_id", "model", "inputs", "tier", "deadline_ms", "origin", "route")

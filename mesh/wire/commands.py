@@ -1,5 +1,7 @@
 """Commands to nodes, written from the fleet's actions."""
 
+from collections.abc import Iterable
+
 from mesh.core.actions import AdmitNode, CancelAttempt, StartAttempt
 from mesh.rpc import BODY_INLINE_BYTES_MAX
 from mesh.v1 import fleet_pb2 as fleet
@@ -29,6 +31,7 @@ def write_start(
     *,
     batch_interval_ms: int,
     batch_tokens_max: int,
+    block_hashes: Iterable[int] = (),
 ) -> fleet.CoordinatorMessage:
     """Write a start, with the request in it unless its body follows."""
     start = fleet.StartAttempt(
@@ -39,6 +42,7 @@ def write_start(
         deadline_ms=max(1, int(action.remaining_s * 1000)),
         batch_interval_ms=batch_interval_ms,
         batch_tokens_max=batch_tokens_max,
+        block_hashes=block_hashes,
     )
     if not start.body_follows:
         start.request.CopyFrom(request)

@@ -1,5 +1,7 @@
 """The work that an engine of a node does for a request."""
 
+from dataclasses import replace
+
 from mesh.core.chat import Form, FormKind, Message, Tool, ToolCall, ToolChoice, ToolMode
 from mesh.core.generation import Generation, Resume
 from mesh.errors import InvalidRequest, Unsupported
@@ -23,9 +25,13 @@ def read_generation(message: inference.GenerateRequest) -> Generation:
         InvalidRequest, Unsupported: as ``read_request``, and for what no engine here can do.
     """
     check_generation(message)
+    sampling = read_sampling(message.sampling)
+    resume = read_resume(message.resume) if message.HasField("resume") else None
+    if resume is not None:  # each draw goes by the seed that the answer was begun with
+        sampling = replace(sampling, seed=message.resume.seed)
     return Generation(
         messages=tuple(_message(each, index) for index, each in enumerate(message.messages)),
-        sampling=read_sampling(message.sampling),
+        sampling=sampling,
         max_tokens=message.max_tokens or 2**31 - 1,
         stop=tuple(message.stop),
         logprobs=message.logprobs if message.HasField("logprobs") else None,
@@ -34,7 +40,7 @@ def read_generation(message: inference.GenerateRequest) -> Generation:
         ),
         tool_choice=_tool_choice(message.tool_choice),
         form=_form(message.response_format),
-        resume=read_resume(message.resume) if message.HasField("resume") else None,
+        resume=resume,
     )
 
 

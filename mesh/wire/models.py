@@ -109,6 +109,7 @@ def _replica(status: ReplicaStatus, node_id: str, node_name: str) -> inference.R
         slots=status.slots,
         slots_taken=status.slots_taken,
         reason=status.reason,
+        load_progress=status.load_progress,
     )
 
 

@@ -11,6 +11,7 @@ from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
 from mesh.wire import enums
 from mesh.wire.models import MODELS_MAX, write_model, write_replica
+from mesh.wire.prefixes import read_prefixes, write_prefixes
 from mesh.wire.text import printable
 
 SLOTS_MAX = 1024  # of one replica; no engine batches more
@@ -64,7 +65,7 @@ def read_statuses(
     if len(reports) > MODELS_MAX:
         raise InvalidRequest(f"a report tells of {len(reports)} replicas; at most {MODELS_MAX} may")
     return tuple(
-        (offers[report.ordinal].model.model_id, _read_status(report))
+        (offers[report.ordinal].model.model_id, _read_status(report, offers[report.ordinal]))
         for report in reports
         if report.ordinal in offers
     )
@@ -81,6 +82,8 @@ def write_status(ordinal: int, status: ReplicaStatus) -> fleet.ReplicaReport:
         load_s=status.load_s,
         reason=status.reason,
         numerics=status.numerics,
+        load_progress=status.load_progress,
+        prefixes=write_prefixes(status.prefixes),
     )
 
 
@@ -132,7 +135,7 @@ def write_node(node: Node, now_s: float) -> operations.NodeView:
     )
 
 
-def _read_status(report: fleet.ReplicaReport) -> ReplicaStatus:
+def _read_status(report: fleet.ReplicaReport, offer: Offer) -> ReplicaStatus:
     return ReplicaStatus(
         state=enums.read(enums.REPLICA_STATE, report.state, "replica.state"),
         slots=min(report.slots, SLOTS_MAX),
@@ -142,6 +145,8 @@ def _read_status(report: fleet.ReplicaReport) -> ReplicaStatus:
         load_s=_rate(report.load_s),
         reason=printable(report.reason, 200),
         numerics=printable(report.numerics, 64),
+        load_progress=_share(report.load_progress),
+        prefixes=read_prefixes(report.prefixes, tokens_max=offer.context_tokens),
     )
 
 

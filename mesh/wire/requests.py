@@ -49,7 +49,10 @@ def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
             "request_id must be 1 to 64 characters of [A-Za-z0-9._:-]",
             hint="make one per request, such as a UUID",
         )
-    if len(message.model) > NAME_CHARACTERS_MAX:
+    if (
+        len(message.model) > NAME_CHARACTERS_MAX
+        or len(message.resume.model_id) > NAME_CHARACTERS_MAX
+    ):
         raise InvalidRequest(f"model is longer than {NAME_CHARACTERS_MAX} characters")
     if len(message.session) > SESSION_CHARACTERS_MAX:
         raise InvalidRequest(f"session is longer than {SESSION_CHARACTERS_MAX} characters")
@@ -59,7 +62,7 @@ def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
         given_s = remaining_s if not message.deadline_ms else min(given_s, remaining_s)
     return Request(
         key=RequestKey(principal, message.request_id),
-        model=message.model or AUTO,
+        model=message.resume.model_id or message.model or AUTO,  # a resume never changes it
         tier=enums.read(enums.TIER, message.tier, "tier") if message.tier else tier,
         policy=_policy(message.policy),
         prompt_bytes=_prompt_bytes(message),
@@ -69,6 +72,7 @@ def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
         session=message.session,
         from_coordinator_host=from_coordinator_host,
         explain=message.explain,
+        resumed_tokens=len(message.resume.emitted_ids),
     )
 
 

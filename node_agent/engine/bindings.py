@@ -41,7 +41,7 @@ native: Any
 native, _ggml, PACKAGE_VERSION = _bindings()
 
 
-_GPU_TYPES = (1, 2)  # GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU
+_GPU, _INTEGRATED_GPU = 1, 2  # GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ def devices() -> tuple[Device, ...]:
     name = _function("ggml_backend_dev_name", ctypes.c_char_p, ctypes.c_void_p)
     kind = _function("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
     found = [get(index) for index in range(count())]
-    return tuple(Device(name(one).decode(), kind(one) in _GPU_TYPES) for one in found)
+    gpus = (_GPU, _INTEGRATED_GPU)
+    return tuple(Device(name(one).decode(), kind(one) in gpus) for one in found)
 
 
 _F32 = 0  # GGML_TYPE_F32
@@ -70,7 +71,24 @@ def are_finite(floats: Any, count: int) -> bool:
     return bool(_validate(_F32, floats, count * ctypes.sizeof(ctypes.c_float)))
 
 
-def _function(name: str, returns: type, *takes: type) -> Callable[..., Any]:
+def free_gpu_bytes() -> tuple[int, ...]:
+    """Return what is free on each GPU that llama.cpp would use: integrated ones if that is all."""
+    count = _function("ggml_backend_dev_count", ctypes.c_size_t)
+    get = _function("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    kind = _function("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
+    size = ctypes.POINTER(ctypes.c_size_t)
+    memory = _function("ggml_backend_dev_memory", None, ctypes.c_void_p, size, size)
+    found = [get(index) for index in range(count())]
+    gpus = [one for one in found if kind(one) == _GPU]
+    free_bytes = []
+    for gpu in gpus or [one for one in found if kind(one) == _INTEGRATED_GPU]:
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        memory(gpu, ctypes.byref(free), ctypes.byref(total))
+        free_bytes.append(free.value)
+    return tuple(free_bytes)
+
+
+def _function(name: str, returns: type | None, *takes: type) -> Callable[..., Any]:
     function = getattr(_ggml, name)
     function.restype, function.argtypes = returns, takes
     return cast(Callable[..., Any], function)

@@ -17,13 +17,15 @@ from mesh.core.generation import (
     Started,
     TokenLogprob,
 )
-from mesh.core.types import FinishReason, Usage
+from mesh.core.types import Capability, FinishReason, Usage
 from mesh.errors import ContextOverflow, NodeLost, Overloaded
-from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.checks import refuse_invalid
 from node_agent.engine.protocol import EngineInfo
 
 _WORD_IDS = 2**31  # ids are 31 bits, as llama.cpp's
+
+
+_CAPABILITIES = frozenset({Capability.LOGPROBS, Capability.RESUME})
 
 
 class EchoEngine:
@@ -46,7 +48,7 @@ class EchoEngine:
         first_token_s: float = 0.0,
         tokens_per_s: float = 0.0,
     ) -> None:
-        self._info = EngineInfo(context_tokens, slots, CAPABILITIES, "echo", 0.0)
+        self._info = EngineInfo(context_tokens, slots, _CAPABILITIES, "echo", 0.0)
         self._first_token_s = first_token_s
         self._token_s = 1 / tokens_per_s if tokens_per_s else 0.0
         self._busy = 0
@@ -94,8 +96,9 @@ class EchoEngine:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         yield Started(tuple(map(_word_id, prompt)), 0, self._info.context_tokens, "echo")
-        for offset, word in enumerate(words[:limit]):
-            await self._until(began_s + self._first_token_s + offset * self._token_s)
+        begun = len(work.resume.emitted_ids) if work.resume else 0
+        for offset, word in list(enumerate(words[:limit]))[begun:]:
+            await self._until(began_s + self._first_token_s + (offset - begun) * self._token_s)
             yield _said(offset, word, work.logprobs)
         told = min(limit, len(words))
         reason = FinishReason.LENGTH if limit < len(words) else FinishReason.STOP

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mesh.core.generation import Generation
 from mesh.errors import MeshError
 from node_agent.engine.abort import AbortFlag
-from node_agent.engine.messages import Cancel, Generate, ToEngine
+from node_agent.engine.messages import Cancel, Generate, Save, ToEngine
 from node_agent.engine.reply import PLAIN, Reading
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Inbox:
         self._cancelled: set[int] = set()  # of those that are open
         self._in_step: Set[int] = frozenset()  # those whose tokens the model is working on
         self._changed = Condition()
+        self._to_save = False
 
     def put(self, message: ToEngine) -> None:
         """Take a message of the agent's; called by the reader."""
@@ -64,6 +65,9 @@ class Inbox:
                 case Cancel(number) if number in self._open:
                     self._cancelled.add(number)
                     self._abort_if_for_nobody()
+                case Save():
+                    self._to_save = True
+                    self._changed.notify()
                 case Cancel():
                     pass  # it has crossed with the end of its request
 
@@ -77,17 +81,26 @@ class Inbox:
             self._prepared.append(request)
             self._changed.notify()
 
-    def news(self, *, wait: bool) -> tuple[list[Prepared], frozenset[int]]:
+    def news(
+        self, *, wait: bool, timeout_s: float | None = None
+    ) -> tuple[list[Prepared], frozenset[int]]:
         """Return what was prepared since, and who is cancelled and not ended yet.
 
-        Called by the model's thread, as all below. With ``wait`` it waits for something prepared.
+        Called by the model's thread, as all below. With ``wait`` it waits for something prepared,
+        or to be saved, but no longer than ``timeout_s``.
         """
         with self._changed:
-            while wait and not self._prepared:
-                self._changed.wait()
+            if wait:
+                self._changed.wait_for(lambda: self._prepared or self._to_save, timeout_s)
             prepared = list(self._prepared)
             self._prepared.clear()
             return prepared, frozenset(self._cancelled)
+
+    def take_save(self) -> bool:
+        """Whether the slots are to be saved now; true once for each time it was asked."""
+        with self._changed:
+            to_save, self._to_save = self._to_save, False
+            return to_save
 
     def begin_step(self, numbers: Set[int]) -> None:
         """The model is to work for these. Once all of them are cancelled, it is broken off."""

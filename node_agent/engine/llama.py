@@ -22,7 +22,9 @@ from pathlib import Path
 from node_agent.engine.abort import Aborted, AbortFlag
 from node_agent.engine.bindings import PACKAGE_VERSION, are_finite, devices, native
 from node_agent.engine.chunks import CHUNK_TOKENS_MAX
+from node_agent.engine.load_progress import LoadProgress
 from node_agent.engine.native_log import NativeLog
+from node_agent.engine.offload import layers_for_gpus
 from node_agent.engine.sampler import SAMPLER_VERSION
 from node_agent.engine.scheduler import Row
 
@@ -30,7 +32,8 @@ _FILE_HINT = "get the file again, or take it out of the model folder"
 _KIND_HINT = "use a model that generates text"
 _MEMORY_HINT = "choose a shorter context, or close other programs"
 
-_ABORTED = 2  # llama_decode's answer when the abort callback said so
+_NO_ROOM = 1  # llama_decode's answers: no room for the batch, which is left undone
+_ABORTED = 2  # and when the abort callback said so
 _NO_VOCABULARY = 0  # LLAMA_VOCAB_TYPE_NONE
 
 
@@ -46,11 +49,22 @@ class DecodeError(Exception):
     """llama.cpp failed in the middle of its work; its state can't be trusted any more."""
 
 
+class NoRoom(Exception):
+    """The memory has no room for the step's tokens; nothing was decoded."""
+
+
 class Llama:
     """A loaded model. Everything but the abort flag belongs to one thread."""
 
-    def __init__(
-        self, path: Path, *, context_tokens: int, slots: int, threads: int, abort: AbortFlag
+    def __init__(  # noqa: PLR0913 - what a model is loaded with, all by name
+        self,
+        path: Path,
+        *,
+        context_tokens: int,
+        slots: int,
+        threads: int,
+        abort: AbortFlag,
+        progress: LoadProgress | None = None,
     ) -> None:
         """Load the weights and make room in each slot for ``context_tokens``.
 
@@ -61,12 +75,17 @@ class Llama:
         """
         self._log = NativeLog()
         self._abort = abort  # llama.cpp keeps a pointer to it
-        self._model = self._load(path)
+        native.llama_backend_init()
+        self.gpu_layers = layers_for_gpus(path, context_tokens=context_tokens, slots=slots)
+        self._model = self._load(path, progress)
         self._vocabulary = native.llama_model_get_vocab(self._model)
         trained_tokens = native.llama_model_n_ctx_train(self._model)
-        self.context_tokens = min(context_tokens, trained_tokens or context_tokens)
+        if trained_tokens <= 0:  # it does not say, or more than a number of llama.cpp's holds
+            trained_tokens = context_tokens
+        self.context_tokens = min(context_tokens, trained_tokens)
         self.slots = slots
         self._flash = any(device.gpu for device in devices())
+        self._threads = threads
         self.context = self._make_context(threads)
         self._memory = native.llama_get_memory(self.context)
         if not self._memory:
@@ -75,7 +94,7 @@ class Llama:
             )
         self._batch = native.llama_batch_init(max(CHUNK_TOKENS_MAX, slots), 0, 1)
         self.vocabulary_size = int(native.llama_vocab_n_tokens(self._vocabulary))
-        self.numerics = self._numerics(threads)
+        self.numerics = self._numerics(threads)  # of what is known before anything is tried
         self._pieces: dict[int, bytes] = {}  # at most one for each token of the vocabulary
 
     def chat_template(self) -> str | None:
@@ -132,6 +151,15 @@ class Llama:
         text: bytes = native.llama_vocab_get_text(self._vocabulary, token)
         return text.decode(errors="replace")
 
+    def use_threads(self, threads: int) -> None:
+        """Compute with so many threads from now on.
+
+        Without effect with flash attention, whose rounding the number of threads changes.
+        """
+        if threads != self._threads and not self._flash:
+            native.llama_set_n_threads(self.context, threads, threads)
+            self._threads = threads
+
     def decode(self, rows: Sequence[Row], *, logits: bool, last: bool) -> None:
         """Decode ``rows``: append each token to its slot.
 
@@ -142,6 +170,7 @@ class Llama:
 
         Raises:
             Aborted: the flag was set; ``truncate`` every slot of the rows.
+            NoRoom: ``truncate`` them likewise.
             DecodeError: llama.cpp failed.
         """
         if self._abort.is_set():
@@ -159,6 +188,8 @@ class Llama:
         status = native.llama_decode(self.context, batch)
         if status == _ABORTED:
             raise Aborted
+        if status == _NO_ROOM:
+            raise NoRoom
         if status != 0:
             raise DecodeError(f"llama.cpp's decode failed with {status}: {self._log.cause()}")
 
@@ -192,24 +223,6 @@ class Llama:
         native.llama_memory_seq_rm(self._memory, target, -1, -1)
         native.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
-    def rounds_alone(self) -> bool:
-        """Whether a row's logits differ by a bit where it is alone in a batch. Forgets everything.
-
-        ggml multiplies one row by other code than several; with F16 and F32 weights that shows,
-        with Q8_0 and Q4_0 it does not (measured on x86-64: batches of 1 to 16 rows).
-        """
-        if self.slots == 1:
-            return False  # a row is always alone
-        token = self.vocabulary_size // 2
-        told = []
-        for slots in (1, 2):
-            self.decode([Row(slot, token, 0) for slot in range(slots)], logits=True, last=True)
-            logits = native.llama_get_logits_ith(self.context, 0)
-            told.append(ctypes.string_at(logits, 4 * self.vocabulary_size))
-            for slot in range(slots):
-                self.truncate(slot, 0)
-        return told[0] != told[1]
-
     def _tokenise(self, text: str, *, special: bool) -> list[int]:
         encoded = text.encode()
         room = len(encoded) + 8  # no token is shorter than a byte, but for a space put in front
@@ -227,10 +240,12 @@ class Llama:
         last = native.llama_memory_seq_pos_max(self._memory, slot)
         return bool(first == 0 and last == tokens - 1)
 
-    def _load(self, path: Path) -> object:
-        native.llama_backend_init()
+    def _load(self, path: Path, progress: LoadProgress | None) -> object:
         self._log.forget()
         settings = native.llama_model_default_params()
+        settings.n_gpu_layers = self.gpu_layers
+        if progress is not None:
+            settings.progress_callback = progress.callback
         model = native.llama_model_load_from_file(os.fsencode(path), settings)
         if not model:
             raise LoadError(self._log.cause() or "llama.cpp gave no reason")
@@ -265,6 +280,7 @@ class Llama:
             native.llama_version(),
             native.llama_print_system_info(),
             devices(),
+            ("gpu layers", self.gpu_layers),
             ("sampler", SAMPLER_VERSION),
             ("cache", "f16", "f16", "kv_unified", False),
             # With one slot a row is always alone, with several never where that would show.

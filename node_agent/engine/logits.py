@@ -4,14 +4,11 @@ Imported only in the engine process, and only once a request needs it: numpy cos
 and its first such answer 70 ms (measured).
 """
 
-import os
 from typing import TYPE_CHECKING
 
-from node_agent.engine.bindings import native
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else numpy takes 30 MB a core for its threads
-
 import numpy as np
+
+from node_agent.engine.bindings import native
 
 if TYPE_CHECKING:
     from node_agent.engine.llama import Llama

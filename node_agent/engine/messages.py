@@ -1,4 +1,4 @@
-"""What the frames mean: two messages to the engine process, seven from it, and their strict
+"""What the frames mean: three messages to the engine process, eleven from it, and their strict
 decoding.
 
 Each request gets a number, so that several answers may share the pipe. Every ``Generate`` ends with
@@ -17,12 +17,12 @@ from mesh.core.generation import (
     GenerationEvent,
     Started,
 )
-from mesh.core.types import Capability, FinishReason, Usage
+from mesh.core.types import PREFIXES_MAX, Capability, FinishReason, PrefixHeld, Usage
 from mesh.errors import ContextOverflow, InternalError, InvalidRequest, MeshError, NodeLost
 from node_agent.engine.fields import Fields
 from node_agent.engine.frames import FrameError
 from node_agent.engine.logprob_fields import decode_logprobs, encode_logprob
-from node_agent.engine.work_fields import decode_tool_calls, decode_work
+from node_agent.engine.work_fields import UNSIGNED_64_MAX, decode_tool_calls, decode_work
 
 # What an engine process may say went wrong with a request. Anything else it sends is not believed.
 _ERRORS: dict[str, type[MeshError]] = {
@@ -47,6 +47,18 @@ class Cancel:
     """Stop working on it. Without effect on a request that has ended."""
 
     request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The load goes on."""
+
+    progress: float  # [0, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Save what the slots hold, and say so: the process will be ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +102,29 @@ class Cancelled:
     request: int
 
 
-ToEngine = Generate | Cancel
-FromEngine = Loaded | LoadRefused | Produced | Failed | Cancelled
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """What the slots hold of prompts that came with hashes, whenever that has changed."""
+
+    held: tuple[PrefixHeld, ...]  # at most PREFIXES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What could be saved is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something is wrong that stops no answer; one line for the owner's log."""
+
+    words: str
+
+
+ToEngine = Generate | Cancel | Save
+FromEngine = (
+    Loading | Loaded | LoadRefused | Produced | Failed | Cancelled | Prefixes | Saved | Complaint
+)
 
 
 def encode(message: ToEngine | FromEngine) -> dict[str, object]:
@@ -101,6 +134,10 @@ def encode(message: ToEngine | FromEngine) -> dict[str, object]:
             return {"type": "generate", "request": request, "work": asdict(work)}
         case Cancel(request):
             return {"type": "cancel", "request": request}
+        case Loading(progress):
+            return {"type": "loading", "progress": progress}
+        case Save():
+            return {"type": "save"}
         case Loaded():
             capabilities = sorted(message.capabilities)
             return {"type": "loaded", **asdict(message), "capabilities": capabilities}
@@ -114,6 +151,17 @@ def encode(message: ToEngine | FromEngine) -> dict[str, object]:
             return {"type": "failed", "request": request, "error": name, **words}
         case Cancelled(request):
             return {"type": "cancelled", "request": request}
+        case Prefixes(held):
+            hashes = [each.block_hash for each in held]
+            return {
+                "type": "prefixes",
+                "hashes": hashes,
+                "tokens": [each.tokens for each in held],
+            }
+        case Saved():
+            return {"type": "saved"}
+        case Complaint(words):
+            return {"type": "complaint", "words": words}
 
 
 def decode_to_engine(body: dict[str, object]) -> ToEngine:
@@ -128,6 +176,8 @@ def decode_to_engine(body: dict[str, object]) -> ToEngine:
             return Generate(fields.count("request"), decode_work(fields.inner("work")))
         case "cancel":
             return Cancel(fields.count("request"))
+        case "save":
+            return Save()
     raise FrameError("a frame is of no known type")
 
 
@@ -151,10 +201,18 @@ def decode_from_engine(body: dict[str, object]) -> FromEngine:
             return Failed(fields.count("request"), words)
         case "cancelled":
             return Cancelled(fields.count("request"))
+        case "loading":
+            return Loading(min(1.0, fields.number("progress")))
         case "loaded":
             return _decode_loaded(fields)
         case "load_refused":
             return LoadRefused(fields.line("reason"), fields.line("hint"))
+        case "prefixes":
+            return _decode_prefixes(fields)
+        case "saved":
+            return Saved()
+        case "complaint":
+            return Complaint(fields.line("words"))
     raise FrameError("a frame is of no known type")
 
 
@@ -208,6 +266,13 @@ def _decode_finished(fields: Fields) -> Finished:
         prefill_s=fields.number("prefill_s"),
         decode_s=fields.number("decode_s"),
     )
+
+
+def _decode_prefixes(fields: Fields) -> Prefixes:
+    hashes, tokens = fields.ids("hashes", most=UNSIGNED_64_MAX), fields.ids("tokens")
+    if not len(hashes) == len(tokens) <= PREFIXES_MAX:
+        raise FrameError("it tells of too many prefixes, or not of each one's tokens")
+    return Prefixes(tuple(map(PrefixHeld, hashes, tokens)))
 
 
 def _decode_loaded(fields: Fields) -> Loaded:

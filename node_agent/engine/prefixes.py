@@ -1,8 +1,12 @@
 """What each slot's memory holds, and which slot a prompt goes to. Pure.
 
 A slot that has answered keeps its tokens until another prompt needs it, so that the next turn of a
-conversation reads only what is new. Memory is per slot: what a busy slot holds may be copied whole
-into a free one and then cut, which costs less than reading it again.
+conversation reads only what is new. Memory is per slot: what one holds may be copied whole into
+another and then cut, which costs less than reading it again.
+
+A prompt goes where it goes on with most of what a slot holds. Where it only begins alike, as all
+prompts of one template do, it takes the slot that was used longest ago: a beginning that is shared
+for some tokens is no reason to forget a whole conversation.
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,18 +59,23 @@ class Slots:
         free = [slot for slot in self._slots if not slot.busy]
         if not free:
             return None
-        best = max(free, key=lambda slot: (shared_tokens(slot.held, prompt), -slot.used))
-        place = Place(best, shared_tokens(best.held, prompt))
-        others = [slot for slot in self._slots if slot.busy]
-        source = max(others, key=lambda slot: shared_tokens(slot.held, prompt), default=None)
-        if source is not None:
-            held = shared_tokens(source.held, prompt)
-            if held - place.kept >= COPY_TOKENS_MIN:
-                oldest = min(free, key=lambda slot: (bool(slot.held), slot.used))
-                place = Place(oldest, held, source)
+        shared = [shared_tokens(slot.held, prompt) for slot in self._slots]
+        nearest = max(free, key=lambda slot: (shared[slot.index], -slot.used))
+        oldest = min(free, key=lambda slot: (bool(slot.held), slot.used))
+        goes_on = 2 * shared[nearest.index] >= len(nearest.held) > 0
+        place = self._filled(nearest if goes_on else oldest, oldest, shared)
         place.slot.busy = True
         self._touch(place.slot)
         return place
+
+    def _filled(self, target: Slot, oldest: Slot, shared: Sequence[int]) -> Place:
+        """Let a prompt go to ``target``, or to the oldest one if a copy gives it much more."""
+        source = max(self._slots, key=lambda slot: shared[slot.index])
+        if shared[source.index] - shared[target.index] < COPY_TOKENS_MIN:
+            return Place(target, shared[target.index])
+        if source is oldest:
+            return Place(source, shared[source.index])
+        return Place(oldest, shared[source.index], source)
 
     def free(self, slot: Slot) -> None:
         """Nobody works in it any more. It keeps what it holds."""

@@ -5,12 +5,12 @@ An engine holds one warm model. ``generate`` yields ``Started``, any number of `
 cancels the work within one decode step and frees the slot before it returns.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mesh.core.generation import Generation, GenerationEvent
-from mesh.core.types import Capability
+from mesh.core.types import Capability, PrefixHeld
 from mesh.errors import NodeError
 
 
@@ -55,4 +55,18 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Free everything; work in progress is lost. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class HoldsPrefixes(Protocol):
+    """An engine that knows what its slots hold of earlier prompts; not every engine does."""
+
+    @property
+    def prefixes(self) -> tuple[PrefixHeld, ...]:
+        """What is held now of prompts that came with hashes, newest first."""
+        ...
+
+    def watch_prefixes(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` whenever ``prefixes`` has."""
         ...

@@ -8,13 +8,15 @@ do. Rules:
 2. While somebody decodes, chunks and decodes take turns: a prompt of any length holds a stream up
    by one chunk at a time.
 3. Prompts take turns, chunk by chunk, so a short one passes a long one.
+4. Who finds no room in the memory makes room: the sequence that came last leaves its slot, and
+   comes back, with all that it has said, once another one has ended.
 """
 
 from collections import deque
 from collections.abc import Sequence as Ids
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from node_agent.engine.chunks import ChunkSizer
+from node_agent.engine.chunks import ALONE, ChunkSizer
 from node_agent.engine.prefixes import Place, Slot, Slots
 
 
@@ -25,6 +27,7 @@ class Sequence:
     number: int
     slot: Slot
     unread: deque[int] = field(default_factory=deque)  # of the prompt
+    said: deque[int] = field(default_factory=deque)  # before it was cut: decoded again, then drawn
     drawn: int | None = None  # the token to decode next
 
 
@@ -50,6 +53,8 @@ class Chunk:
 class Decode:
     """A step in which every sequence with a drawn token takes it in: a row each, by slot.
 
+    A token that was said before counts as drawn; afterwards whoever has none draws the next.
+
     A row of nobody's is there only so that none is alone; its slot forgets it again.
     """
 
@@ -61,11 +66,19 @@ Step = Chunk | Decode
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What a request must have in its slot before a token is drawn."""
+
+    ids: Ids[int]  # the prompt, and what was said already of an answer that goes on
+    read_tokens: int  # so many of them may be read in chunks; the others are decoded one by one
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """A request that has a slot now. Whoever runs the model makes its memory as ``place`` says."""
 
     sequence: Sequence
-    prompt: Ids[int]
+    held: Held
     place: Place
 
 
@@ -77,7 +90,8 @@ class Scheduler:
         self.slots = Slots(slots)
         self._pair_rows = pair_rows
         self._sizer = sizer
-        self._waiting: dict[int, Ids[int]] = {}  # for a slot, in the order they came
+        self._waiting: dict[int, Held] = {}  # for a slot, in the order they came
+        self._most = slots  # sequences at a time; fewer while the memory has no room for more
         self._sequences: dict[int, Sequence] = {}  # with a slot
         self._reading: deque[Sequence] = deque()  # whose turn it is comes first
         self._read_last = False  # whether the last step was a chunk
@@ -88,28 +102,49 @@ class Scheduler:
     def __contains__(self, number: int) -> bool:
         return number in self._sequences or number in self._waiting
 
-    def add(self, number: int, prompt: Ids[int]) -> None:
+    def add(self, number: int, held: Held) -> None:
         """Let a request wait for a slot; ``admit`` gives it one."""
-        self._waiting[number] = prompt
+        self._waiting[number] = held
 
     def admit(self) -> Admitted | None:
         """Give the next one that waits a slot; None if nobody waits or none is free."""
-        if not self._waiting:
+        if not self._waiting or len(self._sequences) >= self._most:
             return None
-        number, prompt = next(iter(self._waiting.items()))
-        place = self.slots.take(prompt)
+        number, held = next(iter(self._waiting.items()))
+        place = self.slots.take(held.ids)
         if place is None:
             return None
         del self._waiting[number]
+        if held.read_tokens - place.kept == ALONE and place.kept:  # none is read alone
+            place = replace(place, kept=place.kept - 1)
         sequence = self._sequences[number] = Sequence(number, place.slot)
-        self.keep(sequence, prompt, place.kept)
-        self._reading.append(sequence)
-        return Admitted(sequence, prompt, place)
+        self.keep(sequence, held, place.kept)
+        return Admitted(sequence, held, place)
 
-    def keep(self, sequence: Sequence, prompt: Ids[int], tokens: int) -> None:
-        """The slot's memory holds so many tokens of the prompt; the others are read."""
-        sequence.slot.held[:] = prompt[:tokens]
-        sequence.unread = deque(prompt[tokens:])
+    def keep(self, sequence: Sequence, held: Held, tokens: int) -> None:
+        """The slot's memory holds so many of the tokens; the others are read, or decoded."""
+        sequence.slot.held[:] = held.ids[:tokens]
+        sequence.unread = deque(held.ids[tokens : held.read_tokens])
+        sequence.said = deque(held.ids[max(tokens, held.read_tokens) :])
+        sequence.drawn = None
+        if sequence in self._reading:
+            self._reading.remove(sequence)
+        if sequence.unread:
+            self._reading.append(sequence)
+        else:
+            sequence.drawn = sequence.said.popleft()  # ``Slots`` leaves some
+
+    def last_admitted(self) -> Sequence | None:
+        """Return who is to leave if there is no room for all; None if there is but one."""
+        return next(reversed(self._sequences.values())) if len(self._sequences) > 1 else None
+
+    def preempt(self, number: int, held: Held) -> None:
+        """Take its slot and what that holds; it waits for another, before all that do."""
+        slot = self._sequences[number].slot
+        self.remove(number)
+        slot.held.clear()
+        self._most = max(1, len(self._sequences))
+        self._waiting = {number: held, **self._waiting}
 
     def draw(self, sequence: Sequence, token: int) -> None:
         """Decode ``token`` in the next step."""
@@ -124,6 +159,7 @@ class Scheduler:
         if sequence in self._reading:
             self._reading.remove(sequence)
         self.slots.free(sequence.slot)
+        self._most = min(self._most + 1, len(self.slots))
 
     def next_step(self) -> Step | None:
         """Return what to do now; None if there is nothing.
@@ -144,20 +180,22 @@ class Scheduler:
             for row, sequence in zip(step.rows, step.sequences, strict=True):
                 if sequence is not None:
                     sequence.slot.held.append(row.token)
-                    sequence.drawn = None
+                    sequence.drawn = sequence.said.popleft() if sequence.said else None
             return
         self._sizer.learn(len(step.rows), duration_s)
         step.sequence.slot.held.extend(step.sequence.unread.popleft() for _ in step.rows)
         self._reading.popleft()
         if step.sequence.unread:
             self._reading.append(step.sequence)
+        elif step.sequence.said:
+            step.sequence.drawn = step.sequence.said.popleft()
 
     def _chunk(self, sequence: Sequence) -> Chunk:
         count = self._sizer.size(len(sequence.unread))
         at = len(sequence.slot.held)
         index = sequence.slot.index
         rows = tuple(Row(index, sequence.unread[offset], at + offset) for offset in range(count))
-        return Chunk(sequence, rows, last=count == len(sequence.unread))
+        return Chunk(sequence, rows, last=count == len(sequence.unread) and not sequence.said)
 
     def _decode(self, sequences: list[Sequence]) -> Decode:
         """By slot: llama.cpp decodes neighbours together, and others one after the other."""

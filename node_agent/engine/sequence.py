@@ -8,6 +8,7 @@ from mesh.core.generation import Delta, Finished, Generation, Resume, Started, T
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import InvalidRequest
 from node_agent.engine.answer_text import AnswerText
+from node_agent.engine.held_prefixes import Chain
 from node_agent.engine.inbox import Prompt
 from node_agent.engine.llama import Llama
 from node_agent.engine.reply import THINK, THOUGHT, Reading, Reply, Said
@@ -29,8 +30,10 @@ class Answer:
     def __init__(self, llama: Llama, work: Generation, prompt: Prompt) -> None:
         """Raises InvalidRequest: the emitted ids cannot be the beginning of this answer."""
         self.next_token: int | None = None  # drawn, and to be decoded for another
+        self.begun = False
         self.ids = list(work.resume.emitted_ids) if work.resume else []
         self._llama = llama
+        self.chain = Chain.of(work, len(prompt.ids))  # of its prompt's blocks
         self._prompt_ids = prompt.ids
         self._constraint = prompt.constraint
         self._cached_tokens = 0
@@ -55,11 +58,17 @@ class Answer:
         return (*self._prompt_ids, *self.ids)
 
     @property
+    def prompt_tokens(self) -> int:
+        return len(self._prompt_ids)
+
+    @property
     def over(self) -> bool:
+        """Whether its last token was drawn."""
         return self._reason is not None
 
     def started(self, cached_tokens: int) -> Started:
         """Return the first event."""
+        self.begun = True
         self._cached_tokens = min(cached_tokens, len(self._prompt_ids))
         llama = self._llama
         return Started(self._prompt_ids, self._cached_tokens, llama.context_tokens, llama.numerics)

@@ -6,14 +6,16 @@ module.
 import asyncio
 import logging
 import os
+import re
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
 from mesh.core.generation import Generation, GenerationEvent
+from mesh.core.types import PrefixHeld
 from mesh.errors import ContextOverflow, NodeLost, Overloaded
 from node_agent.engine.answer_stream import AnswerStream
 from node_agent.engine.checks import refuse_invalid
@@ -22,18 +24,28 @@ from node_agent.engine.frames import FrameError, FrameTooLarge
 from node_agent.engine.messages import (
     Cancel,
     Cancelled,
+    Complaint,
     Failed,
     FromEngine,
     Generate,
     Loaded,
+    Loading,
     LoadRefused,
+    Prefixes,
     Produced,
+    Save,
+    Saved,
 )
 from node_agent.engine.prerequisites import check_installed, physical_cores
+from node_agent.engine.priority import NICENESS
 from node_agent.engine.protocol import EngineInfo, LoadFailed
+from node_agent.engine.warm_folder import WarmPlace
 
 log = logging.getLogger(__name__)
 
+_PROGRESS_STEP = 0.01
+_FOLDERS = re.compile(r"^\S*/")  # of the machine that compiled it, before the name of a file
+_COMPLAINTS_MAX = 64  # as many as one has slots; an engine that is taken over may have more
 _SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
 
 
@@ -41,23 +53,33 @@ _SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
 class Patience:
     """How long an engine process may be silent before it counts as hanging, in seconds."""
 
-    loaded_s: float = 120.0  # a large model on a slow disk takes a minute
+    loaded_s: float = 120.0  # for a hundredth of a large model on a slow disk, or for its context
     started_s: float = 30.0  # template and tokeniser; 5 MB of text on a busy machine take seconds
     cancelled_s: float = 5.0  # one decode step, or one node of its graph
+    saved_s: float = 30.0  # 2 GiB to a disk that writes 100 MB a second
 
 
 class EngineProcess:
     """One warm model in a child process. Made by ``start``, ended by ``close``."""
 
-    def __init__(self, name: str, patience: Patience) -> None:
+    def __init__(self, name: str, patience: Patience, told: Callable[[float], None]) -> None:
         self._name = name
         self._patience = patience
+        self._told = told
+        self._progress = 0.0
+        self._progress_s = asyncio.get_running_loop().time()  # when it last grew
         self._loaded: asyncio.Future[Loaded | LoadRefused] = (
             asyncio.get_running_loop().create_future()
         )
         self._child: Child
         self._info: EngineInfo
         self._closing = False
+        self._saves = False  # whether its slots are worth saving at the end
+        self._save_sent = False
+        self._saved = asyncio.Event()
+        self._complaints = 0
+        self._prefixes: tuple[PrefixHeld, ...] = ()
+        self._prefixes_changed: Callable[[], None] = lambda: None
         self._numbers = count(1)
         self._answers: dict[int, AnswerStream] = {}  # those that take a slot
         self._watchdogs: dict[int, asyncio.TimerHandle] = {}  # of those being cancelled
@@ -70,6 +92,9 @@ class EngineProcess:
         context_tokens: int,
         slots: int = 1,
         threads: int = 0,
+        niceness: int = NICENESS,
+        told: Callable[[float], None] = lambda _: None,
+        keep: WarmPlace | None = None,
         patience: Patience = Patience(),
         worker: Sequence[str] = WORKER,
     ) -> Self:
@@ -79,7 +104,10 @@ class EngineProcess:
             model: path of a GGUF file.
             context_tokens: wanted for each slot; fewer where the model was trained for fewer.
             slots: how many answers it works on at a time.
-            threads: 0 takes one for each physical core.
+            threads: at most; 0 takes one for each physical core. Fewer beside other work.
+            niceness: how far it steps back behind other work, as nice(1) has it.
+            told: hears how far the load has come, from 0 to 1, in steps of a percent or more.
+            keep: where what its slots hold outlives it; None: nowhere.
             patience: when the process is taken to hang, and is killed.
             worker: the program that serves; another one only in tests.
 
@@ -88,14 +116,21 @@ class EngineProcess:
                 process is left.
         """
         check_installed()
-        engine = cls(model.name, patience)
+        engine = cls(model.name, patience, told)
         began_s = time.monotonic()
         arguments = {
             "--model": os.fspath(model),
             "--context-tokens": str(context_tokens),
             "--slots": str(slots),
             "--threads": str(threads or physical_cores()),
+            "--niceness": str(niceness),
         }
+        if keep is not None:
+            arguments |= {
+                "--model-id": keep.model_id,
+                "--warm-folder": os.fspath(keep.folder.path),
+                "--warm-bytes-max": str(keep.folder.bytes_max),
+            }
         flat = [word for pair in arguments.items() for word in pair]
         try:
             engine._child = await Child.spawn(worker, flat, engine._hear)
@@ -110,6 +145,7 @@ class EngineProcess:
             await engine._child.close("the load was given up")
             raise
         load_s = time.monotonic() - began_s
+        engine._saves = keep is not None
         engine._info = EngineInfo(
             loaded.context_tokens, loaded.slots, loaded.capabilities, loaded.numerics, load_s
         )
@@ -124,6 +160,15 @@ class EngineProcess:
     def pid(self) -> int:
         """The engine's process id, 0 once it is gone."""
         return self._child.pid
+
+    @property
+    def prefixes(self) -> tuple[PrefixHeld, ...]:
+        """See ``HoldsPrefixes``."""
+        return self._prefixes
+
+    def watch_prefixes(self, changed: Callable[[], None]) -> None:
+        """See ``HoldsPrefixes``."""
+        self._prefixes_changed = changed
 
     async def generate(self, work: Generation) -> AsyncGenerator[GenerationEvent, None]:
         """Answer ``work``; see ``Engine``. The slot is free by the time ``Finished`` is yielded."""
@@ -155,7 +200,24 @@ class EngineProcess:
     async def close(self) -> None:
         """End the process; answers in progress end with NodeLost. May be called twice."""
         self._closing = True
-        await self._child.close("it was unloaded")
+        try:
+            if self._saves:
+                await self._save()
+        finally:
+            await self._child.close("it was unloaded")
+
+    async def _save(self) -> None:
+        """Let the engine save its slots, once; return when it has, is gone or takes too long."""
+        if not self._save_sent:
+            self._save_sent = True
+            self._child.send(Save())
+        saved = asyncio.ensure_future(self._saved.wait())
+        either: tuple[asyncio.Future[Any], ...] = (saved, self._child.dead)
+        try:
+            timeout_s = self._patience.saved_s
+            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            saved.cancel()
 
     def _send_work(self, number: int, work: Generation) -> None:
         try:
@@ -189,17 +251,22 @@ class EngineProcess:
         await answer.ended.wait()
 
     async def _until_loaded(self, context_tokens: int) -> Loaded:
-        dead = self._child.dead
-        timeout_s = self._patience.loaded_s
+        dead, loop = self._child.dead, asyncio.get_running_loop()
         either: tuple[asyncio.Future[Any], ...] = (self._loaded, dead)
-        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        timeout_s = self._patience.loaded_s
+        while (wait_s := self._progress_s + timeout_s - loop.time()) > 0:
+            if (await asyncio.wait(either, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED))[0]:
+                break
         if self._loaded.done():
             return self._accepted(self._loaded.result(), context_tokens)
         if dead.done():
-            words = self._child.last_line
-            reason = f"{dead.result()}: {words}" if words else dead.result()
+            reason, words = dead.result(), _FOLDERS.sub("", self._child.last_line)
+            if words and words not in reason:  # an assertion is told already
+                reason = f"{reason}: {words}"
             raise self._load_failed(reason, "try another model file; this one may be bad")
-        raise self._load_failed(f"it did not load within {timeout_s:g} s", "try a smaller model")
+        stuck = f" beyond {self._progress:.0%}" if self._progress else ""
+        reason = f"it did not load within {timeout_s:g} s{stuck}"
+        raise self._load_failed(reason, "try a smaller model")
 
     def _accepted(self, answer: Loaded | LoadRefused, context_tokens: int) -> Loaded:
         if isinstance(answer, LoadRefused):
@@ -212,6 +279,10 @@ class EngineProcess:
     def _hear(self, message: FromEngine) -> None:
         """Take a message of the engine's; FrameError where no honest engine would send it."""
         match message:
+            case Loading(progress):
+                if self._loaded.done():
+                    raise FrameError("it loads what is loaded")
+                self._progressed(progress)
             case Loaded() | LoadRefused():
                 if self._loaded.done():
                     raise FrameError("it loaded twice")
@@ -229,6 +300,28 @@ class EngineProcess:
                     raise FrameError("it cancelled by itself")
                 self._answer(number).end(None)
                 self._release(number)
+            case Prefixes() | Saved() | Complaint():
+                self._hear_aside(message)
+
+    def _hear_aside(self, message: Prefixes | Saved | Complaint) -> None:
+        """Take what is no part of a load or an answer."""
+        match message:
+            case Prefixes(held):
+                self._prefixes = held
+                self._prefixes_changed()
+            case Saved():
+                self._saved.set()
+            case Complaint(words):
+                self._complaints += 1
+                if self._complaints <= _COMPLAINTS_MAX:
+                    log.warning("engine of %s: %s", self._name, words)
+
+    def _progressed(self, progress: float) -> None:
+        """Take in steps of a percent at least: so many are bounded, and so is the whole load."""
+        if progress >= self._progress + _PROGRESS_STEP:
+            self._progress = progress
+            self._progress_s = asyncio.get_running_loop().time()
+            self._told(progress)
 
     def _answer(self, number: int) -> AnswerStream:
         if number not in self._answers:

@@ -4,7 +4,7 @@ from mesh.core.chat import Form, FormKind, Message, Role, Tool, ToolCall, ToolCh
 from mesh.core.generation import LOGPROBS_MAX, Generation, Resume, Sampling
 from node_agent.engine.fields import Fields
 
-_UNSIGNED_64_MAX = 2**64 - 1
+UNSIGNED_64_MAX = 2**64 - 1
 
 
 def decode_work(fields: Fields) -> Generation:
@@ -22,7 +22,7 @@ def decode_work(fields: Fields) -> Generation:
         tool_choice=_tool_choice(fields.inner("tool_choice")),
         form=_form(fields.inner_if_given("form")),
         resume=_resume(fields.inner_if_given("resume")),
-        block_hashes=fields.ids("block_hashes", most=_UNSIGNED_64_MAX),
+        block_hashes=fields.ids("block_hashes", most=UNSIGNED_64_MAX),
     )
 
 
@@ -71,6 +71,6 @@ def _sampling(fields: Fields) -> Sampling:
         repeat_penalty=fields.number("repeat_penalty"),
         presence_penalty=fields.number("presence_penalty", negative=True),
         frequency_penalty=fields.number("frequency_penalty", negative=True),
-        seed=fields.count("seed", most=_UNSIGNED_64_MAX),
+        seed=fields.count("seed", most=UNSIGNED_64_MAX),
         logit_bias=fields.biases("logit_bias"),
     )

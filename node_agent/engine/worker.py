@@ -23,18 +23,23 @@ from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.frames import FrameDecoder, FrameError, encode_frame
 from node_agent.engine.inbox import Inbox
 from node_agent.engine.llama import DecodeError, Llama, LoadError
+from node_agent.engine.load_progress import LoadProgress
 from node_agent.engine.messages import (
     FromEngine,
     Loaded,
+    Loading,
     LoadRefused,
     decode_to_engine,
     encode,
 )
+from node_agent.engine.pace import Pace
+from node_agent.engine.priority import NICENESS, step_back
 from node_agent.engine.prompts import Prompter
+from node_agent.engine.proof import prove
 from node_agent.engine.step_loop import StepLoop
 from node_agent.engine.template import ChatTemplate
+from node_agent.engine.warm_folder import WarmFolder, WarmPlace
 
-_NICENESS = 5  # the machine's owner comes first
 _READ_BYTES = 256 * 1024  # one read for all but the largest prompts
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -66,8 +71,8 @@ class Channel:
 
 def main(arguments: Sequence[str]) -> int:
     """Load, then serve until the agent closes the socket."""
-    _become_engine()
     options = _parser().parse_args(arguments)
+    _become_engine(options.niceness)
     channel = Channel(options.descriptor)
     abort = AbortFlag()
     inbox = Inbox(abort)
@@ -79,13 +84,21 @@ def main(arguments: Sequence[str]) -> int:
             slots=options.slots,
             threads=options.threads,
             abort=abort,
+            progress=LoadProgress(lambda share: channel.send(Loading(share))),
         )
     except LoadError as failure:
         channel.send(LoadRefused(str(failure), failure.hint))
         return 1
+    plan = prove(llama)
+    llama.numerics = plan.numerics(llama.numerics)
     template = ChatTemplate(llama.chat_template(), bos=llama.bos_text(), eos=llama.eos_text())
     channel.send(Loaded(llama.context_tokens, llama.slots, CAPABILITIES, llama.numerics))
-    loop = StepLoop(llama, inbox, channel.send)
+    keep = None
+    if options.warm_folder:
+        folder = WarmFolder(Path(options.warm_folder), options.warm_bytes_max)
+        keep = WarmPlace(folder, options.model_id)
+    pace = Pace.of_machine(options.threads)
+    loop = StepLoop(llama, plan, pace, inbox, channel.send, keep=keep)
     threading.Thread(target=_answer, args=(loop,), name="model", daemon=True).start()
     Prompter(llama, template).prepare_all(inbox)
 
@@ -101,10 +114,10 @@ def _answer(loop: StepLoop) -> None:
         os._exit(1)
 
 
-def _become_engine() -> None:
+def _become_engine(niceness: int) -> None:
     """Step back behind the owner's work, leave no memory dump, and die with the agent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the agent: it decides
-    os.nice(_NICENESS)
+    step_back(niceness)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold prompts, and weights besides
     if sys.platform == "linux":
         # The end of the socket does the same, but for a process that is too stuck to notice.
@@ -117,7 +130,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, help="path of the GGUF file")
     parser.add_argument("--context-tokens", type=int, required=True)
     parser.add_argument("--slots", type=int, required=True, help="answers at a time")
-    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True, help="at most")
+    parser.add_argument("--niceness", type=int, default=NICENESS, help="as nice(1) has it")
+    parser.add_argument("--model-id", default="", help="names the files of saved slots")
+    parser.add_argument("--warm-folder", default="", help="where slots are saved; empty: nowhere")
+    parser.add_argument("--warm-bytes-max", type=int, default=0, help="of all files in that folder")
     return parser
 
 

@@ -22,6 +22,7 @@ PROGRESS_EVERY_BYTES = 256 << 20  # a line every 0.2 to 1 s; a dead parent is no
 RESERVE_BYTES = 16 << 20  # to say that memory ran out takes some, too
 TASKS_MAX = 32
 TASK_LETTERS_MAX = 64
+CONTEXT_TOKENS_MAX = (1 << 31) - 1  # llama.cpp counts positions so far
 CACHE_BYTES_MAX = 1 << 30  # of a token; the largest models take megabytes
 EXAMPLE_LETTERS_MAX = 400
 
@@ -79,7 +80,7 @@ def _describe_open(file: BinaryIO, on_progress: Callable[[int], None]) -> Answer
             "parameters": header.parameters,
             "quantisation": header.quantisation,
             "context_tokens": header.context_tokens,
-            "cache_bytes_per_token": min(header.cache_bytes_per_token, CACHE_BYTES_MAX),
+            "cache_bytes_per_token": header.cache_bytes_per_token,
             "template_sha256": header.template_sha256,
             "test": header.test,
             "tasks": [task[:TASK_LETTERS_MAX] for task in header.tasks[:TASKS_MAX]],
@@ -131,6 +132,10 @@ def _why_unusable(header: "Header") -> str:
         return "it names no architecture"
     if header.context_tokens <= 0:
         return "it does not say how long a context it was trained for"
+    if header.context_tokens > CONTEXT_TOKENS_MAX:
+        return f"no model was trained for a context of {header.context_tokens:,} tokens"
+    if header.cache_bytes_per_token > CACHE_BYTES_MAX:
+        return f"no model keeps {header.cache_bytes_per_token:,} bytes of each token"
     return ""
 
 

@@ -17,6 +17,7 @@ from node_agent.links import Links
 from node_agent.shelf import Shelf
 from tests.node_agent.played_engines import Engines, entry, library
 from tests.node_agent.scripted_coordinator import PlayedAttach, ScriptedCoordinator
+from tests.node_agent.watched_shelf import Changes
 
 PLENTY_BYTES = 1 << 40
 
@@ -99,3 +100,10 @@ async def attach(links: Links, coordinator: ScriptedCoordinator) -> PlayedAttach
 
 def plain_channel(address: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(address, options=list(CHANNEL_OPTIONS))
+
+
+@pytest.fixture
+def changes(shelf: Shelf) -> Changes:
+    changes = Changes()
+    shelf.watchers.add(changes)
+    return changes

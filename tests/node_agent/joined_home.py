@@ -50,11 +50,12 @@ class JoinedHome:
         return server_credentials(lambda: identity)
 
     def settings(self, *, multicast: bool = False, **node: object) -> Settings:
-        """Nothing of this machine's owner: no models of theirs, and no network but loopback."""
+        """Nothing of this machine's owner: no models, nobody to step back for, only loopback."""
+        given = {"generosity": "full", "on_battery": "serve", **node}
         return Settings(
             ports=PortSettings(local=0, http=0),
             discovery=DiscoverySettings(multicast=multicast, interfaces=("127.0.0.1",)),
             node=NodeSettings.model_validate(
-                {"name": "desk", "model_folders": (), "test_models": False, **node}
+                {"name": "desk", "model_folders": (), "test_models": False, **given}
             ),
         )

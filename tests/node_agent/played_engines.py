@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from mesh.core.generation import Generation, GenerationEvent
-from mesh.core.types import Model, ModelIdentity
+from mesh.core.types import Model, ModelIdentity, PrefixHeld
 from mesh.errors import MeshError, NodeLost
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import Engine
@@ -47,9 +47,11 @@ class Engines:
         self.loads = 0
         self.made: list[Engine] = []
         self.slots: list[int] = []  # that each load was allowed
+        self.told: Callable[[float], None]  # how far the last load has come
 
-    async def load(self, _entry: LibraryEntry, slots: int) -> Engine:
+    async def load(self, _entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
         self.loads += 1
+        self.told = told
         self.slots.append(slots)
         self.loading += 1
         self.began.set()
@@ -62,6 +64,28 @@ class Engines:
         engine = self.new()
         self.made.append(engine)
         return engine
+
+
+class HoldingEngine(EchoEngine):
+    """Holds what the test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prefixes: tuple[PrefixHeld, ...] = ()
+        self.asked: list[Generation] = []
+        self._changed: Callable[[], None] = lambda: None
+
+    def watch_prefixes(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    async def generate(self, work: Generation) -> AsyncGenerator[GenerationEvent, None]:
+        self.asked.append(work)
+        async for event in super().generate(work):
+            yield event
+
+    def hold(self, *prefixes: PrefixHeld) -> None:
+        self.prefixes = prefixes
+        self._changed()
 
 
 class MortalEngine(EchoEngine):

@@ -23,6 +23,8 @@ from mesh.v1 import fleet_pb2_grpc as fleet_grpc
 from mesh.v1 import inference_pb2 as inference
 from models.tasks import TASKS
 from node_agent.agent import Agent
+from node_agent.lending import Signs
+from node_agent.owner_signs import OwnerSigns
 from tests.node_agent.conftest import Told
 from tests.node_agent.engine.gguf_files import ParrotModel, RandomModel
 from tests.node_agent.joined_home import JoinedHome
@@ -256,3 +258,31 @@ async def test_a_certificate_past_its_half_life_is_renewed_and_used(
     assert after.peer == before.peer
     assert after.expires_at_s > before.expires_at_s
     assert again.certificate_pem == after.certificate_pem != first.certificate_pem
+
+
+async def test_an_owner_at_work_is_reported_and_gets_nothing_from_the_mesh(
+    joined: JoinedHome, coordinator: ScriptedCoordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {"signs": Signs()}
+
+    async def look(_: OwnerSigns, own_processes: list[int], now_s: float) -> Signs:
+        return seen["signs"]
+
+    monkeypatch.setattr(OwnerSigns, "look", look)
+    monkeypatch.setattr("node_agent.manners.LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("node_agent.lending.BUSY_AFTER_S", 0.05)
+    monkeypatch.setattr("node_agent.lending.IDLE_AFTER_S", 0.05)
+    model = RandomModel().write(joined.home.models / "noise.gguf")
+    settings = joined.settings(on_battery="stop")
+    async with running(await with_known_model(joined, settings, model)):
+        attach = await coordinator.attached()
+        assert not attach.hello.report.owner_busy
+        seen["signs"] = Signs(on_battery=True)
+        while not (await attach.next("report")).owner_busy:
+            pass
+        await attach.start(1)
+        refused = await attach.next("refused")
+        assert refused.reason == fleet.REFUSAL_REASON_OWNER_BUSY
+        seen["signs"] = Signs()
+        while (await attach.next("report")).owner_busy:
+            pass

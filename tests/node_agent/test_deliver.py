@@ -218,15 +218,31 @@ async def test_a_bad_request_fails_with_its_reason(
     assert "temperature" in failed.failed.message
 
 
-async def test_a_continuation_is_refused_while_no_engine_can(
+async def test_a_continuation_goes_on_where_the_answer_was_cut(
     attach: PlayedAttach, coordinator: ScriptedCoordinator
 ) -> None:
-    asked = asking("x", resume=inference.Resume(seed=1))
-    ways: list[dict[str, Any]] = [{"resume": asked.resume}, {"request": asked}]
+    cut = inference.Resume(prompt_ids=[1], emitted_ids=[4, 5], seed=9)
+    asked = asking("one two three four", resume=cut)
+    ways: list[dict[str, Any]] = [
+        {"resume": cut, "request": asking("one two three four")},
+        {"request": asked},
+    ]
     for number, fields in enumerate(ways):
         await attach.start(number, **fields)
-        [failed] = await (await coordinator.delivered()).all()
-        assert failed.failed.code == "unsupported"
+        started, *deltas, finished = await (await coordinator.delivered()).all()
+        assert started.started.seed == 9, "another seed would draw other tokens"
+        assert deltas[0].delta.token_offset == 2
+        assert "".join(each.delta.text for each in deltas).split() == ["three", "four"]
+        assert finished.finished.usage.completion_tokens == 4
+
+
+async def test_a_continuation_without_its_prompt_is_refused(
+    attach: PlayedAttach, coordinator: ScriptedCoordinator
+) -> None:
+    await attach.start(1, resume=inference.Resume(emitted_ids=[4]))
+    [failed] = await (await coordinator.delivered()).all()
+    assert failed.failed.code == "invalid_request"
+    assert "prompt_ids" in failed.failed.message
 
 
 async def test_an_unknown_model_fails_where_another_node_may_succeed(

@@ -1,70 +1,22 @@
 """Which models are warm, who may use them, and when they leave."""
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from mesh.core.types import Capability, Refusal, ReplicaState, ReplicaStatus
+from mesh.core.types import Capability, Refusal, ReplicaState
 from mesh.errors import NodeLost, Overloaded
 from mesh.settings import NodeSettings
 from node_agent import replica
+from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import LoadFailed
 from node_agent.memory import Footprint
-from node_agent.reports import Change
 from node_agent.shelf import Shelf
 from node_agent.slot import Slot
 from tests.node_agent.played_engines import Engines, MortalEngine, entry, library
-
-GB = 1 << 30
-
-
-class Changes:
-    """Hears what a shelf tells."""
-
-    def __init__(self) -> None:
-        self.inventories = 0
-        self._changed = asyncio.Event()
-
-    def replica_changed(self, ordinal: int, change: Change) -> None:
-        self._changed.set()
-
-    def inventory_changed(self) -> None:
-        self.inventories += 1
-        self._changed.set()
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds, and be told of the change that made it so."""
-        async with asyncio.timeout(5):
-            while not holds():
-                self._changed.clear()
-                await self._changed.wait()
-
-
-@pytest.fixture
-def changes(shelf: Shelf) -> Changes:
-    changes = Changes()
-    shelf.watchers.add(changes)
-    return changes
-
-
-def status(shelf: Shelf, name: str = "echo") -> ReplicaStatus:
-    [ordinal] = [o for o, offer in shelf.offers() if offer.model.name == name]
-    return dict(shelf.statuses())[ordinal]
-
-
-def take(shelf: Shelf, name: str = "echo") -> Slot | Refusal:
-    return shelf.take(entry(name).model.model_id)
-
-
-async def warm(shelf: Shelf, name: str = "echo") -> None:
-    """Load a model and leave it idle."""
-    slot = take(shelf, name)
-    assert isinstance(slot, Slot), slot
-    await slot.engine()
-    slot.free()
+from tests.node_agent.watched_shelf import GB, Changes, status, take, warm
 
 
 async def test_taking_a_slot_of_a_cold_model_loads_it(shelf: Shelf, engines: Engines) -> None:
@@ -98,9 +50,10 @@ async def test_those_who_wait_share_one_load(
 
 async def test_a_model_that_was_never_loaded_offers_what_its_engine_will_do(shelf: Shelf) -> None:
     [(_, cold)] = shelf.offers()
+    assert cold.capabilities == CAPABILITIES
     await warm(shelf)
     [(_, loaded)] = shelf.offers()
-    assert cold.capabilities == loaded.capabilities == {Capability.LOGPROBS}
+    assert loaded.capabilities == {Capability.LOGPROBS, Capability.RESUME}  # the echo's own
 
 
 async def test_a_warm_engine_changes_the_offer_to_what_it_serves(
@@ -140,7 +93,9 @@ async def test_the_model_idle_for_longest_makes_room(engines: Engines) -> None:
         held = sum(not engine._closed.is_set() for engine in engines.made)  # type: ignore[attr-defined]
         return free - int(held * 1.2 * GB)
 
-    shelf = Shelf(engines.load, NodeSettings(), free_memory=free_memory)
+    shelf = Shelf(
+        engines.load, NodeSettings(), free_memory=free_memory, total_memory=lambda: 100 * GB
+    )
     shelf.show(library(*(entry(name, size_bytes=GB) for name in "abcd")))
     async with shelf.running():
         for name in "abc":
@@ -154,6 +109,35 @@ async def test_the_model_idle_for_longest_makes_room(engines: Engines) -> None:
         "c": ReplicaState.WARM,
         "d": ReplicaState.WARM,
     }
+
+
+async def test_a_load_tells_how_far_it_has_come(shelf: Shelf, engines: Engines) -> None:
+    engines.gate.clear()
+    slot = take(shelf)
+    assert isinstance(slot, Slot)
+    await engines.began.wait()
+    assert (status(shelf).state, status(shelf).load_progress) == (ReplicaState.LOADING, 0.0)
+    engines.told(0.4)
+    assert status(shelf).load_progress == 0.4
+    engines.gate.set()
+    await slot.engine()
+    assert (status(shelf).state, status(shelf).load_progress) == (ReplicaState.WARM, 0.0)
+    slot.free()
+
+
+async def test_all_models_together_stay_within_the_budget(engines: Engines) -> None:
+    settings = NodeSettings(memory_share_max=0.5)  # of 6 GB: two models of 1.2 GB
+    shelf = Shelf(engines.load, settings, free_memory=lambda: 100 * GB, total_memory=lambda: 6 * GB)
+    shelf.show(
+        library(*(entry(name, size_bytes=GB) for name in "abc"), entry("d", size_bytes=3 * GB))
+    )
+    async with shelf.running():
+        for name in "abc":
+            await warm(shelf, name)
+        states = [status(shelf, name).state for name in "abc"]
+        assert states == [ReplicaState.AVAILABLE, ReplicaState.WARM, ReplicaState.WARM]
+        assert take(shelf, "d") is Refusal.NO_MEMORY
+        assert [status(shelf, name).state for name in "abc"] == states
 
 
 async def test_a_model_that_cannot_fit_is_refused(engines: Engines) -> None:

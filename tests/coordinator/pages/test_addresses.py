@@ -9,7 +9,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.played_page import PlayedMesh
 from coordinator.pages.rendering import ASSETS
+from coordinator.pages.views import word_of
+from mesh.cli.output import how_near
 from mesh.core import events
+from mesh.core.types import ReplicaState, ReplicaStatus
 from mesh.sim.world import Traffic
 from tests.coordinator.pages.played import attach, played_mesh, served
 
@@ -142,3 +145,18 @@ async def test_a_node_that_is_lost_claims_nothing_of_now() -> None:
     assert "pulled the plug" in row[0]
     assert "on disk" in row[0]
     assert not re.search(r"warm|\d %", row[0])
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (ReplicaStatus(ReplicaState.LOADING, load_progress=0.4), "loading 40%"),
+        (ReplicaStatus(ReplicaState.LOADING), "loading"),
+        (ReplicaStatus(ReplicaState.AVAILABLE), "on disk"),
+        (ReplicaStatus(ReplicaState.WARM), "warm"),
+    ],
+)
+def test_a_load_is_shown_with_how_far_it_has_come(status: ReplicaStatus, word: str) -> None:
+    assert word_of(status) == word
+    if status.state is ReplicaState.LOADING:
+        assert how_near(status.state, status.load_progress) == word

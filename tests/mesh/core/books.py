@@ -177,7 +177,8 @@ class Books:
                 continue
             node = by_connection[start.connection_id]
             assert node.state is NodeState.ALIVE
-            assert not node.load.owner_busy
+            own = self.open[start.key].request.from_coordinator_host and node.on_coordinator_host
+            assert own or not node.load.owner_busy
             assert node.epoch == start.epoch
             replica = node.replicas[start.model_id]
             assert 0 < replica.ours <= replica.status.slots - replica.others

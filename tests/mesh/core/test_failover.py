@@ -1,10 +1,12 @@
 """A node that does not begin, or fails: the request moves before its first token, never after."""
 
+from dataclasses import replace
+
 import pytest
 
 from mesh.core.actions import Action, FailRequest, StartAttempt
 from mesh.core.limits import FleetLimits
-from mesh.core.types import Failure, FailureCode, Refusal
+from mesh.core.types import Failure, FailureCode, Refusal, ReplicaState, ReplicaStatus
 from tests.mesh.core.script import LLAMA, QWEN, RESET, Script, kinds, only, warm
 
 NOT_ELSEWHERE = (
@@ -161,6 +163,17 @@ def test_an_owner_who_came_back_is_believed_until_the_next_report(script: Script
     assert kinds(script.ask("r2")) == ["FailRequest"]
     script.report("desk", owner_busy=False)
     assert kinds(script.ask("r3")) == ["StartAttempt"]
+
+
+def test_a_node_whose_busy_models_hold_the_memory_is_waited_for(script: Script) -> None:
+    script.attach("desk", LLAMA, slots=2)
+    first = only(script.ask("r1"), StartAttempt)
+    assert script.refuse(first, Refusal.BUSY) == []
+    on_disk = ReplicaStatus(ReplicaState.AVAILABLE, slots=2, slots_taken=2)
+    for _ in range(20):  # reports, over as many beats; none of them costs an attempt
+        assert script.report("desk", (LLAMA, on_disk)) == []
+    (start,) = script.report("desk", (LLAMA, replace(on_disk, slots_taken=0)))
+    assert isinstance(start, StartAttempt)
 
 
 def test_a_node_without_memory_is_not_asked_again_by_the_same_request(script: Script) -> None:

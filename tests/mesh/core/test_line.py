@@ -50,6 +50,7 @@ def test_a_kind_keeps_what_decides_who_may_serve_and_nothing_else() -> None:
         "deadline_s": 3.0,
         "session": "s",
         "explain": True,
+        "resumed_tokens": 4,
         "key": key("other"),
     }
     other = {

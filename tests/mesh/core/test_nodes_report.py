@@ -157,6 +157,29 @@ def test_an_owner_at_work_gets_no_requests_until_they_leave(script: Script) -> N
     assert kinds(script.ask("r2")) == ["StartAttempt"]
 
 
+def test_an_owner_at_work_beside_the_coordinator_is_still_served_themselves(
+    script: Script,
+) -> None:
+    """Their own programs ask through the coordinator; to all others the machine is closed."""
+    script.attach("desk", LLAMA, on_coordinator_host=True, slots=1)
+    script.report("desk", owner_busy=True)
+    failed = only(script.ask("theirs"), FailRequest)
+    assert "desk: its owner is using it" in failed.failure.message
+    own = only(script.ask("own", from_coordinator_host=True), StartAttempt)
+    assert own.connection_id == 1
+    assert script.ask("next", from_coordinator_host=True) == []  # it waits for the slot
+    assert kinds(script.ask("theirs too")) == ["FailRequest"]
+    script.report("desk", owner_busy=False)
+    assert script.ask("theirs again") == []  # it waits as well
+
+
+def test_an_owner_is_not_served_by_another_busy_machine(script: Script) -> None:
+    script.attach("desk", LLAMA)
+    script.report("desk", owner_busy=True)
+    failed = only(script.ask("own", from_coordinator_host=True), FailRequest)
+    assert "desk: its owner is using it" in failed.failure.message
+
+
 ABSURD = (math.nan, math.inf, -math.inf, -1.0, 1e300, 5e-324)
 
 

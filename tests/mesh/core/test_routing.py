@@ -306,7 +306,7 @@ def test_a_refusal_in_a_large_mesh_explains_the_models_holders_first() -> None:
 @given(meshes)
 def test_an_able_replica_is_one_that_nothing_rules_out_for_now(nodes: list[Joining]) -> None:
     """The index knows by ``able``, people by ``why_not``: they must agree."""
-    request = asked(prompt_bytes=0)
+    request = asked(prompt_bytes=0, from_coordinator_host=True)
     for node in a_mesh(nodes).fleet.directory.nodes.values():
         for replica in node.replicas.values():
             assert replica.able == (why_not(request, replica, {}) is None)

@@ -56,6 +56,16 @@ def usages_of(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:
     return set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
 
 
+def test_a_derived_key_is_the_same_after_a_restart_and_for_one_purpose_only(home: Home) -> None:
+    made = Authority.create_or_load(home, now_s=NOW_S)
+    key = made.derived_key("one purpose")
+    assert len(key) == 32
+    assert Authority.load(home).derived_key("one purpose") == key
+    assert made.derived_key("another purpose") != key
+    other = Authority.create_or_load(Home(home.root / "other"), now_s=NOW_S)
+    assert other.derived_key("one purpose") != key
+
+
 def test_the_authority_is_made_once_and_loaded_from_then_on(home: Home) -> None:
     made = Authority.create_or_load(home, now_s=NOW_S)
     assert Authority.create_or_load(home, now_s=NOW_S + DAY_S).sha256 == made.sha256

@@ -73,7 +73,7 @@ def test_every_enumeration_is_translated_whole(table: dict[int, Enum], members: 
 
 def test_a_report_survives_the_wire() -> None:
     model = Model(ModelIdentity("a" * 64, "", "Q8_0"), ("m",), "llama", 1, 1, 64)
-    status = ReplicaStatus(ReplicaState.WARM, 2, 1, 100.0, 10.0, 0.5, "why", "n")
+    status = ReplicaStatus(ReplicaState.WARM, 2, 1, 100.0, 10.0, 0.5, "why", "n", 0.25)
     load = Load(cpu=0.5, memory=0.25, memory_free_bytes=7, on_battery=True, owner_busy=True)
     report = write_report(epoch=1, sequence=2, load=load, statuses=[(5, status)])
     assert read_load(report) == load

@@ -1,10 +1,12 @@
 """Short ways to ask an engine and to hear all of its answer."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from mesh.core.chat import Message, Role, ToolCall
 from mesh.core.generation import Delta, Finished, Generation, Sampling, Started, TokenLogprob
 from node_agent.engine.protocol import Engine
+from node_agent.engine.supervisor import EngineProcess
 
 GREEDY = Sampling(temperature=0)
 
@@ -48,6 +50,14 @@ class Heard:
     @property
     def logprobs(self) -> tuple[TokenLogprob, ...]:
         return tuple(told for delta in self.deltas for told in delta.logprobs)
+
+
+async def forget(engine: EngineProcess, *, characters: int = 300) -> None:
+    """Leave nothing of earlier questions in any slot: an answer shall not depend on the cache."""
+    slots = range(engine.info.slots)
+    await asyncio.gather(
+        *(hear(engine, ask(chr(33 + s) * characters, max_tokens=1)) for s in slots)
+    )
 
 
 async def hear(engine: Engine, work: Generation) -> Heard:

@@ -14,7 +14,6 @@ import time
 
 STARTED = {"prompt_ids": [1, 2], "cached_tokens": 0, "context_tokens": 64, "numerics": "f"}
 USAGE = {"prompt_tokens": 2, "cached_tokens": 0, "completion_tokens": 1, "reasoning_tokens": 0}
-SAID_ELSE = {"reasoning": "", "tool_calls": []}
 FINISHED = {"reason": "stop", "usage": USAGE, "prefill_s": 0, "decode_s": 0}
 
 
@@ -28,6 +27,10 @@ def loaded(**changes: object) -> bytes:
     return frame({"type": "loaded", **honest, **changes})
 
 
+def loading(progress: object) -> bytes:
+    return frame({"type": "loading", "progress": progress})
+
+
 def started(**changes: object) -> bytes:
     return frame({"type": "started", "request": 1, **STARTED, **changes})
 
@@ -36,7 +39,8 @@ def delta(
     offset: int, ids: list[int], text: str = "a", request: int = 1, logprobs: object = ()
 ) -> bytes:
     body = {"request": request, "token_offset": offset, "ids": ids, "text": text}
-    return frame({"type": "delta", **body, **SAID_ELSE, "logprobs": logprobs})
+    said = {"reasoning": "", "tool_calls": [], "logprobs": logprobs}
+    return frame({"type": "delta", **body, **said})
 
 
 def finished(**changes: object) -> bytes:
@@ -57,6 +61,9 @@ AT_LOAD = {
     "million-slots": loaded(slots=10**6),
     "loaded-twice": loaded() + loaded(),
     "answer-unasked": started(),
+    "loads-backwards": loading(-0.5),
+    "loads-for-ever": loading(1e999),
+    "loads-what-is-loaded": loaded() + loading(0.5),
 }
 
 # What is sent after "loaded", once a request for two tokens is there.
@@ -90,6 +97,15 @@ def serve(misdeed: str, pipe: socket.socket) -> None:
         pipe.sendall(AT_LOAD[misdeed])
     elif misdeed == "mute":
         pass
+    elif misdeed == "crawls":
+        for step in range(8):  # in all longer than the test's patience, but never in one step
+            pipe.sendall(loading(step / 8))
+            time.sleep(0.3)
+        pipe.sendall(loaded())
+    elif misdeed == "stands-still":
+        while True:
+            pipe.sendall(loading(0.5))
+            time.sleep(0.1)
     elif misdeed == "leaves":
         sys.stderr.write("Traceback\n  somewhere\nImportError: libgomp.so.1 is missing\n")
         sys.exit(3)

@@ -98,6 +98,17 @@ class RandomModel(ModelFile):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenModel(RandomModel):
+    """Gives NaN where it should give logits, as a file that was damaged on its disk may."""
+
+    def weights(self, name: str, rows: int, columns: int) -> np.ndarray:
+        values = RandomModel.weights(self, name, rows, columns)
+        if name == "output":
+            values[rows // 2 :, 0] = np.nan
+        return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParrotModel(ModelFile):
     """Says one text by heart, then ends its turn, or begins again; no byte may be in it twice.
 

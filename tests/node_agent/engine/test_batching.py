@@ -11,7 +11,7 @@ import pytest
 from mesh.core.generation import Delta, Generation, Sampling, TokenLogprob
 from mesh.errors import Overloaded
 from node_agent.engine.supervisor import EngineProcess
-from tests.node_agent.engine.asking import GREEDY, ask, hear
+from tests.node_agent.engine.asking import GREEDY, ask, forget, hear
 
 SLOTS = 4
 TRAINED = Path(__file__).parents[3] / "models" / "test-tiny.gguf"
@@ -41,12 +41,6 @@ def works(seed: int, count: int) -> list[Generation]:
         most = random.randrange(1, 40)
         made.append(ask(text, sampling=sampling, max_tokens=most, logprobs=0))
     return made
-
-
-async def forget(engine: EngineProcess) -> None:
-    """Leave nothing of earlier questions in any slot: an answer shall not depend on the cache."""
-    blank = (ask(chr(33 + slot) * 300, max_tokens=1) for slot in range(SLOTS))
-    await asyncio.gather(*(hear(engine, work) for work in blank))
 
 
 async def alone(engine: EngineProcess, work: Generation) -> tuple[TokenLogprob, ...]:

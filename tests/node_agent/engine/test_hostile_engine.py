@@ -23,7 +23,12 @@ async def start(misdeed: str, patience: Patience = IMPATIENT) -> EngineProcess:
     )
 
 
-@pytest.mark.parametrize("misdeed", [name for name in fake_engine.AT_LOAD if "twice" not in name])
+AFTER_LOADING = ("loaded-twice", "loads-what-is-loaded")  # by then the load was a success
+
+
+@pytest.mark.parametrize(
+    "misdeed", [name for name in fake_engine.AT_LOAD if name not in AFTER_LOADING]
+)
 async def test_an_engine_that_breaks_the_protocol_while_loading_is_stopped(misdeed: str) -> None:
     with pytest.raises(LoadFailed, match="broke the protocol") as refused:
         await start(misdeed)
@@ -33,6 +38,25 @@ async def test_an_engine_that_breaks_the_protocol_while_loading_is_stopped(misde
 async def test_an_engine_that_never_loads_is_stopped() -> None:
     with pytest.raises(LoadFailed, match=r"did not load within 0.5 s"):
         await start("mute", Patience(loaded_s=0.5))
+
+
+async def test_a_load_that_goes_on_is_waited_for_however_long_it_takes() -> None:
+    told: list[float] = []
+    worker = (sys.executable, fake_engine.__file__, "crawls")
+    engine = await EngineProcess.start(
+        Path("fake.gguf"),
+        context_tokens=64,
+        told=told.append,
+        patience=Patience(loaded_s=2.0),  # the whole takes 2.4 s
+        worker=worker,
+    )
+    await engine.close()
+    assert told == [step / 8 for step in range(1, 8)]
+
+
+async def test_a_load_that_says_the_same_for_ever_is_stopped() -> None:
+    with pytest.raises(LoadFailed, match=r"did not load within 0.5 s beyond 50%"):
+        await start("stands-still", Patience(loaded_s=0.5))
 
 
 async def test_an_engine_that_dies_while_loading_leaves_its_last_words() -> None:

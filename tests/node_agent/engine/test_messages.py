@@ -18,18 +18,23 @@ from mesh.core.generation import (
     Started,
     TokenLogprob,
 )
-from mesh.core.types import Capability, FinishReason, Usage
+from mesh.core.types import PREFIXES_MAX, Capability, FinishReason, PrefixHeld, Usage
 from mesh.errors import ContextOverflow, InternalError, InvalidRequest, NodeLost, Overloaded
 from node_agent.engine.frames import FrameError
 from node_agent.engine.messages import (
     Cancel,
     Cancelled,
+    Complaint,
     Failed,
     FromEngine,
     Generate,
     Loaded,
+    Loading,
     LoadRefused,
+    Prefixes,
     Produced,
+    Save,
+    Saved,
     ToEngine,
     decode_from_engine,
     decode_to_engine,
@@ -74,7 +79,7 @@ nats = st.floats(min_value=LOGPROB_MIN, max_value=0)
 pieces = st.binary(max_size=4)
 alternatives = st.lists(st.builds(Alternative, counts, nats, pieces), max_size=3).map(tuple)
 logprobs = st.lists(st.builds(TokenLogprob, counts, nats, pieces, alternatives), max_size=3)
-to_engine = st.builds(Generate, counts, work) | st.builds(Cancel, counts)
+to_engine = st.builds(Generate, counts, work) | st.builds(Cancel, counts) | st.just(Save())
 events = (
     st.builds(Started, ids, counts, counts, lines)
     | st.builds(Delta, counts, ids, text, logprobs.map(tuple), text, calls)
@@ -86,12 +91,16 @@ events = (
         sizes,
     )
 )
+held = st.builds(PrefixHeld, st.integers(min_value=0, max_value=2**64 - 1), counts)
 capabilities = st.frozensets(st.sampled_from(Capability))
 from_engine = (
     st.builds(Produced, counts, events)
     | st.builds(Loaded, counts, counts, capabilities, lines)
     | st.builds(LoadRefused, lines, lines)
     | st.builds(Cancelled, counts)
+    | st.lists(held, max_size=PREFIXES_MAX).map(tuple).map(Prefixes)
+    | st.just(Saved())
+    | st.builds(Complaint, lines)
 )
 
 
@@ -137,19 +146,26 @@ VALID: list[FromEngine | ToEngine] = [
     Produced(1, Started((1, 2), 0, 512, "f")),
     Produced(1, Delta(0, (1,), "a")),
     Produced(1, Finished(FinishReason.STOP, Usage(2, 0, 1), 0.1, 0.2)),
+    Loading(0.5),
     Loaded(512, 1, frozenset(), "f"),
     LoadRefused("no", ""),
     Cancelled(1),
+    Prefixes((PrefixHeld(2**64 - 1, 7),)),
     Failed(1, NodeLost("gone")),
     Generate(1, Generation((Message(Role.USER, "a"),), Sampling(), 1)),
     Cancel(1),
+    Save(),
+    Saved(),
+    Complaint("no"),
 ]
 HOSTILE: list[object] = [None, True, -1, 2**70, 1.5, "x" * 10, [], [None], [-1], [True], {}]
 
 
 @pytest.mark.parametrize("message", VALID, ids=lambda message: type(message).__name__)
 def test_every_field_is_checked(message: FromEngine | ToEngine) -> None:
-    decode = decode_to_engine if isinstance(message, Generate | Cancel) else decode_from_engine
+    decode = (
+        decode_to_engine if isinstance(message, Generate | Cancel | Save) else decode_from_engine
+    )
     body = on_the_wire(message)
     for field in body:
         with pytest.raises(FrameError, match=r"field|known type"):
@@ -166,6 +182,20 @@ def test_every_field_is_checked(message: FromEngine | ToEngine) -> None:
 def test_an_id_that_is_no_31_bit_number_is_refused(hostile: object) -> None:
     with pytest.raises(FrameError):
         decode_from_engine({**on_the_wire(Produced(1, Delta(0, (1,), "a"))), "ids": [hostile]})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"hashes": [1] * (PREFIXES_MAX + 1), "tokens": [1] * (PREFIXES_MAX + 1)},
+        {"hashes": [1, 2], "tokens": [1]},
+        {"hashes": [2**64], "tokens": [1]},
+        {"hashes": [1], "tokens": [-1]},
+    ],
+)
+def test_prefixes_that_are_none_are_refused(body: dict[str, object]) -> None:
+    with pytest.raises(FrameError):
+        decode_from_engine({"type": "prefixes", **body})
 
 
 TOLD = {"id": 1, "logprob": -0.5, "text": "\xc3", "alternatives": []}

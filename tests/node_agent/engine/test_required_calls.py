@@ -80,12 +80,12 @@ def check(heard: Heard, schema: dict[str, Any], seed: int) -> None:
 
 
 async def test_required_calls_follow_random_schemas(tiny: EngineProcess) -> None:
-    assert await make_calls(tiny, range(25)) > 15
+    assert await make_calls(tiny, range(25)) >= 24
 
 
 @pytest.mark.long
 async def test_required_calls_follow_five_hundred_random_schemas(tiny: EngineProcess) -> None:
-    assert await make_calls(tiny, range(1000, 1500)) > 400
+    assert await make_calls(tiny, range(1000, 1500)) >= 490
 
 
 async def test_the_tool_that_is_named_is_called_and_any_of_several_otherwise(

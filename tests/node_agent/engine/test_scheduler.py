@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from node_agent.engine.chunks import CHUNK_TOKENS_MAX, CHUNK_TOKENS_MIN, TARGET_S, ChunkSizer
 from node_agent.engine.prefixes import COPY_TOKENS_MIN, FRESH_TOKENS_MIN, Slots, shared_tokens
-from node_agent.engine.scheduler import Chunk, Decode, Scheduler, Step
+from node_agent.engine.scheduler import Chunk, Decode, Held, Scheduler, Step
 
 TOKEN_S = 0.01
 
@@ -24,10 +24,22 @@ class PlayedModel:
         self.answers: dict[int, list[int]] = {}
         self.steps: list[Step] = []
 
-    def ask(self, number: int, prompt: list[int]) -> None:
+    def ask(self, number: int, prompt: list[int], said: int = 0, *, singly: bool = False) -> None:
+        """The last ``said`` tokens are of its answer, which was cut."""
         self.prompts[number] = prompt
         self.answers[number] = []
-        self.scheduler.add(number, prompt)
+        self.scheduler.add(number, Held(prompt, len(prompt) - (said if singly else 0)))
+
+    def make_room(self, *, singly: bool = False) -> int | None:
+        """Let the one that came last wait; return its number, None if there is but one."""
+        last = self.scheduler.last_admitted()
+        if last is None:
+            return None
+        self.memory[last.slot.index].clear()
+        prompt, answer = self.prompts[last.number], self.answers[last.number]
+        held = Held([*prompt, *answer], len(prompt) + (0 if singly else len(answer)))
+        self.scheduler.preempt(last.number, held)
+        return last.number
 
     def admit(self) -> None:
         while (admitted := self.scheduler.admit()) is not None:
@@ -51,7 +63,7 @@ class PlayedModel:
             if owner is None:
                 self.memory[row.slot].pop()
         ready = owners if isinstance(step, Decode) else (step.sequence,) * step.last
-        for sequence in (each for each in ready if each is not None):
+        for sequence in (each for each in ready if each is not None and each.drawn is None):
             said = self.prompts[sequence.number] + self.answers[sequence.number]
             assert self.memory[sequence.slot.index] == said, "it forgot, or heard another"
             token = 1000 * sequence.number + len(said)
@@ -194,19 +206,71 @@ def no_row_is_alone(step: Step) -> bool:
     return isinstance(step, Chunk) or all({each - 1, each + 1} & slots for each in slots)
 
 
+def test_what_was_said_before_is_decoded_with_the_others_and_not_drawn() -> None:
+    model = PlayedModel(2)
+    model.ask(1, prompt_of(10, 1))
+    model.ask(2, prompt_of(30, 2), said=5, singly=True)
+    while not model.answers[2]:
+        model.step()
+    read = [step for step in model.steps if isinstance(step, Chunk) and step.sequence.number == 2]
+    assert sum(len(step.rows) for step in read) == 25
+    assert not any(step.last for step in read)
+    decoded = [step for step in model.steps if isinstance(step, Decode)]
+    assert sum(2 in {each.number for each in step.sequences if each} for step in decoded) == 5
+    assert len(model.answers[1]) >= 5, "it waited for the other"
+
+
+def test_who_came_last_makes_room_and_comes_back_with_what_it_said() -> None:
+    model = PlayedModel(3)
+    for number in range(3):
+        model.ask(number, prompt_of(10, number))
+    while len(model.answers[2]) < 4:
+        model.step()
+    said = list(model.answers[2])
+    assert model.make_room() == 2
+    model.ask(3, prompt_of(10, 3))
+    for _ in range(10):
+        model.step()
+    assert model.answers[2] == said, "there is still no room"
+    assert not model.answers[3], "it passed the one that waited before it"
+    model.scheduler.remove(0)
+    for _ in range(10):
+        model.step()
+    assert model.answers[2][:4] == said
+    assert len(model.answers[2]) > 4
+
+
+def test_the_only_one_makes_no_room() -> None:
+    model = PlayedModel(2)
+    model.ask(1, prompt_of(10))
+    model.step()
+    assert model.make_room() is None
+
+
 @settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 2**32), slots=st.integers(1, 5), pair_rows=st.booleans())
-def test_nobody_hears_another_and_everybody_ends(seed: int, slots: int, *, pair_rows: bool) -> None:
-    """Random arrivals, lengths, shared beginnings and departures."""
+@given(
+    seed=st.integers(0, 2**32),
+    slots=st.integers(1, 5),
+    pair_rows=st.booleans(),
+    singly=st.booleans(),
+)
+def test_nobody_hears_another_and_everybody_ends(
+    seed: int, slots: int, *, pair_rows: bool, singly: bool
+) -> None:
+    """Random arrivals, lengths, shared beginnings, cut answers, departures and lack of room."""
     random = Random(seed)
     model = PlayedModel(slots, pair_rows=pair_rows)
     shared = prompt_of(200, seed)
     left = set()
     for number in range(12):
         own = prompt_of(random.randrange(1, 200), seed + number)
-        model.ask(number, shared[: random.randrange(200)] + own)
+        prompt = shared[: random.randrange(200)] + own
+        said = random.choice((0, random.randrange(len(prompt))))
+        model.ask(number, prompt, said, singly=singly)
         for _ in range(random.randrange(12)):
             model.step()
+            if random.random() < 0.05:
+                model.make_room(singly=singly)
         for other in range(number + 1):
             ended = len(model.answers[other]) >= 10 or random.random() < 0.03
             if other not in left and ended:

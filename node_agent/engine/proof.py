@@ -1,0 +1,152 @@
+"""What a model computes alike, however its tokens are cut into steps: tried out, once it is loaded.
+
+An answer that was cut is continued by reading its prompt and its tokens again, in steps of other
+sizes and beside other answers. It comes out the same only where none of that changes a bit. So
+each engine compares, and plans by what it found:
+
+- whether a row's logits differ where it is alone in a batch. ggml multiplies one row by other code
+  than several; with F16 and F32 weights that shows, with Q8_0 and Q4_0 it does not (measured on
+  x86-64). If they do, no row is left alone (``pair_rows``).
+- whether tokens of an answer, which were decoded one by one, may be read in chunks. If not, they
+  are decoded one by one again (``refeed_singly``): it takes as long as the answer did, and is exact
+  because nothing is different.
+- whether all of it holds. If it does not, its answers depend on what else runs: then nobody may
+  count on equal ones (``exact``), and its fingerprint is like no other.
+"""
+
+import ctypes
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+from secrets import token_hex
+
+from node_agent.engine.bindings import native
+from node_agent.engine.llama import Llama
+from node_agent.engine.scheduler import Row
+
+# Longer than ggml's blocks of rows, and no longer: at 20 tokens a second, as a large model reads on
+# an old CPU, a trial takes three seconds, and a load of that model more.
+_PROMPT_TOKENS = 16
+_CUT = 7
+_ANSWER_TOKENS = 4
+# A difference in rounding shows in one logit of thousands: models of few words are tried more.
+_LOGITS_COMPARED_MIN = 16_384
+_TRIALS_MIN = 2
+# The codes of ggml change where a batch passes these; a whole scan would take a load's time.
+_BATCHES = (2, 3, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to take steps so that equal requests have equal answers."""
+
+    pair_rows: bool
+    refeed_singly: bool
+    exact: bool
+
+    def joined(self, other: "Plan") -> "Plan":
+        """Return the plan that takes the care of both."""
+        return Plan(
+            self.pair_rows or other.pair_rows,
+            self.refeed_singly or other.refeed_singly,
+            self.exact and other.exact,
+        )
+
+    def numerics(self, facts: str) -> str:
+        """Return the fingerprint of an engine that goes by this plan: 12 hex digits.
+
+        ``facts`` is that of the build and its settings. Equal ones give equal text.
+        """
+        planned = f"{facts} {self.pair_rows} {self.refeed_singly}"
+        if not self.exact:
+            planned += token_hex(8)
+        return hashlib.sha256(planned.encode()).hexdigest()[:12]
+
+
+def prove(llama: Llama) -> Plan:
+    """Try it out. Forgets everything that the slots hold.
+
+    Raises:
+        DecodeError: llama.cpp failed.
+    """
+    for slot in range(llama.slots):
+        llama.truncate(slot, 0)
+    trials = -(-_LOGITS_COMPARED_MIN // (_ANSWER_TOKENS * llama.vocabulary_size))
+    plan = Plan(pair_rows=False, refeed_singly=False, exact=True)
+    for number in range(trials):
+        plan = plan.joined(_try(_Trial(llama, number)))
+        careful = plan.refeed_singly and (plan.pair_rows or llama.slots == 1)
+        if careful and number + 1 >= _TRIALS_MIN:  # there is no more to find
+            break
+    return plan
+
+
+def _try(trial: "_Trial") -> Plan:
+    alone, *others = (trial.row_among(count) for count in (1, *_batches(trial.slots)))
+    alike = all(logits == others[0] for logits in others)
+    trial.pair_rows = pair_rows = bool(others) and others[0] != alone
+    said = trial.answer()
+    together = trial.chunks((_PROMPT_TOKENS, _ANSWER_TOKENS))
+    across = trial.chunks((_CUT, _PROMPT_TOKENS - _CUT + _ANSWER_TOKENS))
+    # A prompt itself is never cut the same twice: chunks are sized in time.
+    return Plan(pair_rows, refeed_singly=said != together, exact=alike and together == across)
+
+
+def _batches(slots: int) -> list[int]:
+    return [*(count for count in _BATCHES if count < slots), *([slots] if slots > 1 else [])]
+
+
+class _Trial:
+    """The same tokens, fed in different ways; each returns the bytes of logits."""
+
+    def __init__(self, llama: Llama, number: int) -> None:
+        self.pair_rows = False
+        self.slots = llama.slots
+        self._llama = llama
+        random = Random(number)  # noqa: S311 - any tokens will do, the same on each machine
+        tokens = range(_PROMPT_TOKENS + _ANSWER_TOKENS)
+        self._ids = [random.randrange(llama.vocabulary_size) for _ in tokens]
+
+    def row_among(self, count: int) -> bytes:
+        """One token in each of ``count`` slots; the first one's."""
+        rows = [Row(slot, self._ids[0], 0) for slot in range(count)]
+        with self._forgotten(range(count)):
+            self._llama.decode(rows, logits=True, last=True)
+            return self._logits(0)
+
+    def chunks(self, sizes: Sequence[int]) -> bytes:
+        """In chunks of these sizes; of the answer's tokens, which are in the last."""
+        with self._forgotten((0,)):
+            at = 0
+            for size in sizes:
+                rows = [Row(0, self._ids[at + row], at + row) for row in range(size)]
+                self._llama.decode(rows, logits=at + size == len(self._ids), last=True)
+                at += size
+            answer = range(sizes[-1] - _ANSWER_TOKENS, sizes[-1])
+            return b"".join(map(self._logits, answer))
+
+    def answer(self) -> bytes:
+        """The prompt in one chunk, then token by token, as an answer is drawn."""
+        slots = (0, 1) if self.pair_rows else (0,)
+        with self._forgotten(slots):
+            rows = [Row(0, self._ids[at], at) for at in range(_PROMPT_TOKENS)]
+            self._llama.decode(rows, logits=False, last=True)
+            told = []
+            for at in range(_PROMPT_TOKENS, len(self._ids)):
+                step = [Row(0, self._ids[at], at), Row(1, 0, at - _PROMPT_TOKENS)]
+                self._llama.decode(step[: len(slots)], logits=True, last=True)
+                told.append(self._logits(0))
+            return b"".join(told)
+
+    def _logits(self, row: int) -> bytes:
+        logits = native.llama_get_logits_ith(self._llama.context, row)
+        return ctypes.string_at(logits, ctypes.sizeof(ctypes.c_float) * self._llama.vocabulary_size)
+
+    @contextmanager
+    def _forgotten(self, slots: Sequence[int]) -> Iterator[None]:
+        """Leave nothing of it behind."""
+        yield
+        for slot in slots:
+            self._llama.truncate(slot, 0)

@@ -1,0 +1,45 @@
+"""Looks at what this machine's owner does, and lends accordingly."""
+
+import asyncio
+import logging
+from typing import NoReturn, Protocol
+
+from mesh.settings import NodeSettings
+from node_agent.engines import process_ids
+from node_agent.lending import Lender, Lending, Signs
+from node_agent.owner_signs import OwnerSigns
+from node_agent.shelf import Shelf
+
+LOOK_EVERY_S = 1.0  # as often as nodes report
+
+log = logging.getLogger("node")
+
+
+class Looker(Protocol):
+    """What tells of the owner: ``OwnerSigns``."""
+
+    async def look(self, own_processes: list[int], now_s: float) -> Signs: ...
+
+
+async def mind_owner(shelf: Shelf, settings: NodeSettings, signs: Looker | None = None) -> NoReturn:
+    """Keep the shelf's lending to what ``settings`` allow, until cancelled."""
+    clock = asyncio.get_running_loop().time
+    lender = Lender(settings.generosity, settings.on_battery)
+    signs = signs or OwnerSigns()
+    while True:
+        now_s = clock()
+        lending = lender.saw(await signs.look(process_ids(shelf.engines()), now_s), now_s)
+        if lending != shelf.lending:
+            _tell(shelf.lending, lending)
+            shelf.lend(lending)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _tell(before: Lending, now: Lending) -> None:
+    if now.busy != before.busy:
+        if now.busy:
+            log.info("lending nothing new: %s", now.busy)
+        else:
+            log.info("lending again")
+    if now.share != before.share:
+        log.info("lending %.0f %% of each model's slots", 100 * now.share)
