@@ -113,8 +113,8 @@ def _call_grammar(
 
     opening = "" if form.bare else form.opening
     name_before, name_after, end = form.written
-    start = [_written(opening, form, marker), "call"]
-    rules = []
+    start = ["gap", _written(opening, form, marker), "gap", "call"]
+    rules = ["gap: / ?/"]  # many vocabularies have a space in what begins a text, or follows a mark
     if thought is not Thought.NONE:
         begun = thought is Thought.BEGUN
         start.insert(0, "thought" if begun else f"({marker(THINK)} thought)?")

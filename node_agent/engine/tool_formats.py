@@ -55,7 +55,8 @@ HERMES = ToolFormat(
     head_so_far=re.compile(_JSON_SPACE),
     written=('\n{"name": "', '", "arguments": ', "}\n</tool_call>"),
     signs=("<tool_call>",),
-    unlike=("<function=", "<arg_key>"),  # Qwen3-Coder and GLM 4.5: XML within the same tags
+    # Qwen3-Coder and GLM 4.5 put XML into the same tags, Apriel a list into others.
+    unlike=("<function=", "<arg_key>", "<tool_calls>"),
     control=("<tool_call>", "</tool_call>"),
 )
 

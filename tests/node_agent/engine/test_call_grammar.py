@@ -77,6 +77,15 @@ def test_a_mark_that_is_a_control_token_is_written_as_that(grammars: Grammars) -
             accept(constraint(grammars, form, mark=form.opening), form.opening)
 
 
+def test_a_space_may_come_before_as_many_vocabularies_begin_a_text(grammars: Grammars) -> None:
+    for form in FORMATS:
+        bound = constraint(grammars, form)
+        accept(bound, f" {call(form)}")
+        assert bound.complete
+        made = Reply(Reading(form, frozenset({"weather"}))).finish(f" {call(form)}")
+        assert (len(made.calls), made.text) == (1, "")
+
+
 def test_thoughts_may_come_before_and_must_end_where_the_prompt_began_them(
     grammars: Grammars,
 ) -> None:

@@ -94,8 +94,9 @@ async def test_the_tool_that_is_named_is_called_and_any_of_several_otherwise(
     for name in ("now", "weather"):
         [call] = (await hear(tiny, required(WEATHER, NOW, name=name))).calls
         assert call.name == name
-    anyone = [await hear(tiny, required(WEATHER, NOW, seed=seed)) for seed in range(8)]
-    assert {call.name for heard in anyone for call in heard.calls} == {"weather", "now"}
+        likes = replace(required().sampling, logit_bias=((ord(name[0]), 50.0),))
+        [call] = (await hear(tiny, replace(required(WEATHER, NOW), sampling=likes))).calls
+        assert call.name == name
 
 
 async def test_a_tool_without_parameters_is_called_without_arguments(tiny: EngineProcess) -> None:
@@ -125,9 +126,8 @@ async def test_a_required_call_that_finds_no_room_is_told_as_far_as_it_came(
 ) -> None:
     heard = await hear(tiny, replace(required(WEATHER), max_tokens=20))
     assert heard.finished.reason is FinishReason.LENGTH
-    assert heard.text == '<tool_call>\n{"name": '[: len(heard.text)]
-    assert heard.calls == ()
-    assert len(heard.text) == 20
+    assert "".join(heard.text.split()) in '<tool_call>{"name":"weather"'
+    assert (len(heard.text), heard.calls) == (20, ())
 
 
 async def test_a_stop_string_does_not_cut_a_required_call(tiny: EngineProcess) -> None:

@@ -230,6 +230,7 @@ def test_a_template_without_end_is_stopped_however_it_is_asked() -> None:
         ("<tool_call>", HERMES),
         ("<tool_call><function=x>", None),
         ("<tool_call>{name}<arg_key>", None),
+        ("<tool_call> <tool_calls>[", None),
         ("<|start_header_id|>ipython<|end_header_id|>", LLAMA_3),
         ("[TOOL_CALLS] [", MISTRAL),
         ("[TOOL_CALLS]name[ARGS]{", MISTRAL_ARGS),
