@@ -49,7 +49,7 @@ PYTHON_WITHIN_S = 15.0
 
 OTHER_MODELS = ((MEDIUM, "q4_0"), (MEDIUM, "q8_0"), (SMALL, "q4_0"))  # what tells most first
 OTHER_STREAMS = (1, 16)
-_MODEL_S = 40.0  # the most that both sides need for one of them, beside other programs
+_MODEL_S = 60.0  # the most that both sides need for one of them, beside other programs
 
 _PROMPT_FIGURES = (
     "prefix_first_token_ratio",

@@ -145,8 +145,19 @@ async def _rate_for(times: Sequence[Sequence[float]], duration_s: float) -> floa
     return rate(times, since_s=since_s, until_s=since_s + duration_s)
 
 
-async def logprobs_added_ms(served: Served, *, tokens: int = 48) -> float:
-    """Return by how much the median token of one stream takes longer with log-probabilities."""
+async def logprobs_added_ms(served: Served, *, tokens: int = 48) -> float | None:
+    """Return by how much the median token of one stream takes longer with log-probabilities.
+
+    None if the machine is too busy to tell.
+    """
+    try:
+        async with asyncio.timeout(_ANSWER_WITHIN_S):
+            return await _logprobs_added_ms(served, tokens)
+    except TimeoutError:
+        return None
+
+
+async def _logprobs_added_ms(served: Served, tokens: int) -> float:
     gaps_s: dict[int | None, list[float]] = {None: [], 5: []}
     for turn in range(4):
         wanted = (None, 5)[turn % 2]

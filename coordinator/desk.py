@@ -15,7 +15,7 @@ from coordinator.loop import FleetLoop
 from mesh.core.cloud import says_cloud
 from mesh.core.events import RequestArrived, RequestCancelled
 from mesh.core.types import Request, Tier
-from mesh.errors import Overloaded, RequestExists
+from mesh.errors import Overloaded, RequestExists, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import error_of
 from mesh.wire.models import write_cloud_model, write_models
@@ -121,5 +121,20 @@ class DeskAsking:
     ) -> AsyncGenerator[inference.GenerateEvent, None]:
         return self.desk.answer(request, self.caller)
 
+    async def embeddings(self, request: inference.EmbedRequest) -> inference.EmbedResponse:
+        raise _not_passed_on("texts to be embedded")
+
+    async def token_count(
+        self, request: inference.CountTokensRequest
+    ) -> inference.CountTokensResponse:
+        raise _not_passed_on("prompts to be counted")
+
     async def models(self) -> Sequence[inference.ModelView]:
         return self.desk.models()
+
+
+def _not_passed_on(what: str) -> Unsupported:
+    return Unsupported(
+        f"this version's coordinator passes no {what} on",
+        hint="ask at the door of a machine that holds the model",
+    )

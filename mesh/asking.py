@@ -28,6 +28,24 @@ class Asking(Protocol):
         """
         ...
 
+    async def embeddings(self, request: inference.EmbedRequest) -> inference.EmbedResponse:
+        """Turn texts into vectors. Cancelling the call frees the slot soon after.
+
+        Raises:
+            MeshError: why there are none.
+        """
+        ...
+
+    async def token_count(
+        self, request: inference.CountTokensRequest
+    ) -> inference.CountTokensResponse:
+        """Count the tokens that a model would read of a prompt.
+
+        Raises:
+            MeshError: nobody here has the model, or can tell.
+        """
+        ...
+
     async def models(self) -> Sequence[inference.ModelView]:
         """Return the models that may be asked for now, test models last.
 

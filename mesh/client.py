@@ -227,6 +227,75 @@ class MeshClient:
             stream.reasoning,
         )
 
+    async def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = AUTO,
+        tier: str = "",
+        request_id: str = "",
+        timeout_s: float = TIMEOUT_S,
+    ) -> list[list[float]]:
+        """Return a vector of length 1 for each text; a text that is too long is refused, not cut.
+
+        Raises:
+            InvalidRequest: there is no text, or one is none; or as ``generate``.
+        """
+        try:
+            request = inference.EmbedRequest(
+                request_id=request_id or uuid.uuid4().hex,
+                model=model,
+                inputs=texts,
+                tier=one_of(_TIERS, tier, "tier"),
+                deadline_ms=max(1, int(timeout_s * 1000)),
+            )
+        except (ValueError, TypeError, OverflowError) as failure:
+            raise InvalidRequest(f"a parameter is out of range: {failure}") from None
+        return [list(each.values) for each in (await self.embeddings(request)).embeddings]
+
+    async def count_tokens(
+        self,
+        prompt: Messages,
+        *,
+        model: str = AUTO,
+        tools: Sequence[Tool] = (),
+        tier: str = "",
+    ) -> int:
+        """Return how many tokens ``model`` reads of ``prompt``, by its own template.
+
+        Raises:
+            InvalidRequest: as ``generate``.
+        """
+        request = inference.CountTokensRequest(
+            model=model,
+            messages=write_prompt(prompt),
+            tools=write_tools(tools),
+            tier=one_of(_TIERS, tier, "tier"),
+        )
+        return (await self.token_count(request)).tokens
+
+    async def embeddings(self, request: inference.EmbedRequest) -> inference.EmbedResponse:
+        """See ``mesh.asking.Asking``."""
+        way = self._device if request.tier == inference.TIER_DEVICE else self._mesh
+        try:
+            response = await sending.embeddings(way.reach, request)
+        except sending.OutOfReach as failure:
+            raise way.gone(failure) from None
+        way.answers = True
+        return response
+
+    async def token_count(
+        self, request: inference.CountTokensRequest
+    ) -> inference.CountTokensResponse:
+        """See ``mesh.asking.Asking``."""
+        way = self._device if request.tier == inference.TIER_DEVICE else self._mesh
+        try:
+            response = await sending.token_count(way.reach, request)
+        except sending.OutOfReach as failure:
+            raise way.gone(failure) from None
+        way.answers = True
+        return response
+
     async def models(self) -> Sequence[inference.ModelView]:
         """Return the models of the mesh, test models last."""
         try:

@@ -99,15 +99,45 @@ async def models(reach: Reach) -> tuple[inference.ModelView, ...]:
         response = await stub.ListModels(inference.ListModelsRequest(), timeout=timeout_s)
         return tuple(response.models)
 
-    return await _until_answered(reach, ask)
+    return await _until_answered(reach, ask, MODELS_WITHIN_S)
 
 
-async def _until_answered(reach: Reach, ask: Callable[[InferenceStub, float], Awaitable[T]]) -> T:
-    tries = _Tries(MODELS_WITHIN_S + PATIENCE_S)
+async def embeddings(reach: Reach, request: inference.EmbedRequest) -> inference.EmbedResponse:
+    """See ``mesh.asking.Asking``. Sent again as an answer is: nobody has seen half a vector.
+
+    Raises:
+        OutOfReach: as ``answer``.
+        MeshError: as ``Asking.embeddings``.
+    """
+
+    async def ask(stub: InferenceStub, timeout_s: float) -> inference.EmbedResponse:
+        response: inference.EmbedResponse = await stub.Embed(request, timeout=timeout_s)
+        return response
+
+    within_s = request.deadline_ms / 1000 + LATE_S if request.deadline_ms else TIMEOUT_S
+    return await _until_answered(reach, ask, within_s)
+
+
+async def token_count(
+    reach: Reach, request: inference.CountTokensRequest
+) -> inference.CountTokensResponse:
+    """See ``mesh.asking.Asking``, and ``embeddings``."""
+
+    async def ask(stub: InferenceStub, timeout_s: float) -> inference.CountTokensResponse:
+        response: inference.CountTokensResponse = await stub.CountTokens(request, timeout=timeout_s)
+        return response
+
+    return await _until_answered(reach, ask, TIMEOUT_S)
+
+
+async def _until_answered(
+    reach: Reach, ask: Callable[[InferenceStub, float], Awaitable[T]], within_s: float
+) -> T:
+    tries = _Tries(within_s + PATIENCE_S)
     while True:
         async with reach(tries.until_s, tries.deadline_s) as stub:
             try:
-                return await ask(stub, MODELS_WITHIN_S)
+                return await ask(stub, within_s)
             except grpc.aio.AioRpcError as failure:
                 broken = failure
         await tries.another(broken)

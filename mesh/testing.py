@@ -19,6 +19,7 @@ class PlayedAsking:
     script: Sequence[Step] = ()
     views: Sequence[inference.ModelView] = ()
     asked: list[inference.GenerateRequest] = field(default_factory=list)
+    embedded: list[inference.EmbedRequest] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)  # an answer was asked for
     closed: asyncio.Event = field(default_factory=asyncio.Event)  # an answer ended, or was left
 
@@ -37,6 +38,34 @@ class PlayedAsking:
                     yield step
         finally:
             self.closed.set()
+
+    async def embeddings(self, request: inference.EmbedRequest) -> inference.EmbedResponse:
+        """Each vector is a text's length and 1, unless the script begins with an error."""
+        self.embedded.append(request)
+        self.begun.set()
+        try:
+            match self.script[:1]:
+                case [Exception() as failure]:
+                    raise failure
+                case [asyncio.Event() as event]:
+                    await event.wait()
+                case _:
+                    pass
+        finally:
+            self.closed.set()
+        return inference.EmbedResponse(
+            embeddings=[inference.Embedding(values=(len(text), 1)) for text in request.inputs],
+            usage=inference.Usage(prompt_tokens=7),
+            receipt=inference.Receipt(
+                request_id=request.request_id,
+                attempts=[inference.Attempt(model_name="embedder", node_name="desk")],
+            ),
+        )
+
+    async def token_count(
+        self, request: inference.CountTokensRequest
+    ) -> inference.CountTokensResponse:
+        return inference.CountTokensResponse(model_id="m", tokens=len(request.messages))
 
     async def models(self) -> Sequence[inference.ModelView]:
         return self.views

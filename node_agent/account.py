@@ -4,14 +4,26 @@ import asyncio
 from dataclasses import replace
 
 from mesh.core.actions import SendStarted
+from mesh.core.embedding import Embeddings
 from mesh.core.generation import Delta, Finished, GenerationEvent, Started
 from mesh.core.progress import Attempt, Progress
 from mesh.core.receipt import Candidate, Receipt
 from mesh.core.refusals import node_failed
-from mesh.core.types import AttemptId, Epoch, Failure, FailureCode, Model, NodeId, Request, Tier
+from mesh.core.types import (
+    AttemptId,
+    Epoch,
+    Failure,
+    FailureCode,
+    Model,
+    NodeId,
+    Request,
+    Tier,
+    Usage,
+)
 from mesh.errors import MeshError
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import write_delta, write_finished, write_origin, write_started
+from mesh.wire.embeddings import write_embeddings
 from mesh.wire.receipts import write_failed, write_receipt
 from node_agent.answering import SAMPLER_VERSION
 
@@ -72,6 +84,12 @@ class Account:
                 finished = write_finished(event)
                 finished.receipt.CopyFrom(write_receipt(self._receipt(), NO_COORDINATOR))
                 return inference.GenerateEvent(finished=finished)
+
+    def embedded(self, made: Embeddings) -> inference.EmbedResponse:
+        """End well: return what the client gets."""
+        usage = Usage(prompt_tokens=made.prompt_tokens)
+        self._progress.close("answered", "", self._clock(), usage)
+        return write_embeddings(made, write_receipt(self._receipt(), NO_COORDINATOR))
 
     def fail(self, error: MeshError) -> tuple[inference.GenerateEvent, Failure]:
         """End badly: return the client's last event, and the failure that follows it."""

@@ -5,10 +5,11 @@ An attempt of the mesh and a request of this machine's own programs get their to
 
 import asyncio
 import traceback
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import cast
 
+from mesh.core.embedding import Embeddings
 from mesh.core.generation import Delta, Finished, Generation, GenerationEvent
 from mesh.errors import DeadlineExceeded, InternalError, NodeLost
 from node_agent.engine.protocol import Engine
@@ -30,6 +31,27 @@ async def warm_engine(slot: Slot, deadline_s: float | None) -> Engine:
             return await slot.engine()
     except TimeoutError:
         raise too_late("before the model was loaded") from None
+
+
+async def embedding(
+    engine: Engine, texts: Sequence[str], slot: Slot, deadline_s: float | None
+) -> Embeddings:
+    """Return the vectors of ``texts``; what the slot's owner must know, it learns here.
+
+    Raises:
+        DeadlineExceeded: they were not whole in time.
+        MeshError: as ``Engine.embed``.
+    """
+    try:
+        async with asyncio.timeout_at(deadline_s):
+            made = await engine.embed(texts)
+    except TimeoutError:
+        raise too_late("before the texts were embedded") from None
+    except NodeLost as failure:
+        slot.lost(failure.message)
+        raise
+    slot.answered()
+    return made
 
 
 async def generating(

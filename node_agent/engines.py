@@ -41,6 +41,7 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
             niceness=settings.niceness,
             told=told,
             keep=place_of(warm, entry.model.model_id),
+            embeds=entry.embeds,
         )
 
     return load

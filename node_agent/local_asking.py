@@ -11,6 +11,7 @@ from node_agent.own_models import OwnModels
 from node_agent.uplink import Uplink
 
 STAYS_HERE = "tier device: the prompt stays on this machine"
+OWN_EMBEDS = "embeddings are made by this machine's own models"
 NOBODY_ANSWERS = "no coordinator answers, so this machine's own model did"
 
 
@@ -32,6 +33,16 @@ class LocalAsking:
         async with aclosing(answer) as events:
             async for event in events:
                 yield event
+
+    async def embeddings(self, request: inference.EmbedRequest) -> inference.EmbedResponse:
+        """See ``Asking``. By this machine's own models: no coordinator passes texts on yet."""
+        return await self._own.embeddings(request, why=OWN_EMBEDS, tier=Tier.DEVICE)
+
+    async def token_count(
+        self, request: inference.CountTokensRequest
+    ) -> inference.CountTokensResponse:
+        """See ``Asking``; as ``embeddings``."""
+        return await self._own.token_count(request)
 
     async def models(self) -> Sequence[inference.ModelView]:
         """See ``Asking``. This machine's own ones are told where no coordinator is in reach."""

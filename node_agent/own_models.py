@@ -16,11 +16,12 @@ from mesh.core.types import AUTO, AttemptId, NodeId, Offer, ReplicaState, Replic
 from mesh.errors import InternalError, MeshError, ModelNotFound, NoCapableNode, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import error_of
+from mesh.wire.embeddings import read_embed
 from mesh.wire.generations import read_generation
 from mesh.wire.models import write_own_model
-from mesh.wire.requests import read_request
+from mesh.wire.requests import DEADLINE_DEFAULT_S, read_request
 from node_agent.account import Account
-from node_agent.answering import generating, warm_engine, where
+from node_agent.answering import embedding, generating, warm_engine, where
 from node_agent.line import Line
 from node_agent.shelf import Shelf
 from node_agent.slot import Slot
@@ -99,9 +100,12 @@ class OwnModels:
         if not request.sampling.HasField("seed"):
             request.sampling.seed = secrets.randbits(63)
         work = read_generation(request)
-        offers = [
-            each for each in self._offers(request.model) if features.needs <= each.capabilities
-        ]
+        writers = [each for each in self._offers(request.model) if not each.embeds]
+        if not writers:
+            raise Unsupported(
+                "the model turns text into vectors, and writes none", hint="ask another model"
+            )
+        offers = [each for each in writers if features.needs <= each.capabilities]
         if not offers:
             wanted = ", ".join(sorted(features.needs))
             raise Unsupported(f"no model of this machine can do {wanted}")
@@ -131,6 +135,77 @@ class OwnModels:
             if slot is not None:
                 slot.free()
 
+    async def embeddings(
+        self, request: inference.EmbedRequest, *, why: str, tier: Tier
+    ) -> inference.EmbedResponse:
+        """See ``mesh.asking.Asking``, and ``answer``.
+
+        Raises:
+            MeshError: why there are no vectors.
+        """
+        features = read_embed(
+            request, principal=PRINCIPAL, now_s=asyncio.get_running_loop().time(), tier=tier
+        )
+        offers = {each.model.model_id: each.model for each in self._embedders(request.model)}
+        account = Account(features, self._node_id, self._node_name, why=why)
+        slot: Slot | None = None
+        try:
+            slot = await self._line.slot(list(offers), features.deadline_s)
+            account.begin(AttemptId(next(self._ids)), offers[slot.model_id], tier)
+            engine = await warm_engine(slot, features.deadline_s)
+            made = await embedding(engine, request.inputs, slot, features.deadline_s)
+            return account.embedded(made)
+        except MeshError as error:
+            raise error_of(account.fail(error)[1]) from None
+        except Exception as bug:  # of ours, or an engine's: this request's end, not the agent's
+            log.error("texts were not embedded for a bug: %s", where(bug))
+            raise InternalError("the node failed by a bug", hint="its log says where") from None
+        finally:
+            if slot is not None:
+                slot.free()
+
+    async def token_count(
+        self, request: inference.CountTokensRequest
+    ) -> inference.CountTokensResponse:
+        """See ``mesh.asking.Asking``. Takes a slot only where the model must be loaded first.
+
+        Raises:
+            MeshError: as ``lacks`` returns, or why nothing could be counted.
+        """
+        if (lack := self.lacks(request.model)) is not None:
+            raise lack
+        work = read_generation(
+            inference.GenerateRequest(messages=request.messages, tools=request.tools)
+        )
+        model_id = self._offers(request.model)[0].model.model_id
+        slot: Slot | None = None
+        try:
+            if (engine := self._shelf.warm(model_id)) is None:
+                deadline_s = asyncio.get_running_loop().time() + DEADLINE_DEFAULT_S
+                slot = await self._line.slot([model_id], deadline_s)
+                engine = await warm_engine(slot, deadline_s)
+            tokens = await engine.count_tokens(work.messages, work.tools)
+        finally:
+            if slot is not None:
+                slot.free()
+        return inference.CountTokensResponse(model_id=model_id, tokens=tokens)
+
+    def _embedders(self, model: str) -> list[Offer]:
+        """Raises MeshError: no model of that name embeds, or none at all."""
+        if (lack := self.lacks(model)) is not None:
+            raise lack
+        every = [offer for offer, _ in self._held()]
+        found = [offer for offer in every if _is_auto(model) or _is_called(offer, model)]
+        if embedders := [offer for offer in found if offer.embeds]:
+            return embedders
+        known = ", ".join(offer.model.name for offer in every if offer.embeds)
+        raise Unsupported(
+            "no model of this machine embeds text"
+            if _is_auto(model)
+            else "the model writes text, and embeds none",
+            hint=f"ask {known}" if known else "put an embedding model into its model folder",
+        )
+
     def _held(self) -> list[tuple[Offer, ReplicaStatus]]:
         statuses = dict(self._shelf.statuses())
         return [(offer, statuses[ordinal]) for ordinal, offer in self._shelf.offers()]
@@ -142,6 +217,7 @@ class OwnModels:
             found = [offer for offer, _ in held if _is_called(offer, model)]
         else:
             able = [offer for offer, status in held if status.state is not ReplicaState.FAILED]
+            able = [offer for offer in able if not offer.embeds] or able
             found = [offer for offer in able if not offer.model.test] or able
         return sorted(found, key=lambda offer: offer.model.parameters, reverse=True)
 

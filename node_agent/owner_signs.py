@@ -4,6 +4,7 @@ Each is read as far as the platform tells without permissions; what it does not 
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -39,7 +40,7 @@ class OwnerSigns:
     """Reads them. The share of the processors covers the time since the look before."""
 
     def __init__(self) -> None:
-        self._time = processor_time()
+        self._time, self._agent_s = processor_time(), time.process_time()
         self._own_s: dict[int, float] = {}  # processor seconds of our engines, by process id
         self._slow = Signs()
         self._slow_at_s = -SLOW_EVERY_S
@@ -59,6 +60,7 @@ class OwnerSigns:
 
     def _cpu(self, own_processes: Sequence[int]) -> float:
         before, self._time = self._time, processor_time()
+        agent_s, self._agent_s = self._agent_s, time.process_time()
         own_s = {pid: process_seconds(pid) for pid in own_processes}
         # One that we see for the first time has worked since an unknown moment: next time.
         worked_s = sum(each_s - self._own_s.get(pid, each_s) for pid, each_s in own_s.items())
@@ -66,9 +68,10 @@ class OwnerSigns:
         # Work of low priority steps back behind the owner's: ours, another node's, an indexer's.
         # Ours is in it, where the kernel counts it apart.
         yielding_s = max(self._time.niced_s - before.niced_s, worked_s)
+        ours_s = yielding_s + self._agent_s - agent_s  # to carry answers is not the owner's work
         elapsed_s = self._time.total_s - before.total_s
         busy_s = self._time.busy_s - before.busy_s
-        return min(1.0, max(0.0, (busy_s - yielding_s) / elapsed_s)) if elapsed_s > 0 else 0.0
+        return min(1.0, max(0.0, (busy_s - ours_s) / elapsed_s)) if elapsed_s > 0 else 0.0
 
 
 def temperature_share(sensors: Mapping[str, Iterable[Reading]]) -> float | None:

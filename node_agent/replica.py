@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from mesh.core.types import ModelId, Offer, PrefixHeld, ReplicaState, ReplicaStatus
 from mesh.errors import MeshError
-from node_agent.engine.capabilities import CAPABILITIES
+from node_agent.engine.capabilities import CAPABILITIES, EMBEDDER_CAPABILITIES
 from node_agent.engine.protocol import Engine, EngineInfo, HoldsPrefixes
 from node_agent.library.view import LibraryEntry
 from node_agent.memory import Footprint
@@ -154,7 +154,8 @@ class Replica:
         if self.info is not None:
             return Offer(self.entry.model, self.info.context_tokens, self.info.capabilities)
         trained_for = self.entry.model.context_tokens
-        return Offer(self.entry.model, min(trained_for, context_tokens_max), CAPABILITIES)
+        expected = EMBEDDER_CAPABILITIES if self.entry.embeds else CAPABILITIES
+        return Offer(self.entry.model, min(trained_for, context_tokens_max), expected)
 
     def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
         """Replace whatever timer was running."""

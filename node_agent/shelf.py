@@ -149,6 +149,14 @@ class Shelf:
         for replica in self._replicas.values():
             self._tell(replica)
 
+    def warm(self, model_id: ModelId) -> Engine | None:
+        """Return the engine of a model that is warm, for work that takes no slot.
+
+        It may be closed at any time.
+        """
+        replica = self._replicas.get(model_id)
+        return replica.engine if replica is not None else None
+
     def take(self, model_id: ModelId, *, own: bool = False) -> Slot | Refusal:
         """Take a slot of a model, and begin to load it if it is not warm.
 
@@ -264,7 +272,10 @@ class Shelf:
 
     def _footprint(self, entry: LibraryEntry) -> Footprint:
         context_tokens = min(entry.model.context_tokens, self._context_tokens_max)
-        return Footprint(entry.model.size_bytes, context_tokens * entry.cache_bytes_per_token)
+        context_bytes = context_tokens * entry.cache_bytes_per_token
+        if entry.embeds:  # its slots take turns in one context
+            return Footprint(entry.model.size_bytes + context_bytes, 0)
+        return Footprint(entry.model.size_bytes, context_bytes)
 
     def _pardon(self, replica: Replica) -> None:
         replica.reason, replica.strikes = "", 0

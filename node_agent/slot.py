@@ -41,7 +41,7 @@ class Slot:
         return self._loaded.engine or await self._loaded.wait()
 
     def answered(self) -> None:
-        """A token came: this model works here."""
+        """A token or a vector came: this model works here."""
         self._loaded.answered = True
         self._replica.strikes = 0
 

@@ -17,6 +17,7 @@ class Holders:
     """The replicas of a model."""
 
     model: Model
+    embeds: bool = False  # a fact of its file, so the first who holds it may tell
     every: Pool = field(default_factory=Pool)
     able: Pool = field(default_factory=Pool)  # those that may serve, now or once a slot is free
     free: Pool = field(default_factory=Pool)  # those that can begin one more attempt now
@@ -75,9 +76,14 @@ class Directory:
         return self._holders[model_id]
 
     def automatic(self) -> dict[ModelId, None]:
-        """What `auto` may choose from, the smallest first: test models only if all are."""
+        """What `auto` may choose from, the smallest first: test models only if all are.
+
+        Likewise those that write no text, so that a refusal can say what there is.
+        """
         if self._automatic is None:
-            models = [holders.model for holders in self._holders.values()]
+            every = self._holders.values()
+            writers = [holders for holders in every if not holders.embeds] or every
+            models = [holders.model for holders in writers]
             models = [model for model in models if not model.test] or models
             models.sort(key=lambda model: (model.parameters, model.model_id))
             self._automatic = dict.fromkeys(model.model_id for model in models)
@@ -92,7 +98,7 @@ class Directory:
         model_id = model.model_id
         holders = self._holders.get(model_id)
         if holders is None:
-            holders = self._holders[model_id] = Holders(model)
+            holders = self._holders[model_id] = Holders(model, replica.offer.embeds)
             self._automatic = None
         holders.every.keep(replica, True)
         for name in _spellings(model):

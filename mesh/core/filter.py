@@ -48,6 +48,8 @@ def unfit(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> st
     offer = replica.offer
     if request.needs and (missing := request.needs - offer.capabilities):
         return f"{replica.model.name} cannot do {_listed(missing)} there"
+    if offer.embeds and Capability.EMBED not in request.needs:
+        return f"{replica.model.name} turns text into vectors, and writes none"
     # The coordinator has no tokenizer: only what cannot fit at twice the usual bytes a token is
     # ruled out here, and the node, which counts, has the last word.
     if request.prompt_bytes > BYTES_PER_TOKEN_MAX * offer.context_tokens:

@@ -104,7 +104,8 @@ def _free(
     This loop is most of a decision: it writes out ``unfit`` for a request that wants nothing
     special, and ``weights.cost(predict(...))`` for a free replica.
     """
-    pools = [pool for each in rung.model_ids if (pool := directory.holders(each).free)]
+    held = [directory.holders(each) for each in rung.model_ids]
+    pools = [each.free for each in held if each.free]
     if not pools:
         return []
     demand, weights = Demand.of(request), WEIGHTS[request.policy]
@@ -113,6 +114,7 @@ def _free(
     per_token = weights.completion * demand.output_tokens
     tokens_min = request.prompt_bytes / BYTES_PER_TOKEN_MAX
     special = bool(avoid or request.needs or request.tier is Tier.DEVICE)
+    special = special or any(each.embeds for each in held)
     foreign = not request.from_coordinator_host
     scored: list[Scored] = []
     for pool in _some(pools, rng):

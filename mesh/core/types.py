@@ -125,6 +125,11 @@ class Offer:
     context_tokens: int  # that one slot will serve
     capabilities: frozenset[Capability] = frozenset()
 
+    @property
+    def embeds(self) -> bool:
+        """A model turns text into vectors or writes text, never both."""
+        return Capability.EMBED in self.capabilities
+
 
 @dataclass(frozen=True, slots=True)
 class CloudModel:

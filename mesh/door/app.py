@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from mesh.asking import Asking
 from mesh.door.completions import ChatCompletions
+from mesh.door.embeddings import EmbeddingsEndpoint
 from mesh.door.failures import Refused, failed_response
 from mesh.door.loopback import LoopbackOnly
 from mesh.door.models import Models
@@ -36,6 +37,7 @@ def door(asking: Asking, pages: Sequence[BaseRoute] = ()) -> Starlette:
     app = Starlette(
         routes=[
             Route("/v1/chat/completions", ChatCompletions(asking), methods=["POST"]),
+            Route("/v1/embeddings", EmbeddingsEndpoint(asking), methods=["POST"]),
             Route("/v1/models", models.all, methods=["GET"]),
             Route("/v1/models/{name:path}", models.one, methods=["GET"]),
             *pages,

@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import NoReturn
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -19,9 +18,10 @@ from mesh.door.asked_headers import read_headers
 from mesh.door.body import Bodies, ClientLeft
 from mesh.door.chunks import Chunks
 from mesh.door.failures import failed_response
+from mesh.door.leaving import stopping, until_client_leaves
 from mesh.door.receipt_headers import receipt_headers, started_headers
 from mesh.door.whole import WholeAnswer
-from mesh.errors import AnswerLost, MeshError, NodeLost
+from mesh.errors import AnswerLost, MeshError
 from mesh.v1 import inference_pb2 as inference
 
 Events = AsyncGenerator[inference.GenerateEvent, None]
@@ -45,20 +45,13 @@ class ChatCompletions:
             return
         try:
             async with asyncio.TaskGroup() as tasks:
-                leaving = tasks.create_task(_until_client_leaves(receive))
+                leaving = tasks.create_task(until_client_leaves(receive))
                 async with aclosing(self._asking.answer(asked.request)) as events:
                     answering = _Answering(asked, scope, receive, send)
                     await (answering.stream(events) if asked.stream else answering.whole(events))
                 leaving.cancel()
         except* ClientLeft:
             pass  # closing the events has cancelled the request; nobody is there to tell
-
-
-async def _until_client_leaves(receive: Receive) -> NoReturn:
-    """Raise ClientLeft, which cancels the answer, once the connection ends."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    raise ClientLeft
 
 
 class _Answering:
@@ -91,7 +84,7 @@ class _Answering:
             await self._fail(failure)
             return
         except asyncio.CancelledError:
-            await self._fail(_stopping())
+            await self._fail(stopping())
             raise
         headers = receipt_headers(finished.receipt) | self._headers()
         body = answer.body(self._started, finished)
@@ -122,9 +115,9 @@ class _Answering:
                 await self._write(chunks.broken(failure), more=False)
         except asyncio.CancelledError:
             if chunks is None:
-                await self._fail(_stopping())
+                await self._fail(stopping())
             elif not finished:
-                await self._write(chunks.broken(_stopping()), more=False)
+                await self._write(chunks.broken(stopping()), more=False)
             raise
 
     async def _begin(self) -> tuple[Chunks, bytes]:
@@ -154,11 +147,6 @@ class _Answering:
                 self._failed = event.failed
             case _:
                 pass  # of a newer protocol
-
-
-def _stopping() -> MeshError:
-    """Why an answer is cancelled from outside. If its client has left, nobody is told."""
-    return NodeLost("deskmesh is stopping on this machine", hint="ask again")
 
 
 def _never_finished() -> MeshError:

@@ -29,11 +29,12 @@ def write_prefixes(held: Iterable[PrefixHeld]) -> list[fleet.PrefixHeld]:
     return [fleet.PrefixHeld(block_hash=each.block_hash, tokens=each.tokens) for each in held]
 
 
-def _pieces(request: inference.GenerateRequest) -> Iterator[str]:
+def _pieces(request: inference.GenerateRequest) -> Iterator[bytes]:
     """Write what an engine reads of a request, up to an image: no engine here sees any yet.
 
-    Before a first token, so by few looks into messages: 20 messages of 400 characters take 60 us
-    with their hashes, where building core messages of them first took five times that.
+    Before a first token, so by few looks into messages: 20 messages of 400 characters take 80 us
+    with their hashes, 100 of 80 characters 280 us (measured on a busy machine); to build core
+    messages of them first took four times as long.
     """
     for tool in request.tools:
         yield tool_piece(tool.name, tool.description, tool.parameters_json)

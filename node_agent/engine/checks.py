@@ -1,7 +1,9 @@
 """What an engine refuses before it begins: values that no model could work with."""
 
 import math
+from collections.abc import Sequence
 
+from mesh.core.embedding import INPUTS_MAX
 from mesh.core.generation import LOGPROBS_MAX, Generation, Sampling
 from mesh.errors import InvalidRequest
 
@@ -30,6 +32,23 @@ def refuse_invalid(work: Generation) -> None:
     for text in (*work.stop, *(message.text for message in work.messages)):
         if not text.isascii() and not _is_unicode(text):
             raise InvalidRequest("a text is not valid Unicode", hint="send UTF-8")
+
+
+def refuse_invalid_texts(texts: Sequence[str]) -> None:
+    """Check what is to be embedded.
+
+    Raises:
+        InvalidRequest: names the first text that can't be, without its words.
+    """
+    if not 1 <= len(texts) <= INPUTS_MAX:
+        raise InvalidRequest(
+            f"there are {len(texts)} texts to embed", hint=f"send 1 to {INPUTS_MAX}"
+        )
+    for index, text in enumerate(texts):
+        if not text or text.isspace():
+            raise InvalidRequest(f"inputs[{index}] is empty", hint="leave empty texts out")
+        if not text.isascii() and not _is_unicode(text):
+            raise InvalidRequest(f"inputs[{index}] is not valid Unicode", hint="send UTF-8")
 
 
 def _check_stop(stop: tuple[str, ...]) -> None:

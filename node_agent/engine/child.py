@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Self, cast
 
 import node_agent
+from node_agent.engine.codec import decode_from_engine, encode
 from node_agent.engine.death import exit_in_words
 from node_agent.engine.frames import FrameDecoder, FrameError, encode_frame
-from node_agent.engine.messages import FromEngine, ToEngine, decode_from_engine, encode
+from node_agent.engine.messages import FromEngine, ToEngine
 
 WORKER = (sys.executable, "-P", "-m", "node_agent.engine.worker")
 

@@ -5,9 +5,11 @@ chooses it by itself.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from zlib import crc32
 
+from mesh.core.chat import Message, Tool
+from mesh.core.embedding import Embeddings
 from mesh.core.generation import (
     Alternative,
     Delta,
@@ -18,7 +20,7 @@ from mesh.core.generation import (
     TokenLogprob,
 )
 from mesh.core.types import Capability, FinishReason, Usage
-from mesh.errors import ContextOverflow, NodeLost, Overloaded
+from mesh.errors import ContextOverflow, NodeLost, Overloaded, Unsupported
 from node_agent.engine.checks import refuse_invalid
 from node_agent.engine.protocol import EngineInfo
 
@@ -76,6 +78,14 @@ class EchoEngine:
                 yield event
         finally:
             self._busy -= 1
+
+    async def count_tokens(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
+        """Return the words of the messages."""
+        return sum(len(message.text.split()) for message in messages)
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """See ``Engine``."""
+        raise Unsupported("an echo is no vector")
 
     async def wait_dead(self) -> str:
         """Return once ``close`` was called."""

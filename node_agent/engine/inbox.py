@@ -7,14 +7,14 @@ A cancellation counts from the moment it is read, wherever its request is by the
 from collections import deque
 from collections.abc import Set
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Condition
 from typing import TYPE_CHECKING
 
 from mesh.core.generation import Generation
 from mesh.errors import MeshError
 from node_agent.engine.abort import AbortFlag
-from node_agent.engine.messages import Cancel, Generate, Save, ToEngine
+from node_agent.engine.messages import Asked, Cancel, CountTokens, Embed, Generate, Save, ToEngine
 from node_agent.engine.reply import PLAIN, Reading
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class Prepared:
 class Inbox:
     """Open requests: from when they are read until ``ended``.
 
-    It holds at most as many as the agent sends, which is one for each slot.
+    It holds at most as many as the agent sends, which is one for each slot, and some to be counted.
     """
 
     def __init__(self, abort: AbortFlag) -> None:
         self._abort = abort
-        self._asked: SimpleQueue[Generate] = SimpleQueue()
+        self._asked: SimpleQueue[Asked] = SimpleQueue()
         self._prepared: deque[Prepared] = deque()
         self._open: set[int] = set()
         self._cancelled: set[int] = set()  # of those that are open
@@ -59,8 +59,10 @@ class Inbox:
         """Take a message of the agent's; called by the reader."""
         with self._changed:
             match message:
-                case Generate(number, _):
+                case Generate(number, _) | Embed(number, _):
                     self._open.add(number)
+                    self._asked.put(message)
+                case CountTokens():  # never cancelled
                     self._asked.put(message)
                 case Cancel(number) if number in self._open:
                     self._cancelled.add(number)
@@ -71,9 +73,16 @@ class Inbox:
                 case Cancel():
                     pass  # it has crossed with the end of its request
 
-    def asked(self) -> Generate:
+    def asked(self) -> Asked:
         """Wait for the next request that needs a prompt; called by the main thread."""
         return self._asked.get()
+
+    def asked_by_now(self) -> Asked | None:
+        """Return the next request that needs a prompt, None if there is none yet."""
+        try:
+            return self._asked.get_nowait()
+        except Empty:
+            return None
 
     def prepared(self, request: Prepared) -> None:
         """Pass it on to the model's thread."""

@@ -18,6 +18,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from node_agent.engine.abort import Aborted, AbortFlag
 from node_agent.engine.bindings import PACKAGE_VERSION, are_finite, devices, native
@@ -224,15 +225,7 @@ class Llama:
         native.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def _tokenise(self, text: str, *, special: bool) -> list[int]:
-        encoded = text.encode()
-        room = len(encoded) + 8  # no token is shorter than a byte, but for a space put in front
-        ids = (native.llama_token * room)()
-        count = native.llama_tokenize(
-            self._vocabulary, encoded, len(encoded), ids, room, False, special
-        )
-        if count < 0:
-            raise DecodeError("llama.cpp can't tokenise the prompt")
-        return list(ids[:count])
+        return token_ids(self._vocabulary, text, add_special=False, special=special)
 
     def _holds(self, slot: int, tokens: int) -> bool:
         """Whether a slot has its tokens from the first to this one."""
@@ -241,14 +234,7 @@ class Llama:
         return bool(first == 0 and last == tokens - 1)
 
     def _load(self, path: Path, progress: LoadProgress | None) -> object:
-        self._log.forget()
-        settings = native.llama_model_default_params()
-        settings.n_gpu_layers = self.gpu_layers
-        if progress is not None:
-            settings.progress_callback = progress.callback
-        model = native.llama_model_load_from_file(os.fsencode(path), settings)
-        if not model:
-            raise LoadError(self._log.cause() or "llama.cpp gave no reason")
+        model = load_weights(path, self._log, gpu_layers=self.gpu_layers, progress=progress)
         if native.llama_model_has_encoder(model) or not native.llama_model_has_decoder(model):
             raise LoadError("it is an encoder, so it can't generate text", _KIND_HINT)
         if native.llama_vocab_type(native.llama_model_get_vocab(model)) == _NO_VOCABULARY:
@@ -301,3 +287,46 @@ class Llama:
                 return buffer.raw[:count]
             size_bytes = -count
         raise DecodeError("llama.cpp can't name a token")
+
+
+def load_weights(
+    path: Path, log: NativeLog, *, gpu_layers: int = 0, progress: LoadProgress | None = None
+) -> object:
+    """Return llama.cpp's model of a file.
+
+    Args:
+        gpu_layers: how many of its layers go to the GPU.
+        progress: is told how far it has come.
+
+    Raises:
+        LoadError: it is none, or there is no memory for it.
+    """
+    native.llama_backend_init()
+    log.forget()
+    settings = native.llama_model_default_params()
+    settings.n_gpu_layers = gpu_layers
+    if progress is not None:
+        settings.progress_callback = progress.callback
+    model = native.llama_model_load_from_file(os.fsencode(path), settings)
+    if not model:
+        raise LoadError(log.cause() or "llama.cpp gave no reason")
+    return cast(object, model)
+
+
+def token_ids(vocabulary: object, text: str, *, add_special: bool, special: bool) -> list[int]:
+    """Return the ids of a text.
+
+    Args:
+        add_special: put around it what the model wants there, such as CLS and SEP.
+        special: take the names of control tokens in the text for those tokens.
+    """
+    encoded = text.encode()
+    # No token is shorter than a byte, but for a space put in front, and what is put around.
+    room = len(encoded) + 8
+    ids = (native.llama_token * room)()
+    count = native.llama_tokenize(
+        vocabulary, encoded, len(encoded), ids, room, add_special, special
+    )
+    if count < 0:
+        raise DecodeError("llama.cpp can't tokenise the prompt")
+    return list(ids[:count])

@@ -1,14 +1,23 @@
 """Makes prompts: on the main thread, where a template's time can be limited by a signal."""
 
 import traceback
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mesh.core.generation import Generation
-from mesh.errors import ContextOverflow, InternalError, InvalidRequest, MeshError
+from mesh.errors import ContextOverflow, InternalError, InvalidRequest, MeshError, Unsupported
 from node_agent.engine.inbox import Inbox, Prepared, Prompt
 from node_agent.engine.llama import Llama
+from node_agent.engine.messages import (
+    CountTokens,
+    Embed,
+    Failed,
+    FromEngine,
+    Generate,
+    TokensCounted,
+)
 from node_agent.engine.reply import PLAIN, THINK, Reading
 from node_agent.engine.template import ChatTemplate
 from node_agent.engine.tool_choice import callable_tools, required_tools
@@ -22,16 +31,34 @@ _TAIL_TOKENS = 16  # of a prompt, in which it may have begun a thought; <think> 
 class Prompter:
     """Makes the prompt of each request, and what binds its answer."""
 
-    def __init__(self, llama: Llama, template: ChatTemplate) -> None:
+    def __init__(
+        self, llama: Llama, template: ChatTemplate, send: Callable[[FromEngine], None]
+    ) -> None:
+        """``send`` takes what is answered here already: how long a prompt is."""
         self._llama = llama
         self._template = template
+        self._send = send
         self._grammars: Grammars | None = None
 
     def prepare_all(self, inbox: Inbox) -> NoReturn:
         """Make a prompt of each request, for as long as the process lives."""
         while True:
-            asked = inbox.asked()
-            inbox.prepared(Prepared(asked.request, asked.work, self._prepare(asked.work)))
+            match inbox.asked():
+                case Generate(number, work):
+                    inbox.prepared(Prepared(number, work, self._prepare(work)))
+                case CountTokens(number, work):
+                    self._send(self._count(number, work))
+                case Embed(number, _):
+                    inbox.ended(number)
+                    self._send(Failed(number, Unsupported("the model writes text")))
+
+    def _count(self, number: int, work: Generation) -> FromEngine:
+        try:
+            return TokensCounted(number, len(self._read(work)))
+        except MeshError as failure:
+            return Failed(number, failure)
+        except Exception as failure:  # a bug of ours ends the request, not the process
+            return Failed(number, InternalError(whereabouts(failure)))
 
     def _prepare(self, work: Generation) -> Prompt | MeshError:
         try:
@@ -47,12 +74,7 @@ class Prompter:
     def _ids(self, work: Generation) -> tuple[int, ...]:
         """Those that an answer was begun with, if it is resumed: a template may tell the time."""
         resume, room = work.resume, self._llama.context_tokens
-        if resume is not None:
-            ids = resume.prompt_ids
-        else:
-            ids = tuple(
-                self._llama.tokenise(self._template.render(work.messages, callable_tools(work)))
-            )
+        ids = self._read(work) if resume is None else resume.prompt_ids
         if not ids:
             raise InvalidRequest("the prompt is empty", hint="send at least one message with text")
         if len(ids) + 1 > room:
@@ -62,6 +84,10 @@ class Prompter:
                 hint="shorten the prompt, or use a model with a longer context",
             )
         return ids
+
+    def _read(self, work: Generation) -> tuple[int, ...]:
+        prompt = self._template.render(work.messages, callable_tools(work))
+        return tuple(self._llama.tokenise(prompt))
 
     def _reading(self, work: Generation, ids: tuple[int, ...]) -> Reading:
         if work.form is not None:

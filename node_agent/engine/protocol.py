@@ -5,10 +5,12 @@ An engine holds one warm model. ``generate`` yields ``Started``, any number of `
 cancels the work within one decode step and frees the slot before it returns.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from mesh.core.chat import Message, Tool
+from mesh.core.embedding import Embeddings
 from mesh.core.generation import Generation, GenerationEvent
 from mesh.core.types import Capability, PrefixHeld
 from mesh.errors import NodeError
@@ -44,8 +46,32 @@ class Engine(Protocol):
         Raises:
             ContextOverflow: the prompt leaves no room for an answer.
             InvalidRequest: the template refuses the messages, or a parameter is out of range.
+            Unsupported: the model embeds text.
             Overloaded: every slot is taken.
             NodeLost: the engine's process died or wedged; load the model again.
+        """
+        ...
+
+    async def count_tokens(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
+        """Return how many tokens the model reads before it answers ``messages``.
+
+        An embedding model has no template: the tokens of each text, embedded alone. Takes no slot.
+
+        Raises:
+            InvalidRequest: the template refuses the messages.
+            Overloaded: too many are counted at a time.
+            NodeLost: as ``generate``.
+        """
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return a vector for each text; a cancellation frees the slot, as ``generate`` does.
+
+        Raises:
+            Unsupported: the model writes text.
+            ContextOverflow: a text is longer than the model takes; none is ever cut.
+            InvalidRequest: there are too many texts, or one is empty.
+            Overloaded, NodeLost: as ``generate``.
         """
         ...
 

@@ -6,7 +6,6 @@ module.
 import asyncio
 import logging
 import os
-import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,17 +13,24 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
-from mesh.core.generation import Generation, GenerationEvent
-from mesh.core.types import PrefixHeld
-from mesh.errors import ContextOverflow, NodeLost, Overloaded
+from mesh.core.chat import Message, Tool
+from mesh.core.embedding import Embeddings
+from mesh.core.generation import Generation, GenerationEvent, Sampling
+from mesh.core.types import Capability, PrefixHeld
+from mesh.errors import ContextOverflow, MeshError, NodeLost, Overloaded, Unsupported
 from node_agent.engine.answer_stream import AnswerStream
-from node_agent.engine.checks import refuse_invalid
+from node_agent.engine.checks import refuse_invalid, refuse_invalid_texts
 from node_agent.engine.child import WORKER, Child
 from node_agent.engine.frames import FrameError, FrameTooLarge
+from node_agent.engine.loading import Load
 from node_agent.engine.messages import (
     Cancel,
     Cancelled,
     Complaint,
+    CountTokens,
+    Embed,
+    Embedded,
+    EmbeddingEnded,
     Failed,
     FromEngine,
     Generate,
@@ -35,18 +41,20 @@ from node_agent.engine.messages import (
     Produced,
     Save,
     Saved,
+    ToEngine,
+    TokensCounted,
 )
 from node_agent.engine.prerequisites import check_installed, physical_cores
 from node_agent.engine.priority import NICENESS
 from node_agent.engine.protocol import EngineInfo, LoadFailed
+from node_agent.engine.vector_answer import VectorAnswer
 from node_agent.engine.warm_folder import WarmPlace
 
 log = logging.getLogger(__name__)
 
-_PROGRESS_STEP = 0.01
-_FOLDERS = re.compile(r"^\S*/")  # of the machine that compiled it, before the name of a file
 _COMPLAINTS_MAX = 64  # as many as one has slots; an engine that is taken over may have more
-_SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
+_UNASKED = "it answered what was not asked"
+_COUNTS_MAX = 64  # prompts counted at a time: each takes milliseconds, a hostile template 2 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,7 @@ class EngineProcess:
     def __init__(self, name: str, patience: Patience, told: Callable[[float], None]) -> None:
         self._name = name
         self._patience = patience
-        self._told = told
-        self._progress = 0.0
-        self._progress_s = asyncio.get_running_loop().time()  # when it last grew
-        self._loaded: asyncio.Future[Loaded | LoadRefused] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self._load = Load(name, told)
         self._child: Child
         self._info: EngineInfo
         self._closing = False
@@ -81,7 +84,8 @@ class EngineProcess:
         self._prefixes: tuple[PrefixHeld, ...] = ()
         self._prefixes_changed: Callable[[], None] = lambda: None
         self._numbers = count(1)
-        self._answers: dict[int, AnswerStream] = {}  # those that take a slot
+        self._answers: dict[int, AnswerStream | VectorAnswer] = {}  # those that take a slot
+        self._counts: dict[int, asyncio.Future[int]] = {}  # those that take none
         self._watchdogs: dict[int, asyncio.TimerHandle] = {}  # of those being cancelled
 
     @classmethod
@@ -95,6 +99,7 @@ class EngineProcess:
         niceness: int = NICENESS,
         told: Callable[[float], None] = lambda _: None,
         keep: WarmPlace | None = None,
+        embeds: bool = False,
         patience: Patience = Patience(),
         worker: Sequence[str] = WORKER,
     ) -> Self:
@@ -108,6 +113,7 @@ class EngineProcess:
             niceness: how far it steps back behind other work, as nice(1) has it.
             told: hears how far the load has come, from 0 to 1, in steps of a percent or more.
             keep: where what its slots hold outlives it; None: nowhere.
+            embeds: whether the model turns text into vectors, and writes none.
             patience: when the process is taken to hang, and is killed.
             worker: the program that serves; another one only in tests.
 
@@ -126,19 +132,18 @@ class EngineProcess:
             "--niceness": str(niceness),
         }
         if keep is not None:
-            arguments |= {
-                "--model-id": keep.model_id,
-                "--warm-folder": os.fspath(keep.folder.path),
-                "--warm-bytes-max": str(keep.folder.bytes_max),
-            }
+            arguments |= keep.options()
         flat = [word for pair in arguments.items() for word in pair]
+        flat += ["--embeds"] if embeds else []
         try:
             engine._child = await Child.spawn(worker, flat, engine._hear)
         except OSError as failure:
             raise LoadFailed(f"no engine process could be started: {failure}") from failure
         engine._child.dead.add_done_callback(engine._child_died)
         try:
-            loaded = await engine._until_loaded(context_tokens)
+            loaded = await engine._load.until_loaded(
+                engine._child, context_tokens=context_tokens, patience_s=patience.loaded_s
+            )
         except BaseException:
             engine._closing = True
             engine._child.kill("the load was given up")  # it has nothing to tidy up
@@ -173,14 +178,15 @@ class EngineProcess:
     async def generate(self, work: Generation) -> AsyncGenerator[GenerationEvent, None]:
         """Answer ``work``; see ``Engine``. The slot is free by the time ``Finished`` is yielded."""
         refuse_invalid(work)
-        if self._child.dead.done():
-            raise self._lost(self._child.dead.result())
-        if len(self._answers) >= self._info.slots:
-            raise Overloaded(f"the engine of {self._name} is busy", hint="ask again in a moment")
+        if Capability.EMBED in self._info.capabilities:
+            raise Unsupported(
+                f"{self._name} embeds text, and writes none", hint="ask another model"
+            )
+        self._check_free()
         number = next(self._numbers)
         # Who asks for "all there is" may send any number: it ends at the context anyway.
         work = replace(work, max_tokens=min(work.max_tokens, self._info.context_tokens))
-        self._send_work(number, work)
+        self._send(Generate(number, work))
         answer = self._answers[number] = AnswerStream(
             work, context_tokens=self._info.context_tokens
         )
@@ -189,6 +195,41 @@ class EngineProcess:
             while event is not None:
                 yield event
                 event = await answer.next()
+        finally:
+            if number in self._answers:
+                await self._cancel(number, answer)
+
+    async def count_tokens(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
+        """See ``Engine``."""
+        work = Generation(tuple(messages), Sampling(), max_tokens=1, tools=tuple(tools))
+        refuse_invalid(work)
+        self._check_alive()
+        if len(self._counts) >= _COUNTS_MAX:
+            raise Overloaded(f"the engine of {self._name} is busy", hint="ask again in a moment")
+        number = next(self._numbers)
+        self._send(CountTokens(number, work))
+        counted = self._counts[number] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._patience.started_s):
+                return await asyncio.shield(counted)  # its answer comes, whoever still waits
+        except TimeoutError:
+            raise await self._hung("no prompt was counted") from None
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """See ``Engine``. How long a text may take, only the caller knows."""
+        refuse_invalid_texts(texts)
+        if Capability.EMBED not in self._info.capabilities:
+            raise Unsupported(
+                f"{self._name} writes text, and embeds none", hint="ask an embedding model"
+            )
+        self._check_free()
+        number = next(self._numbers)
+        self._send(Embed(number, tuple(texts)))
+        answer = self._answers[number] = VectorAnswer(
+            texts=len(texts), context_tokens=self._info.context_tokens
+        )
+        try:
+            return await answer.whole()
         finally:
             if number in self._answers:
                 await self._cancel(number, answer)
@@ -219,12 +260,21 @@ class EngineProcess:
         finally:
             saved.cancel()
 
-    def _send_work(self, number: int, work: Generation) -> None:
+    def _check_alive(self) -> None:
+        if self._child.dead.done():
+            raise self._lost(self._child.dead.result())
+
+    def _check_free(self) -> None:
+        self._check_alive()
+        if len(self._answers) >= self._info.slots:
+            raise Overloaded(f"the engine of {self._name} is busy", hint="ask again in a moment")
+
+    def _send(self, message: ToEngine) -> None:
         try:
-            self._child.send(Generate(number, work))
+            self._child.send(message)
         except FrameTooLarge as failure:
             raise ContextOverflow(
-                f"the prompt is far too long: {failure}", hint="shorten the prompt"
+                f"the request is far too long: {failure}", hint="shorten it"
             ) from None
 
     async def _first(self, answer: AnswerStream) -> GenerationEvent | None:
@@ -232,11 +282,13 @@ class EngineProcess:
             async with asyncio.timeout(self._patience.started_s):
                 return await answer.next()
         except TimeoutError:
-            limit = f"{self._patience.started_s:g} s"
-            self._child.kill(f"it hung: no prompt was accepted within {limit}")
-            raise self._lost(await self.wait_dead()) from None
+            raise await self._hung("no prompt was accepted") from None
 
-    async def _cancel(self, number: int, answer: AnswerStream) -> None:
+    async def _hung(self, how: str) -> NodeLost:
+        self._child.kill(f"it hung: {how} within {self._patience.started_s:g} s")
+        return self._lost(await self.wait_dead())
+
+    async def _cancel(self, number: int, answer: AnswerStream | VectorAnswer) -> None:
         """Break off the work, and return once its slot is free.
 
         Should the wait itself be cancelled, the slot is freed as soon as the engine answers.
@@ -250,48 +302,25 @@ class EngineProcess:
         self._child.send(Cancel(number))
         await answer.ended.wait()
 
-    async def _until_loaded(self, context_tokens: int) -> Loaded:
-        dead, loop = self._child.dead, asyncio.get_running_loop()
-        either: tuple[asyncio.Future[Any], ...] = (self._loaded, dead)
-        timeout_s = self._patience.loaded_s
-        while (wait_s := self._progress_s + timeout_s - loop.time()) > 0:
-            if (await asyncio.wait(either, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED))[0]:
-                break
-        if self._loaded.done():
-            return self._accepted(self._loaded.result(), context_tokens)
-        if dead.done():
-            reason, words = dead.result(), _FOLDERS.sub("", self._child.last_line)
-            if words and words not in reason:  # an assertion is told already
-                reason = f"{reason}: {words}"
-            raise self._load_failed(reason, "try another model file; this one may be bad")
-        stuck = f" beyond {self._progress:.0%}" if self._progress else ""
-        reason = f"it did not load within {timeout_s:g} s{stuck}"
-        raise self._load_failed(reason, "try a smaller model")
-
-    def _accepted(self, answer: Loaded | LoadRefused, context_tokens: int) -> Loaded:
-        if isinstance(answer, LoadRefused):
-            raise self._load_failed(answer.reason, answer.hint)
-        if not 1 <= answer.context_tokens <= context_tokens or not 1 <= answer.slots <= _SLOTS_MAX:
-            reason = "the engine broke the protocol: it claims an absurd size"
-            raise self._load_failed(reason, "try another model file; this one may be bad")
-        return answer
-
     def _hear(self, message: FromEngine) -> None:
         """Take a message of the engine's; FrameError where no honest engine would send it."""
         match message:
-            case Loading(progress):
-                if self._loaded.done():
-                    raise FrameError("it loads what is loaded")
-                self._progressed(progress)
-            case Loaded() | LoadRefused():
-                if self._loaded.done():
-                    raise FrameError("it loaded twice")
-                self._loaded.set_result(message)
+            case Loading() | Loaded() | LoadRefused():
+                self._load.hear(message)
             case Produced(number, event):
-                answer = self._answer(number)
+                answer = self._stream(number)
                 answer.put(event)
                 if answer.ended.is_set():
                     self._release(number)
+            case Embedded(number, vectors):
+                self._vectors(number).put(vectors)
+            case EmbeddingEnded(number, prompt_tokens):
+                self._vectors(number).finish(prompt_tokens)
+                self._release(number)
+            case TokensCounted(number, tokens):
+                _settle(self._count(number), tokens)
+            case Failed(number, failure) if number in self._counts:
+                _settle(self._count(number), failure)
             case Failed(number, failure):
                 self._answer(number).end(failure)
                 self._release(number)
@@ -316,17 +345,25 @@ class EngineProcess:
                 if self._complaints <= _COMPLAINTS_MAX:
                     log.warning("engine of %s: %s", self._name, words)
 
-    def _progressed(self, progress: float) -> None:
-        """Take in steps of a percent at least: so many are bounded, and so is the whole load."""
-        if progress >= self._progress + _PROGRESS_STEP:
-            self._progress = progress
-            self._progress_s = asyncio.get_running_loop().time()
-            self._told(progress)
-
-    def _answer(self, number: int) -> AnswerStream:
+    def _answer(self, number: int) -> AnswerStream | VectorAnswer:
         if number not in self._answers:
-            raise FrameError("it answered what was not asked")
+            raise FrameError(_UNASKED)
         return self._answers[number]
+
+    def _stream(self, number: int) -> AnswerStream:
+        if not isinstance(answer := self._answer(number), AnswerStream):
+            raise FrameError(_UNASKED)
+        return answer
+
+    def _vectors(self, number: int) -> VectorAnswer:
+        if not isinstance(answer := self._answer(number), VectorAnswer):
+            raise FrameError(_UNASKED)
+        return answer
+
+    def _count(self, number: int) -> asyncio.Future[int]:
+        if number not in self._counts:
+            raise FrameError(_UNASKED)
+        return self._counts.pop(number)
 
     def _release(self, number: int) -> None:
         del self._answers[number]
@@ -339,9 +376,16 @@ class EngineProcess:
         for number, answer in list(self._answers.items()):
             answer.end(self._lost(dead.result()))
             self._release(number)
+        for number in list(self._counts):
+            _settle(self._count(number), self._lost(dead.result()))
 
     def _lost(self, reason: str) -> NodeLost:
         return NodeLost(f"the engine of {self._name} is gone: {reason}", hint="ask again")
 
-    def _load_failed(self, reason: str, hint: str) -> LoadFailed:
-        return LoadFailed(f"{self._name} can't be loaded: {reason}", hint=hint)
+
+def _settle(counted: asyncio.Future[int], result: int | MeshError) -> None:
+    if isinstance(result, MeshError):
+        counted.set_exception(result)
+        counted.exception()  # whoever asked may have gone: then it is nobody's
+    else:
+        counted.set_result(result)

@@ -90,6 +90,14 @@ class WarmPlace:
     folder: WarmFolder
     model_id: str
 
+    def options(self) -> dict[str, str]:
+        """Return what the engine process is told of it."""
+        return {
+            "--model-id": self.model_id,
+            "--warm-folder": os.fspath(self.folder.path),
+            "--warm-bytes-max": str(self.folder.bytes_max),
+        }
+
 
 def _dated(paths: Iterator[Path]) -> Iterator[tuple[float, Path]]:
     for path in paths:

@@ -15,23 +15,20 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from node_agent.engine.abort import AbortFlag
-from node_agent.engine.capabilities import CAPABILITIES
+from node_agent.engine.capabilities import CAPABILITIES, EMBEDDER_CAPABILITIES
+from node_agent.engine.codec import decode_to_engine, encode
+from node_agent.engine.embed_loop import EmbedLoop
+from node_agent.engine.embedder import Embedder
 from node_agent.engine.frames import FrameDecoder, FrameError, encode_frame
 from node_agent.engine.inbox import Inbox
 from node_agent.engine.llama import DecodeError, Llama, LoadError
 from node_agent.engine.load_progress import LoadProgress
-from node_agent.engine.messages import (
-    FromEngine,
-    Loaded,
-    Loading,
-    LoadRefused,
-    decode_to_engine,
-    encode,
-)
+from node_agent.engine.messages import FromEngine, Loaded, Loading, LoadRefused
 from node_agent.engine.pace import Pace
 from node_agent.engine.priority import NICENESS, step_back
 from node_agent.engine.prompts import Prompter
@@ -49,11 +46,14 @@ class Channel:
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
+        self._sending = threading.Lock()  # prompts are counted on another thread than answered
 
     def send(self, message: FromEngine) -> None:
         """Send a message; blocks while the agent reads slower than we write."""
+        frame = encode_frame(encode(message))
         try:
-            self._socket.sendall(encode_frame(encode(message)))
+            with self._sending:
+                self._socket.sendall(frame)
         except OSError:
             os._exit(0)
 
@@ -77,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     abort = AbortFlag()
     inbox = Inbox(abort)
     threading.Thread(target=channel.read_into, args=(inbox,), name="reader", daemon=True).start()
+    if options.embeds:
+        return _embed(options, channel, inbox, abort)
     try:
         llama = Llama(
             Path(options.model),
@@ -99,14 +101,30 @@ def main(arguments: Sequence[str]) -> int:
         keep = WarmPlace(folder, options.model_id)
     pace = Pace.of_machine(options.threads)
     loop = StepLoop(llama, plan, pace, inbox, channel.send, keep=keep)
-    threading.Thread(target=_answer, args=(loop,), name="model", daemon=True).start()
-    Prompter(llama, template).prepare_all(inbox)
+    threading.Thread(target=_work, args=(loop.run,), name="model", daemon=True).start()
+    Prompter(llama, template, channel.send).prepare_all(inbox)
 
 
-def _answer(loop: StepLoop) -> None:
+def _embed(options: argparse.Namespace, channel: Channel, inbox: Inbox, abort: AbortFlag) -> int:
+    """Do what ``main`` does, with a model that turns text into vectors."""
+    try:
+        embedder = Embedder(
+            Path(options.model),
+            context_tokens=options.context_tokens,
+            threads=options.threads,
+            abort=abort,
+        )
+    except LoadError as failure:
+        channel.send(LoadRefused(str(failure), failure.hint))
+        return 1
+    channel.send(Loaded(embedder.context_tokens, options.slots, EMBEDDER_CAPABILITIES, ""))
+    _work(EmbedLoop(embedder, inbox, channel.send).run)
+
+
+def _work(run: Callable[[], NoReturn]) -> NoReturn:
     """Run the model until it fails; the agent loads it again then."""
     try:
-        loop.run()
+        run()
     except DecodeError:
         os._exit(1)
     except BaseException:
@@ -135,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model-id", default="", help="names the files of saved slots")
     parser.add_argument("--warm-folder", default="", help="where slots are saved; empty: nowhere")
     parser.add_argument("--warm-bytes-max", type=int, default=0, help="of all files in that folder")
+    parser.add_argument("--embeds", action="store_true", help="turn texts into vectors")
     return parser
 
 

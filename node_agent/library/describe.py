@@ -81,6 +81,7 @@ def _describe_open(file: BinaryIO, on_progress: Callable[[int], None]) -> Answer
             "quantisation": header.quantisation,
             "context_tokens": header.context_tokens,
             "cache_bytes_per_token": header.cache_bytes_per_token,
+            "embeds": header.embeds,
             "template_sha256": header.template_sha256,
             "test": header.test,
             "tasks": [task[:TASK_LETTERS_MAX] for task in header.tasks[:TASKS_MAX]],
@@ -120,8 +121,8 @@ def _why_not_served(header: "Header") -> str:
             f"one of {header.files} files of a model, which is not served yet;"
             " make one of them with `llama-gguf-split --merge`"
         )
-    if header.embeds:
-        return "an embedding model; only models that write text are served yet"
+    if not header.writes and not header.embeds:
+        return "it writes no text, and does not say how to make an embedding of one"
     if header.parameters == 0:
         return "a vocabulary without weights, not a model"
     return ""

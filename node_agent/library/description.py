@@ -30,6 +30,7 @@ class Description(Checked):
     quantisation: ShortText
     context_tokens: int = Field(ge=1, le=2**31)
     cache_bytes_per_token: int = Field(default=0, ge=0, le=2**30)  # 0: the file does not tell
+    embeds: bool = False  # it turns text into vectors, and writes none
     template_sha256: Sha256 | None
     test: bool
     tasks: tuple[ShortText, ...] = Field(max_length=32, strict=False)  # JSON has no tuples

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
-from gguf.constants import GGUFType, GGUFValueType, Keys, LlamaFileType
+from gguf.constants import GGUFType, GGUFValueType, Keys, LlamaFileType, PoolingType
 from gguf.gguf_reader import READER_SUPPORTED_VERSIONS, GGUFReader
 
 KEYS_MAX = 4_096  # real files have up to about 100
@@ -21,6 +21,9 @@ TEXT_LETTERS_MAX = 256
 WHOLE_NUMBERS = {kind for kind in GGUFValueType if "INT" in kind.name}
 
 CACHE_VALUE_BYTES = 2  # f16, llama.cpp's default
+
+# How a text's one vector comes of its tokens'. RANK is none: its models score pairs of texts.
+EMBEDDING_POOLINGS = (PoolingType.MEAN, PoolingType.CLS, PoolingType.LAST)
 
 TEST_MODEL_KEY = "deskmesh.test_model"
 TASKS_KEY = "deskmesh.tasks"
@@ -44,7 +47,8 @@ class Header:
     cache_bytes_per_token: int  # of keys and values in 16 bits; 0: the header does not tell
     template_sha256: str | None
     files: int  # that the model is split over
-    embeds: bool  # turns text into a vector, writes nothing
+    writes: bool  # text
+    embeds: bool  # turns text into a vector, and writes none
     test: bool
     tasks: tuple[str, ...]
     examples: tuple[str, ...]
@@ -72,7 +76,8 @@ def read_header(file: BinaryIO) -> Header:
         cache_bytes_per_token=_cache_bytes_per_token(reader, architecture),
         template_sha256=hashlib.sha256(template).hexdigest() if template else None,
         files=_number(reader, Keys.Split.LLM_KV_SPLIT_COUNT) or 1,
-        embeds=pooling > 0 or not _flag(reader, f"{architecture}.attention.causal", default=True),
+        writes=pooling <= 0 and _flag(reader, f"{architecture}.attention.causal", default=True),
+        embeds=pooling in EMBEDDING_POOLINGS,
         test=_flag(reader, TEST_MODEL_KEY, default=False),
         tasks=_texts(reader, TASKS_KEY),
         examples=_texts(reader, EXAMPLES_KEY),

@@ -17,6 +17,7 @@ class LibraryEntry:
     model: Model
     files: tuple[FoundFile, ...]  # at least one
     cache_bytes_per_token: int = 0  # of keys and values; 0: unknown
+    embeds: bool = False  # it turns text into vectors, and writes none
 
     @property
     def path(self) -> Path:
@@ -78,4 +79,6 @@ def _entry(description: Description, files: Iterable[FoundFile]) -> LibraryEntry
         aliases=tuple(alias for file in files for alias in file.aliases),
         sha256=description.sha256,
     )
-    return LibraryEntry(description.model(names), files, description.cache_bytes_per_token)
+    return LibraryEntry(
+        description.model(names), files, description.cache_bytes_per_token, description.embeds
+    )

@@ -1,12 +1,16 @@
 """Engines for tests of what lies around an engine, and models for them to hold."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from array import array
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from mesh.core.embedding import Embeddings
 from mesh.core.generation import Generation, GenerationEvent
 from mesh.core.types import Model, ModelIdentity, PrefixHeld
 from mesh.errors import MeshError, NodeLost
+from node_agent.engine.capabilities import EMBEDDER_CAPABILITIES
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import Engine
 from node_agent.library.found import FoundFile, Stamp
@@ -19,6 +23,7 @@ def entry(
     size_bytes: int = 1000,
     mtime_ns: int = 1,
     cache_bytes_per_token: int = 0,
+    embeds: bool = False,
 ) -> LibraryEntry:
     """Return a model that exists in name only."""
     digest = name.encode().hex().ljust(64, "0")[:64]
@@ -27,7 +32,7 @@ def entry(
     )
     path = Path("models") / f"{name}.gguf"
     file = FoundFile(Stamp(path, size_bytes, mtime_ns), (1, 1))
-    return LibraryEntry(model, (file,), cache_bytes_per_token)
+    return LibraryEntry(model, (file,), cache_bytes_per_token, embeds)
 
 
 def library(*entries: LibraryEntry) -> LibraryView:
@@ -86,6 +91,28 @@ class HoldingEngine(EchoEngine):
     def hold(self, *prefixes: PrefixHeld) -> None:
         self.prefixes = prefixes
         self._changed()
+
+
+class CountingEmbedder(EchoEngine):
+    """Embeds a text as the number of its letters and of its words, whatever direction that is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._info = replace(self._info, capabilities=EMBEDDER_CAPABILITIES)
+        self.gate = asyncio.Event()  # texts wait for it
+        self.gate.set()
+        self.began = asyncio.Event()
+        self.left = asyncio.Event()  # nobody waits for it any more
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        self.began.set()
+        try:
+            await self.gate.wait()
+        finally:
+            self.left.set()
+        words = [len(text.split()) for text in texts]
+        vectors = [array("f", (len(text), of)) for text, of in zip(texts, words, strict=True)]
+        return Embeddings(tuple(vectors), sum(words))
 
 
 class MortalEngine(EchoEngine):

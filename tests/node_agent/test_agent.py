@@ -1,11 +1,13 @@
 """The whole agent, over mTLS, with model files and engines that are real."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -26,6 +28,7 @@ from node_agent.agent import Agent
 from node_agent.lending import Signs
 from node_agent.owner_signs import OwnerSigns
 from tests.node_agent.conftest import Told
+from tests.node_agent.engine.embedding_files import EncoderModel
 from tests.node_agent.engine.gguf_files import ParrotModel, RandomModel
 from tests.node_agent.joined_home import JoinedHome
 from tests.node_agent.scripted_coordinator import Context, ScriptedCoordinator, asking
@@ -111,6 +114,31 @@ async def test_a_broken_file_is_told_of_and_takes_nothing_down(
     assert [offer.model.names[0] for offer in offers] == ["noise"]
     assert told.of("broken.gguf") == [line]
     assert len(line.splitlines()) == 1
+
+
+async def test_a_model_that_embeds_is_offered_as_that_and_serves_its_machines_programs(
+    joined: JoinedHome, coordinator: ScriptedCoordinator, told: Told
+) -> None:
+    model = EncoderModel().write(joined.home.models / "vectors.gguf")
+    agent = await with_known_model(joined, joined.settings(), model)
+    async with running(agent):
+        attach = await coordinator.attached()
+        [offer] = attach.hello.offers
+        assert list(offer.capabilities) == [inference.CAPABILITY_EMBED]
+        port = (await told.line("for tools and browsers")).rpartition(":")[2]
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+            body = {"model": "vectors", "input": ["the fox", "the dog"]}
+            embedded = await http.post("/v1/embeddings", json=body)
+            chat = {"model": "vectors", "messages": [{"role": "user", "content": "hi"}]}
+            here = {"x-deskmesh-tier": "device"}
+            refused = await http.post("/v1/chat/completions", json=chat, headers=here)
+    assert embedded.status_code == 200, embedded.text
+    vectors = [each["embedding"] for each in embedded.json()["data"]]
+    assert [math.hypot(*vector) for vector in vectors] == pytest.approx([1, 1], abs=1e-5)
+    assert vectors[0] != vectors[1]
+    # A token for each letter, and one at either end of each text.
+    assert embedded.json()["usage"]["prompt_tokens"] == 2 * (6 + 2)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unsupported_value")
 
 
 async def test_a_real_engine_answers_dies_and_answers_again(

@@ -1,5 +1,6 @@
 """What a machine shows of its owner."""
 
+import time
 from types import SimpleNamespace
 
 import psutil
@@ -13,12 +14,13 @@ from node_agent.processor_time import ProcessorTime, process_seconds, processor_
 @pytest.fixture
 def counters(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Counters that a test turns."""
-    turned = SimpleNamespace(total_s=1000.0, busy_s=100.0, niced_s=10.0, engines={})
+    turned = SimpleNamespace(total_s=1000.0, busy_s=100.0, niced_s=10.0, agent_s=3.0, engines={})
 
     def now() -> ProcessorTime:
         return ProcessorTime(turned.total_s, turned.busy_s, turned.niced_s)
 
     monkeypatch.setattr(owner_signs, "processor_time", now)
+    monkeypatch.setattr(time, "process_time", lambda: turned.agent_s)
     monkeypatch.setattr(owner_signs, "process_seconds", lambda pid: turned.engines[pid])
     return turned
 
@@ -63,6 +65,13 @@ async def test_our_engines_are_taken_out_once(counters: SimpleNamespace) -> None
     counters.total_s, counters.busy_s, counters.niced_s = 1002.0, 102.0, 11.0
     counters.engines = {7: 51.0}
     assert await cpu(signs, 7) == pytest.approx(0.5)
+
+
+async def test_the_agents_own_work_is_not_the_owners(counters: SimpleNamespace) -> None:
+    signs = OwnerSigns()
+    counters.total_s, counters.busy_s, counters.agent_s = 1002.0, 102.0, 3.5
+    counters.niced_s = 11.0
+    assert await cpu(signs) == pytest.approx(0.25)
 
 
 async def test_what_changes_slowly_is_read_seldom(monkeypatch: pytest.MonkeyPatch) -> None:

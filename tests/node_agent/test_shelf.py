@@ -12,7 +12,7 @@ from node_agent import replica
 from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import LoadFailed
-from node_agent.memory import Footprint
+from node_agent.memory import MARGIN_BYTES, PROCESS_BYTES, SIZE_FACTOR, Footprint
 from node_agent.shelf import Shelf
 from node_agent.slot import Slot
 from tests.node_agent.played_engines import Engines, MortalEngine, entry, library
@@ -54,6 +54,28 @@ async def test_a_model_that_was_never_loaded_offers_what_its_engine_will_do(shel
     await warm(shelf)
     [(_, loaded)] = shelf.offers()
     assert loaded.capabilities == {Capability.LOGPROBS, Capability.RESUME}  # the echo's own
+
+
+async def test_a_model_that_embeds_is_offered_for_nothing_else(engines: Engines) -> None:
+    shelf = Shelf(engines.load, NodeSettings(), free_memory=lambda: GB)
+    shelf.show(library(entry(embeds=True), entry("writer")))
+    [(_, embedder), (_, writer)] = shelf.offers()
+    assert embedder.embeds
+    assert embedder.capabilities == {Capability.EMBED}
+    assert not writer.embeds
+
+
+async def test_the_slots_of_a_model_that_embeds_share_one_context(engines: Engines) -> None:
+    size, context = entry().model.size_bytes, 2048 * 1_000_000
+    room = PROCESS_BYTES + int(SIZE_FACTOR * (size + context)) + MARGIN_BYTES
+    shelf = Shelf(engines.load, NodeSettings(slots=3), free_memory=lambda: room)
+    shelf.show(library(entry(embeds=True, cache_bytes_per_token=1_000_000)))
+    async with shelf.running():
+        slot = take(shelf)
+        assert isinstance(slot, Slot)
+        await slot.engine()
+        assert engines.slots == [3]
+        slot.free()
 
 
 async def test_a_warm_engine_changes_the_offer_to_what_it_serves(

@@ -20,17 +20,17 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
 pieces = st.lists(st.builds(message_piece, st.sampled_from(Role), text, text, text), max_size=6)
 
 
-def say(characters: int, role: Role = Role.USER) -> str:
+def say(characters: int, role: Role = Role.USER) -> bytes:
     return message_piece(role, "", "", "ä" * characters)
 
 
 @given(pieces, pieces)
 def test_what_is_appended_extends_the_chain_and_changes_none_of_it(
-    begun: list[str], more: list[str]
+    begun: list[bytes], more: list[bytes]
 ) -> None:
     before = block_hashes(MODEL, begun, key=KEY)
     assert block_hashes(MODEL, begun + more, key=KEY)[: len(before)] == before
-    assert len(before) == len("".join(begun).encode()) // BLOCK_BYTES
+    assert len(before) == len(b"".join(begun)) // BLOCK_BYTES
 
 
 def test_a_change_changes_every_hash_from_its_block_on_and_none_before() -> None:
@@ -39,9 +39,22 @@ def test_a_change_changes_every_hash_from_its_block_on_and_none_before() -> None
     long = message_piece(Role.USER, "", "", "ä" * 1500 + "b" + "ä" * 499)
     changed = block_hashes(MODEL, [long], key=KEY)
     at = 3000 // BLOCK_BYTES
-    assert changed[:at] == chain[:at]
-    assert not set(changed[at:]) & set(chain)
-    assert not set(other) & set(chain), "the same words in other messages are another prompt"
+    for each in (changed, other):  # the same words in two messages are another prompt, too
+        assert each[:at] == chain[:at]
+        assert not set(each[at:]) & set(chain)
+
+
+@given(text, text, text)
+def test_a_message_that_goes_on_otherwise_shares_what_it_begins_with(
+    shared: str, one: str, other: str
+) -> None:
+    shared *= 10
+    chains = [
+        block_hashes(MODEL, [message_piece("user", "", "", shared + end)], key=KEY)
+        for end in (one, other)
+    ]
+    alike = len(shared.encode()) // BLOCK_BYTES
+    assert chains[0][:alike] == chains[1][:alike]
 
 
 def test_another_model_or_another_key_shares_no_hash() -> None:
@@ -67,7 +80,7 @@ def test_fields_that_join_to_the_same_words_are_told_apart() -> None:
 
 
 def test_no_more_is_hashed_or_read_than_the_most() -> None:
-    def endless() -> "list[str]":
+    def endless() -> "list[bytes]":
         return [say(BLOCK_BYTES) for _ in range(3 * BLOCKS_MAX)]
 
     drawn = iter(endless())
@@ -86,4 +99,4 @@ def test_the_canonical_bytes_are_those_that_have_hashes(texts: list[str]) -> Non
     for message in messages:
         written.append(message_piece("assistant", "name", "id", message.text))
         written += [call_piece(call.id, call.name, call.arguments_json) for call in calls]
-    assert canonical_bytes(tools, messages) == len("".join(written).encode())
+    assert canonical_bytes(tools, messages) == len(b"".join(written))

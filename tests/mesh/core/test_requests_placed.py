@@ -126,6 +126,23 @@ def test_a_capability_that_a_node_lacks_rules_it_out(script: Script) -> None:
     assert only(script.ask("r2", needs=needs), StartAttempt).connection_id == 2
 
 
+def test_no_chat_goes_to_a_model_that_only_embeds(script: Script) -> None:
+    script.attach("desk", LLAMA, capabilities=(Capability.EMBED,))
+    refused = only(script.ask("r1", model="llama"), FailRequest).failure
+    assert refused.code is FailureCode.NO_CAPABLE_NODE
+    assert "desk: llama turns text into vectors, and writes none" in refused.message
+    assert kinds(script.ask("r2", model="auto")) == ["FailRequest"]
+    script.attach("shelf", QWEN)
+    assert only(script.ask("r3", model="auto"), StartAttempt).connection_id == 2
+
+
+def test_what_is_to_be_embedded_goes_to_a_model_that_embeds(script: Script) -> None:
+    script.attach("desk", LLAMA)
+    script.attach("shelf", LLAMA, capabilities=(Capability.EMBED,))
+    started = only(script.ask("r1", model="llama", needs=(Capability.EMBED,)), StartAttempt)
+    assert started.connection_id == 2
+
+
 @pytest.mark.parametrize(
     ("client_here", "node_here", "served"),
     [(True, True, True), (True, False, False), (False, True, False), (False, False, False)],

@@ -57,6 +57,7 @@ def served(_one_door: Served) -> Served:
     _one_door.asking.script = HELLO
     _one_door.asking.views = ()
     _one_door.asking.asked.clear()
+    _one_door.asking.embedded.clear()
     _one_door.asking.begun = asyncio.Event()
     _one_door.asking.closed = asyncio.Event()
     return _one_door

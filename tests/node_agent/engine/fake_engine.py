@@ -4,7 +4,9 @@ It imports nothing of the project: what it writes is what a taken-over process c
 """
 
 import argparse
+import base64
 import json
+import math
 import os
 import signal
 import socket
@@ -39,8 +41,8 @@ def delta(
     offset: int, ids: list[int], text: str = "a", request: int = 1, logprobs: object = ()
 ) -> bytes:
     body = {"request": request, "token_offset": offset, "ids": ids, "text": text}
-    said = {"reasoning": "", "tool_calls": [], "logprobs": logprobs}
-    return frame({"type": "delta", **body, **said})
+    rest = {"reasoning": "", "tool_calls": [], "logprobs": logprobs}
+    return frame({"type": "delta", **body, **rest})
 
 
 def finished(**changes: object) -> bytes:
@@ -91,10 +93,58 @@ AT_WORK = {
 }
 
 
+def embedded(*vectors: bytes, request: int = 1) -> bytes:
+    written = [base64.b64encode(vector).decode() for vector in vectors]
+    return frame({"type": "embedded", "request": request, "vectors": written})
+
+
+def embedding_ended(prompt_tokens: int = 4) -> bytes:
+    return frame({"type": "embedding_ended", "request": 1, "prompt_tokens": prompt_tokens})
+
+
+def counted(tokens: int = 4, request: int = 1) -> bytes:
+    return frame({"type": "tokens_counted", "request": request, "tokens": tokens})
+
+
+ONE = struct.pack("<f", 1.0)
+
+# What an engine that embeds sends, once a request for the vectors of two texts is there.
+AT_EMBEDDING = {
+    "too-many-vectors": embedded(ONE, ONE, ONE),
+    "too-few-vectors": embedded(ONE) + embedding_ended(),
+    "of-two-widths": embedded(ONE) + embedded(ONE * 2),
+    "vector-of-nothing": embedded(b"", ONE),
+    "vector-cut-off": embedded(ONE + b"x"),
+    "vector-of-no-number": embedded(struct.pack("<f", math.nan)),
+    "vector-for-another": embedded(ONE, request=2),
+    "too-few-tokens": embedded(ONE, ONE) + embedding_ended(1),
+    "too-many-tokens": embedded(ONE, ONE) + embedding_ended(2 * 64 + 1),
+    "writes-instead": started(),
+    "counts-instead": counted(),
+    "embedded-twice": embedded(ONE, ONE) + embedding_ended() * 2,
+}
+
+# The same, once a prompt is there to be counted.
+AT_COUNTING = {
+    "counts-for-another": counted(request=2),
+    "counts-below-none": counted(-1),
+    "embeds-instead": embedded(ONE),
+    "writes-what-to-count": started(),
+}
+
+
 def serve(misdeed: str, pipe: socket.socket) -> None:
     """Commit ``misdeed``, then wait to be stopped."""
     if misdeed in AT_LOAD:
         pipe.sendall(AT_LOAD[misdeed])
+    elif misdeed in AT_EMBEDDING:
+        pipe.sendall(loaded(capabilities=["embed"]))
+        pipe.recv(65536)
+        pipe.sendall(AT_EMBEDDING[misdeed])
+    elif misdeed in AT_COUNTING:
+        pipe.sendall(loaded())
+        pipe.recv(65536)
+        pipe.sendall(AT_COUNTING[misdeed])
     elif misdeed == "mute":
         pass
     elif misdeed == "crawls":

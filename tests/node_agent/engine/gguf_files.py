@@ -23,6 +23,7 @@ class ModelFile(ABC):
     template: str | None = CHAT_TEMPLATE
     special: tuple[str, ...] = SPECIAL  # the control tokens; the first ends a turn
     architecture: str = "llama"
+    pooling: gguf.PoolingType | None = None  # set: it was trained to embed
     half: bool = False  # weights of 16 bits: ggml multiplies a lone row by other code than several
 
     @abstractmethod
@@ -60,6 +61,8 @@ class ModelFile(ABC):
         )  # llama.cpp insists on one
         writer.add_eos_token_id(END)
         writer.add_add_bos_token(False)
+        if self.pooling is not None:
+            writer.add_pooling_type(self.pooling)
         if self.template is not None:
             writer.add_chat_template(self.template)
 

@@ -16,8 +16,9 @@ import pytest
 
 from mesh.core.generation import Delta, GenerationEvent, Started
 from mesh.errors import NodeLost
+from node_agent.engine.codec import encode
 from node_agent.engine.frames import encode_frame
-from node_agent.engine.messages import Generate, encode
+from node_agent.engine.messages import Generate
 from node_agent.engine.supervisor import EngineProcess
 from tests.node_agent.engine.asking import ask, hear
 

@@ -83,6 +83,34 @@ async def test_an_engine_that_breaks_the_protocol_at_work_is_stopped(misdeed: st
     await engine.close()
 
 
+@pytest.mark.parametrize("misdeed", fake_engine.AT_EMBEDDING)
+async def test_an_engine_that_lies_about_vectors_is_stopped(misdeed: str) -> None:
+    engine = await start(misdeed)
+    if misdeed == "embedded-twice":  # the vectors were whole, and the lie came after them
+        assert [list(each) for each in (await engine.embed(["a", "b"])).vectors] == [[1], [1]]
+    else:
+        with pytest.raises(NodeLost, match="broke the protocol"):
+            await engine.embed(["a", "b"])
+    assert "broke the protocol" in await engine.wait_dead()
+    await engine.close()
+
+
+@pytest.mark.parametrize("misdeed", fake_engine.AT_COUNTING)
+async def test_an_engine_that_lies_about_a_count_is_stopped(misdeed: str) -> None:
+    engine = await start(misdeed)
+    with pytest.raises(NodeLost, match="broke the protocol"):
+        await engine.count_tokens(ask("x").messages, ())
+    assert "broke the protocol" in await engine.wait_dead()
+    await engine.close()
+
+
+async def test_an_engine_that_counts_no_prompt_is_stopped() -> None:
+    engine = await start("hangs")
+    with pytest.raises(NodeLost, match=r"no prompt was counted within 0.3 s"):
+        await engine.count_tokens(ask("x").messages, ())
+    assert "hung" in await engine.wait_dead()
+
+
 async def test_an_engine_that_accepts_no_prompt_is_stopped() -> None:
     engine = await start("hangs")
     with pytest.raises(NodeLost, match=r"no prompt was accepted within 0.3 s"):

@@ -4,7 +4,7 @@ import pytest
 
 from node_agent.engine.abort import AbortFlag
 from node_agent.engine.inbox import Inbox, Prepared, Prompt
-from node_agent.engine.messages import Cancel, Generate
+from node_agent.engine.messages import Cancel, Embed, Generate
 from tests.node_agent.engine.asking import ask
 
 WORK = ask("x")
@@ -33,6 +33,18 @@ def test_requests_are_prepared_in_their_order_and_then_heard(inbox: Inbox) -> No
         inbox.prepared(each)
     assert inbox.news(wait=True) == (made, frozenset())
     assert inbox.news(wait=False) == ([], frozenset())
+
+
+def test_what_is_asked_by_now_is_not_waited_for(inbox: Inbox) -> None:
+    inbox.put(Embed(4, ("x",)))
+    asked = [inbox.asked_by_now() for _ in range(5)]
+    assert [each and each.request for each in asked] == [1, 2, 3, 4, None]
+
+
+def test_a_request_for_vectors_is_cancelled_as_any_other(inbox: Inbox) -> None:
+    inbox.put(Embed(4, ("x",)))
+    inbox.put(Cancel(4))
+    assert inbox.news(wait=False) == ([], frozenset({4}))
 
 
 def test_a_step_for_one_is_broken_off_with_it(inbox: Inbox, abort: AbortFlag) -> None:

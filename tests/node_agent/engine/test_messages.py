@@ -1,12 +1,16 @@
 """Messages come out as they went in, and a field that is not what it should be is refused."""
 
+import base64
 import json
+from array import array
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.core.chat import Form, FormKind, Message, Role, Tool, ToolCall, ToolChoice, ToolMode
+from mesh.core.embedding import VECTOR_TYPE, Vector
 from mesh.core.generation import (
     LOGPROB_MIN,
     Alternative,
@@ -19,12 +23,24 @@ from mesh.core.generation import (
     TokenLogprob,
 )
 from mesh.core.types import PREFIXES_MAX, Capability, FinishReason, PrefixHeld, Usage
-from mesh.errors import ContextOverflow, InternalError, InvalidRequest, NodeLost, Overloaded
+from mesh.errors import (
+    ContextOverflow,
+    InternalError,
+    InvalidRequest,
+    NodeLost,
+    Overloaded,
+    Unsupported,
+)
+from node_agent.engine.codec import decode_from_engine, decode_to_engine, encode
 from node_agent.engine.frames import FrameError
 from node_agent.engine.messages import (
     Cancel,
     Cancelled,
     Complaint,
+    CountTokens,
+    Embed,
+    Embedded,
+    EmbeddingEnded,
     Failed,
     FromEngine,
     Generate,
@@ -36,10 +52,14 @@ from node_agent.engine.messages import (
     Save,
     Saved,
     ToEngine,
-    decode_from_engine,
-    decode_to_engine,
-    encode,
+    TokensCounted,
 )
+from node_agent.engine.vector_fields import WIDTH_MAX
+
+
+def vector(values: Sequence[float]) -> Vector:
+    return array(VECTOR_TYPE, values)
+
 
 counts = st.integers(min_value=0, max_value=2**31 - 1)
 sizes = st.floats(min_value=0, max_value=1e6)
@@ -79,7 +99,14 @@ nats = st.floats(min_value=LOGPROB_MIN, max_value=0)
 pieces = st.binary(max_size=4)
 alternatives = st.lists(st.builds(Alternative, counts, nats, pieces), max_size=3).map(tuple)
 logprobs = st.lists(st.builds(TokenLogprob, counts, nats, pieces, alternatives), max_size=3)
-to_engine = st.builds(Generate, counts, work) | st.builds(Cancel, counts) | st.just(Save())
+to_engine = (
+    st.builds(Generate, counts, work)
+    | st.builds(CountTokens, counts, work)
+    | st.builds(Embed, counts, st.lists(text, max_size=3).map(tuple))
+    | st.builds(Cancel, counts)
+    | st.just(Save())
+)
+vectors = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1)
 events = (
     st.builds(Started, ids, counts, counts, lines)
     | st.builds(Delta, counts, ids, text, logprobs.map(tuple), text, calls)
@@ -97,6 +124,9 @@ from_engine = (
     st.builds(Produced, counts, events)
     | st.builds(Loaded, counts, counts, capabilities, lines)
     | st.builds(LoadRefused, lines, lines)
+    | st.builds(TokensCounted, counts, counts)
+    | st.builds(Embedded, counts, st.lists(vectors.map(vector), max_size=3).map(tuple))
+    | st.builds(EmbeddingEnded, counts, counts)
     | st.builds(Cancelled, counts)
     | st.lists(held, max_size=PREFIXES_MAX).map(tuple).map(Prefixes)
     | st.just(Saved())
@@ -119,7 +149,9 @@ def test_the_agent_reads_what_the_engine_wrote(message: FromEngine) -> None:
     assert decode_from_engine(on_the_wire(message)) == message
 
 
-@pytest.mark.parametrize("kind", [InvalidRequest, ContextOverflow, NodeLost, InternalError])
+@pytest.mark.parametrize(
+    "kind", [InvalidRequest, ContextOverflow, Unsupported, NodeLost, InternalError]
+)
 def test_an_error_keeps_its_kind_and_words(kind: type[NodeLost]) -> None:
     received = decode_from_engine(on_the_wire(Failed(7, kind("too long", hint="cut it"))))
     assert isinstance(received, Failed)
@@ -151,8 +183,13 @@ VALID: list[FromEngine | ToEngine] = [
     LoadRefused("no", ""),
     Cancelled(1),
     Prefixes((PrefixHeld(2**64 - 1, 7),)),
+    TokensCounted(1, 7),
+    Embedded(1, (vector([0.6, -0.8]),)),
+    EmbeddingEnded(1, 7),
     Failed(1, NodeLost("gone")),
     Generate(1, Generation((Message(Role.USER, "a"),), Sampling(), 1)),
+    CountTokens(1, Generation((Message(Role.USER, "a"),), Sampling(), 1)),
+    Embed(1, ("a",)),
     Cancel(1),
     Save(),
     Saved(),
@@ -163,9 +200,7 @@ HOSTILE: list[object] = [None, True, -1, 2**70, 1.5, "x" * 10, [], [None], [-1],
 
 @pytest.mark.parametrize("message", VALID, ids=lambda message: type(message).__name__)
 def test_every_field_is_checked(message: FromEngine | ToEngine) -> None:
-    decode = (
-        decode_to_engine if isinstance(message, Generate | Cancel | Save) else decode_from_engine
-    )
+    decode = decode_to_engine if isinstance(message, ToEngine) else decode_from_engine
     body = on_the_wire(message)
     for field in body:
         with pytest.raises(FrameError, match=r"field|known type"):
@@ -240,3 +275,20 @@ def test_no_engine_is_asked_for_an_absurd_number_of_alternatives(logprobs: objec
     del work["logprobs"]
     with pytest.raises(FrameError):
         decode_to_engine(body)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        *("", "AAAA", "AAAAAA", "?AAA=", "é", [0.5], 1, None),
+        base64.b64encode(array(VECTOR_TYPE, [1, float("nan")]).tobytes()).decode(),
+        base64.b64encode(array(VECTOR_TYPE, [float("-inf")]).tobytes()).decode(),
+        base64.b64encode(bytes(4 * WIDTH_MAX + 4)).decode(),
+    ],
+)
+def test_a_vector_that_is_none_is_refused(hostile: object) -> None:
+    widest = vector([1.0] * WIDTH_MAX)
+    body = on_the_wire(Embedded(1, (widest,)))
+    assert decode_from_engine(body) == Embedded(1, (widest,))
+    with pytest.raises(FrameError):
+        decode_from_engine({**body, "vectors": [hostile]})

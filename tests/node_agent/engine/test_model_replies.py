@@ -99,3 +99,10 @@ async def test_a_conversation_with_calls_and_results_is_answered(tiny: EnginePro
     heard = await hear(tiny, replace(ask("", max_tokens=64), messages=conversation, tools=(NOW,)))
     assert heard.finished.reason in (FinishReason.STOP, FinishReason.LENGTH)
     assert heard.text
+
+
+async def test_tokens_are_counted_with_the_tools_that_are_shown(tiny: EngineProcess) -> None:
+    work = replace(ask("What is 3 + 4?"), tools=(NOW,))
+    heard = await hear(tiny, work)
+    assert await tiny.count_tokens(work.messages, work.tools) == len(heard.started.prompt_ids)
+    assert await tiny.count_tokens(work.messages, ()) < len(heard.started.prompt_ids)

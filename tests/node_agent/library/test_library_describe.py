@@ -11,11 +11,13 @@ from pathlib import Path
 
 import gguf
 import pytest
+from gguf import PoolingType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node_agent.library import describe
 from node_agent.library.description import ChildLine, Description, Fault, Rejection
+from tests.node_agent.engine.embedding_files import EncoderModel
 from tests.node_agent.library.conftest import write_gguf
 
 Also = Callable[[gguf.GGUFWriter], None]
@@ -134,7 +136,7 @@ def test_a_header_that_eats_memory_is_stopped_by_the_limit(models: Path) -> None
         (lambda writer: writer.add_type("mmproj"), "projector"),
         (lambda writer: writer.add_type("imatrix"), "statistics"),
         (lambda writer: writer.add_uint16("split.count", 3), "3 files"),
-        (lambda writer: writer.add_uint32("llama.pooling_type", 1), "embedding"),
+        (lambda writer: writer.add_uint32("llama.pooling_type", 4), "embedding"),
         (lambda writer: writer.add_bool("llama.attention.causal", False), "embedding"),
     ],
 )
@@ -144,6 +146,18 @@ def test_what_is_whole_but_no_chat_model_is_ignored_with_a_reason(
     rejection = rejected(write_gguf(models / "a.gguf", also=also))
     assert rejection.fault is Fault.IGNORED
     assert said in rejection.reason
+
+
+@pytest.mark.parametrize("pooling", [PoolingType.MEAN, PoolingType.CLS, PoolingType.LAST])
+def test_a_model_that_pools_its_tokens_embeds(models: Path, pooling: PoolingType) -> None:
+    path = write_gguf(models / "a.gguf", also=lambda writer: writer.add_pooling_type(pooling))
+    assert described(path).embeds
+    assert not described(write_gguf(models / "b.gguf")).embeds
+
+
+def test_an_encoder_is_an_embedding_model(models: Path) -> None:
+    description = described(EncoderModel().write(models / "a.gguf"))
+    assert (description.architecture, description.embeds) == ("bert", True)
 
 
 def test_a_vocabulary_without_weights_is_ignored(models: Path) -> None:
