@@ -21,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mesh.core.chat import Message, Tool
 from mesh.errors import InvalidRequest
-from node_agent.engine.abilities import Abilities, find_abilities
+from node_agent.engine.abilities import find_abilities
 from node_agent.engine.reply import THINK
 from node_agent.engine.tool_formats import ToolFormat
 from node_agent.engine.turns import (
@@ -41,6 +41,9 @@ CHATML = """\
 {{ '<|im_start|>assistant\\n' }}"""
 
 _TIME_LIMIT_S = 2.0  # of CPU; an honest template takes milliseconds, for 5 MB some 100 of them
+# For each of six tries of a few words, at the load: nothing else computes then, as CPU time is that
+# of all threads.
+_TRY_LIMIT_S = 0.5
 _TEXT_CHARACTERS_MAX = 32 * 1024 * 1024  # twice the largest prompt that reaches an engine
 _REASON_CHARACTERS_MAX = 200
 
@@ -50,13 +53,15 @@ class TemplateOverrun(Exception):
 
 
 class ChatTemplate:
-    """A compiled template. ``source`` is Jinja; None takes ChatML."""
+    """A compiled template. ``source`` is Jinja; None takes ChatML.
+
+    Make and use it in the main thread: time limits are signals.
+    """
 
     def __init__(
         self, source: str | None, *, bos: str, eos: str, time_limit_s: float = _TIME_LIMIT_S
     ) -> None:
         self._broken = ""
-        self._abilities: Abilities | None = None  # found out once a conversation needs any
         self._source = CHATML if source is None else source
         self._time_limit_s = time_limit_s
         environment = ImmutableSandboxedEnvironment(
@@ -77,11 +82,12 @@ class ChatTemplate:
             self._template = environment.from_string(self._source)
         except Exception as failure:  # the parser meets text from anywhere; RecursionError is usual
             self._broken = _reason(failure)
+        self._able = find_abilities(self._source, self._try)
 
     @property
     def tool_format(self) -> ToolFormat:
         """How the model is asked to write calls."""
-        return self._able().format
+        return self._able.format
 
     @property
     def speaks_of_thoughts(self) -> bool:
@@ -89,8 +95,6 @@ class ChatTemplate:
 
     def render(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
         """Return the prompt that ends where the assistant begins to speak.
-
-        Call it in the main thread: the time limit is a signal.
 
         Raises:
             InvalidRequest: the template is broken, refuses the messages or oversteps its limits;
@@ -103,7 +107,7 @@ class ChatTemplate:
             )
         turns, shown = self._turns(messages, tools)
         try:
-            return self._render(turns, shown)
+            return self._render(turns, shown, self._time_limit_s)
         except Exception as failure:  # a template may fail in any way an expression can
             raise InvalidRequest(
                 f"the model's chat template refuses the messages: {_reason(failure, self._source)}",
@@ -115,18 +119,18 @@ class ChatTemplate:
     ) -> tuple[list[Turn], list[dict[str, Any]] | None]:
         if not tools and not any(each.tool_calls or each.tool_call_id for each in messages):
             return plain_turns(messages), None
-        able = self._able()
+        able = self._able
         if able.shape is None:
             return turns_in_words(messages, tools, system=able.system), None
         return turns_with_calls(messages, able.shape), tool_objects(tools) or None
 
-    def _able(self) -> Abilities:
-        if self._abilities is None:
-            self._abilities = find_abilities(self._source, self._render)
-        return self._abilities
+    def _try(self, turns: Sequence[Turn], tools: Sequence[dict[str, Any]] | None) -> str:
+        return self._render(turns, tools, min(_TRY_LIMIT_S, self._time_limit_s))
 
-    def _render(self, turns: Sequence[Turn], tools: Sequence[dict[str, Any]] | None) -> str:
-        with _cpu_time_limit(self._time_limit_s):
+    def _render(
+        self, turns: Sequence[Turn], tools: Sequence[dict[str, Any]] | None, limit_s: float
+    ) -> str:
+        with _cpu_time_limit(limit_s):
             return _joined(
                 self._template.generate(messages=turns, tools=tools, add_generation_prompt=True)
             )
