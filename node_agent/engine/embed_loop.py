@@ -1,14 +1,17 @@
 """The engine process of a model that embeds: reads texts and sends their vectors, batch by batch.
 
-On one thread, as there is no template whose time must be limited. Requests take turns, a batch or
-some reading at a time, so that a short one passes a long one, and a cancellation is heard between.
+Requests take turns, a batch or some reading at a time, so that a short one passes a long one, and a
+cancellation is heard between. A long text takes a minute on a slow machine, so the main thread
+hears what is asked and counts tokens, and another one works the model.
 """
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, NoReturn
 
+from mesh.core.generation import Generation
 from mesh.errors import (
     ContextOverflow,
     InternalError,
@@ -22,7 +25,6 @@ from node_agent.engine.embedder import Embedder
 from node_agent.engine.inbox import Inbox
 from node_agent.engine.llama import DecodeError
 from node_agent.engine.messages import (
-    Asked,
     Cancelled,
     CountTokens,
     Embed,
@@ -62,7 +64,21 @@ class EmbedLoop:
         self._embedder = embedder
         self._inbox = inbox
         self._send = send
+        self._new: SimpleQueue[Job] = SimpleQueue()
         self._jobs: deque[Job] = deque()  # whose turn it is comes first
+
+    def hear_all(self) -> NoReturn:
+        """Take in what is asked, for as long as the process lives; called by the main thread."""
+        while True:
+            match self._inbox.asked():
+                case Embed(number, texts):
+                    self._new.put(Job(number, deque(texts)))
+                case CountTokens(number, work):
+                    self._send(self._count(number, work))
+                case Generate(number, _):
+                    failure = Unsupported("the model embeds text, and writes none")
+                    self._inbox.ended(number)
+                    self._send(Failed(number, failure))
 
     def run(self) -> NoReturn:
         """Work until the process ends.
@@ -101,26 +117,21 @@ class EmbedLoop:
             self._end(job, last)
 
     def _hear(self) -> None:
-        asked = None if self._jobs else self._inbox.asked()
-        while asked is not None or (asked := self._inbox.asked_by_now()) is not None:
-            self._take(asked)
-            asked = None
+        if not self._jobs:
+            self._jobs.append(self._new.get())
+        while not self._new.empty():
+            self._jobs.append(self._new.get())
         _, cancelled = self._inbox.news(wait=False)
         for job in [job for job in self._jobs if job.number in cancelled]:
             self._jobs.remove(job)
             self._end(job, Cancelled(job.number))
 
-    def _take(self, asked: Asked) -> None:
-        match asked:
-            case Embed(number, texts):
-                self._jobs.append(Job(number, deque(texts)))
-            case CountTokens(number, work):
-                counted = [len(self._embedder.tokenise(each.text)) for each in work.messages]
-                self._send(TokensCounted(number, sum(counted)))
-            case Generate(number, _):
-                failure = Unsupported("the model embeds text, and writes none")
-                self._inbox.ended(number)
-                self._send(Failed(number, failure))
+    def _count(self, number: int, work: Generation) -> FromEngine:
+        try:
+            counted = [len(self._embedder.tokenise(each.text)) for each in work.messages]
+        except Exception as failure:  # a bug of ours ends the request, not the process
+            return Failed(number, InternalError(whereabouts(failure)))
+        return TokensCounted(number, sum(counted))
 
     def _work(self, job: Job) -> FromEngine | None:
         """Do some of it; return its last message once it is done.

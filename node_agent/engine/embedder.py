@@ -45,7 +45,7 @@ _ABORTED = 2  # llama.cpp's answer when the abort callback said so
 
 
 class Embedder:
-    """A loaded model. Everything but the abort flag belongs to one thread."""
+    """A loaded model. Everything but the abort flag and ``tokenise`` belongs to one thread."""
 
     def __init__(self, path: Path, *, context_tokens: int, threads: int, abort: AbortFlag) -> None:
         """Load the weights, for texts of ``context_tokens``, or fewer if trained for fewer.

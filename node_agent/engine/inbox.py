@@ -7,7 +7,7 @@ A cancellation counts from the moment it is read, wherever its request is by the
 from collections import deque
 from collections.abc import Set
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Condition
 from typing import TYPE_CHECKING
 
@@ -77,18 +77,17 @@ class Inbox:
         """Wait for the next request that needs a prompt; called by the main thread."""
         return self._asked.get()
 
-    def asked_by_now(self) -> Asked | None:
-        """Return the next request that needs a prompt, None if there is none yet."""
-        try:
-            return self._asked.get_nowait()
-        except Empty:
-            return None
-
     def prepared(self, request: Prepared) -> None:
         """Pass it on to the model's thread."""
         with self._changed:
             self._prepared.append(request)
             self._changed.notify()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody asks for anything, nor waits for a prompt to be made."""
+        with self._changed:
+            return not self._open
 
     def news(
         self, *, wait: bool, timeout_s: float | None = None

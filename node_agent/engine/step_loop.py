@@ -93,7 +93,8 @@ class StepLoop:
 
     def _hear(self) -> None:
         idle = not len(self._scheduler)
-        restoring = idle and self._warm is not None and self._warm.restore_next()
+        # Whoever asks does not wait for a file that another one may want.
+        restoring = self._warm is not None and self._inbox.quiet and self._warm.restore_next()
         self._tell_prefixes(idle=idle)
         wait_s = self._prefixes.wait_s(time.monotonic())
         prepared, cancelled = self._inbox.news(wait=idle and not restoring, timeout_s=wait_s)

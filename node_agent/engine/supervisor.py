@@ -21,6 +21,7 @@ from mesh.errors import ContextOverflow, MeshError, NodeLost, Overloaded, Unsupp
 from node_agent.engine.answer_stream import AnswerStream
 from node_agent.engine.checks import refuse_invalid, refuse_invalid_texts
 from node_agent.engine.child import WORKER, Child
+from node_agent.engine.counting import Counting
 from node_agent.engine.frames import FrameError, FrameTooLarge
 from node_agent.engine.loading import Load
 from node_agent.engine.messages import (
@@ -54,7 +55,6 @@ log = logging.getLogger(__name__)
 
 _COMPLAINTS_MAX = 64  # as many as one has slots; an engine that is taken over may have more
 _UNASKED = "it answered what was not asked"
-_COUNTS_MAX = 64  # prompts counted at a time: each takes milliseconds, a hostile template 2 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class EngineProcess:
         self._prefixes_changed: Callable[[], None] = lambda: None
         self._numbers = count(1)
         self._answers: dict[int, AnswerStream | VectorAnswer] = {}  # those that take a slot
-        self._counts: dict[int, asyncio.Future[int]] = {}  # those that take none
+        self._counting = Counting()  # takes none
         self._watchdogs: dict[int, asyncio.TimerHandle] = {}  # of those being cancelled
 
     @classmethod
@@ -150,7 +150,7 @@ class EngineProcess:
             await engine._child.close("the load was given up")
             raise
         load_s = time.monotonic() - began_s
-        engine._saves = keep is not None
+        engine._saves = keep is not None and not embeds  # whose slots hold nothing
         engine._info = EngineInfo(
             loaded.context_tokens, loaded.slots, loaded.capabilities, loaded.numerics, load_s
         )
@@ -203,12 +203,15 @@ class EngineProcess:
         """See ``Engine``."""
         work = Generation(tuple(messages), Sampling(), max_tokens=1, tools=tuple(tools))
         refuse_invalid(work)
-        self._check_alive()
-        if len(self._counts) >= _COUNTS_MAX:
-            raise Overloaded(f"the engine of {self._name} is busy", hint="ask again in a moment")
+        await self._counting.turn(self._name)
         number = next(self._numbers)
-        self._send(CountTokens(number, work))
-        counted = self._counts[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._check_alive()
+            self._send(CountTokens(number, work))
+        except MeshError:
+            self._counting.give_back()
+            raise
+        counted = self._counting.begin(number)
         try:
             async with asyncio.timeout(self._patience.started_s):
                 return await asyncio.shield(counted)  # its answer comes, whoever still waits
@@ -318,9 +321,9 @@ class EngineProcess:
                 self._vectors(number).finish(prompt_tokens)
                 self._release(number)
             case TokensCounted(number, tokens):
-                _settle(self._count(number), tokens)
-            case Failed(number, failure) if number in self._counts:
-                _settle(self._count(number), failure)
+                self._counting.end(number, tokens)
+            case Failed(number, failure) if number in self._counting:
+                self._counting.end(number, failure)
             case Failed(number, failure):
                 self._answer(number).end(failure)
                 self._release(number)
@@ -360,11 +363,6 @@ class EngineProcess:
             raise FrameError(_UNASKED)
         return answer
 
-    def _count(self, number: int) -> asyncio.Future[int]:
-        if number not in self._counts:
-            raise FrameError(_UNASKED)
-        return self._counts.pop(number)
-
     def _release(self, number: int) -> None:
         del self._answers[number]
         if watchdog := self._watchdogs.pop(number, None):
@@ -376,16 +374,7 @@ class EngineProcess:
         for number, answer in list(self._answers.items()):
             answer.end(self._lost(dead.result()))
             self._release(number)
-        for number in list(self._counts):
-            _settle(self._count(number), self._lost(dead.result()))
+        self._counting.end_all(self._lost(dead.result()))
 
     def _lost(self, reason: str) -> NodeLost:
         return NodeLost(f"the engine of {self._name} is gone: {reason}", hint="ask again")
-
-
-def _settle(counted: asyncio.Future[int], result: int | MeshError) -> None:
-    if isinstance(result, MeshError):
-        counted.set_exception(result)
-        counted.exception()  # whoever asked may have gone: then it is nobody's
-    else:
-        counted.set_result(result)

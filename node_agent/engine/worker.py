@@ -118,7 +118,9 @@ def _embed(options: argparse.Namespace, channel: Channel, inbox: Inbox, abort: A
         channel.send(LoadRefused(str(failure), failure.hint))
         return 1
     channel.send(Loaded(embedder.context_tokens, options.slots, EMBEDDER_CAPABILITIES, ""))
-    _work(EmbedLoop(embedder, inbox, channel.send).run)
+    loop = EmbedLoop(embedder, inbox, channel.send)
+    threading.Thread(target=_work, args=(loop.run,), name="model", daemon=True).start()
+    loop.hear_all()
 
 
 def _work(run: Callable[[], NoReturn]) -> NoReturn:

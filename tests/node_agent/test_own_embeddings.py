@@ -12,6 +12,7 @@ from mesh.client import connect
 from mesh.core.types import NodeId, Tier
 from mesh.errors import (
     DeadlineExceeded,
+    InternalError,
     InvalidRequest,
     MeshError,
     ModelNotFound,
@@ -155,6 +156,24 @@ async def test_an_engine_that_died_is_told_as_that(
     monkeypatch.setattr(embedder, "embed", die)
     with pytest.raises(NodeLost, match="desk failed: it is gone"):
         await embedded(own, "a")
+
+
+async def test_a_bug_is_told_without_the_texts(
+    own: OwnModels,
+    shelf: Shelf,
+    embedder: CountingEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def stumble(texts: list[str]) -> None:
+        raise KeyError(texts[0])
+
+    monkeypatch.setattr(embedder, "embed", stumble)
+    with pytest.raises(InternalError) as told:
+        await embedded(own, "a-secret")
+    assert "a-secret" not in f"{told.value}{caplog.text}"
+    assert "KeyError at " in caplog.text
+    assert taken(shelf) == 0
 
 
 async def test_tokens_are_counted_by_the_model_that_would_answer(

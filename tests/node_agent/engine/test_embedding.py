@@ -305,10 +305,26 @@ async def test_prompts_are_counted_while_every_slot_is_busy(endless: EngineProce
 
 
 async def test_no_more_are_counted_at_a_time_than_may_be(engine: EngineProcess) -> None:
-    counting = [asyncio.create_task(engine.count_tokens(ask("x").messages, ())) for _ in range(80)]
+    may, asked = 8 + 64, 100
+    counting = [
+        asyncio.create_task(engine.count_tokens(ask("x").messages, ())) for _ in range(asked)
+    ]
     results = await asyncio.gather(*counting, return_exceptions=True)
-    assert sum(isinstance(result, Overloaded) for result in results) == 80 - 64
-    assert sum(isinstance(result, int) for result in results) == 64
+    assert sum(isinstance(result, Overloaded) for result in results) == asked - may
+    assert sum(isinstance(result, int) for result in results) == may
+
+
+async def test_texts_are_counted_while_a_long_one_is_embedded(models: Path) -> None:
+    slow = EncoderModel(layers=8, width=256, heads=8, feed_forward=1024, context_tokens=2048)
+    path = slow.write(models / "slow-encoder.gguf")
+    engine = await EngineProcess.start(path, context_tokens=2048, threads=1, embeds=True)
+    long = asyncio.create_task(engine.embed(["a " * 2000]))
+    await asyncio.sleep(0)  # it is asked
+    assert await engine.count_tokens([Message(Role.USER, "abc")], ()) == 5
+    assert not long.done()
+    long.cancel()
+    await asyncio.gather(long, return_exceptions=True)
+    await engine.close()
 
 
 async def test_an_engine_that_dies_ends_what_was_asked_of_it(encoder_file: Path) -> None:

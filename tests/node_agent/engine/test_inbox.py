@@ -4,7 +4,7 @@ import pytest
 
 from node_agent.engine.abort import AbortFlag
 from node_agent.engine.inbox import Inbox, Prepared, Prompt
-from node_agent.engine.messages import Cancel, Embed, Generate
+from node_agent.engine.messages import Cancel, Embed, Generate, Save
 from tests.node_agent.engine.asking import ask
 
 WORK = ask("x")
@@ -33,12 +33,6 @@ def test_requests_are_prepared_in_their_order_and_then_heard(inbox: Inbox) -> No
         inbox.prepared(each)
     assert inbox.news(wait=True) == (made, frozenset())
     assert inbox.news(wait=False) == ([], frozenset())
-
-
-def test_what_is_asked_by_now_is_not_waited_for(inbox: Inbox) -> None:
-    inbox.put(Embed(4, ("x",)))
-    asked = [inbox.asked_by_now() for _ in range(5)]
-    assert [each and each.request for each in asked] == [1, 2, 3, 4, None]
 
 
 def test_a_request_for_vectors_is_cancelled_as_any_other(inbox: Inbox) -> None:
@@ -80,3 +74,18 @@ def test_a_cancellation_is_told_until_its_request_ends(inbox: Inbox) -> None:
     inbox.put(Cancel(2))  # has crossed with the end
     inbox.put(Cancel(9))  # of nobody
     assert inbox.news(wait=False)[1] == frozenset()
+
+
+def test_it_is_quiet_once_the_last_request_has_ended(inbox: Inbox) -> None:
+    for number in (1, 2, 3):
+        assert not inbox.quiet
+        inbox.ended(number)
+    assert inbox.quiet
+
+
+def test_a_save_is_heard_once_by_whoever_waits(inbox: Inbox) -> None:
+    assert not inbox.take_save()
+    inbox.put(Save())
+    assert inbox.news(wait=True) == ([], frozenset())
+    assert inbox.take_save()
+    assert not inbox.take_save()

@@ -14,6 +14,7 @@ import pytest
 from node_agent.engine.supervisor import EngineProcess, Patience
 from node_agent.engine.warm_folder import WarmFolder, WarmPlace
 from tests.node_agent.engine.asking import Heard, ask, hear
+from tests.node_agent.engine.embedding_files import EncoderModel
 from tests.node_agent.engine.gguf_files import RandomModel
 
 STORY = "a mesh of desks " * 70  # a token is a byte
@@ -160,3 +161,16 @@ async def test_an_engine_that_hangs_while_it_saves_is_ended(model: Path, place: 
     os.kill(engine.pid, signal.SIGSTOP)
     await engine.close()
     assert engine.pid == 0
+
+
+async def test_an_engine_whose_slots_hold_nothing_is_not_asked_to_save(
+    models: Path, place: WarmPlace
+) -> None:
+    path = EncoderModel().write(models / "encoder-at-rest.gguf")
+    patience = Patience(saved_s=3600)
+    engine = await EngineProcess.start(
+        path, context_tokens=256, threads=1, keep=place, embeds=True, patience=patience
+    )
+    async with asyncio.timeout(60):
+        await engine.close()
+    assert place.folder.files(place.model_id) == []
