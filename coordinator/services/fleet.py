@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 HELLO_WITHIN_S = 10.0  # a stream that says nothing holds nothing
 READY_MAX = 4  # silent Deliver streams of one node, which spare it the opening when it is told
+# Whoever reads an answer remembers each call; a whole one of a long context has hundreds.
+ATTEMPT_CALLS_MAX = 1024
 PINGS_MAX = 8  # unanswered ones that we remember
 
 
@@ -269,11 +271,14 @@ class FleetService(fleet_grpc.FleetServicer):
         request = self._asked(delivery)
         if body_follows(request):
             await context.write(fleet.DeliverDown(body=request))
-        attempt_id = delivery.attempt_id
+        attempt_id, calls = delivery.attempt_id, 0
         while not delivery.finished and isinstance(up := await context.read(), fleet.DeliverUp):
             match up.WhichOneof("message"):
                 case "delta":
                     delta = read_delta(up.delta, request)
+                    calls += len(delta.tool_calls)
+                    if calls > ATTEMPT_CALLS_MAX:
+                        raise InvalidRequest(f"a node sent {calls} tool calls as one answer")
                     self._loop.post(
                         events.AttemptProgressed(
                             attempt_id, delta.token_offset, len(delta.ids), delta

@@ -170,7 +170,9 @@ def _held(
         load_s=0.5 + model.size_bytes / 1.5e9,
         numerics=kind.platform,
     )
-    capabilities = frozenset({Capability.RESUME, Capability.LOGPROBS, Capability.GRAMMAR})
+    capabilities = frozenset(
+        {Capability.RESUME, Capability.LOGPROBS, Capability.GRAMMAR, Capability.TOOLS}
+    )
     return Held(Offer(model, CONTEXT_TOKENS, capabilities), warm, warm.load_s, warm_at_first)
 
 

@@ -1,5 +1,8 @@
 """What an engine says, on its way up and on to the client, both ways."""
 
+import re
+from collections.abc import Sequence
+
 from mesh.core.actions import SendStarted
 from mesh.core.chat import ToolCall
 from mesh.core.generation import Delta, Finished, GenerationEvent, Started
@@ -10,10 +13,16 @@ from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
 from mesh.wire.logprobs import check_logprobs, read_logprobs, write_logprobs
+from mesh.wire.requests import TOOL_NAME
 from mesh.wire.text import printable
 
 # The longest tokens of common vocabularies have 128 characters, and 16 are sent together at most.
 DELTA_CHARACTERS_MAX = 64 * 1024
+# Calls come whole, and an agent writes a file by one. The longest contexts hold about 1 MB of text;
+# and a client may lag behind by twice as much as this (``TRANSCRIPT_BYTES_MAX``).
+DELTA_CALLS_BYTES_MAX = 2 * 1024 * 1024
+DELTA_CALLS_MAX = 128  # as many as a message may hold that tells of them
+_CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def write_started(
@@ -107,13 +116,31 @@ def read_delta(
     """Check some tokens that a node answers ``request`` with, and return them.
 
     Raises:
-        InvalidRequest: more text than any tokens make, or log-probabilities as ``check_logprobs``.
+        InvalidRequest: more text than any tokens make, calls that are none, or log-probabilities
+            as ``check_logprobs``.
     """
     text_bytes = len(message.text) + len(message.reasoning)
     if text_bytes > DELTA_CHARACTERS_MAX:
         raise InvalidRequest(f"a node sent {text_bytes} characters as one batch of tokens")
+    _check_calls(message.tool_calls)
     check_logprobs(message, request)
     return message
+
+
+def _check_calls(calls: Sequence[inference.ToolCall]) -> None:
+    """A node's engine tells each call whole. Whether arguments are JSON is left to whoever calls:
+    they are passed on as they are, and parsing megabytes here would hold up everybody else.
+    """
+    if not calls:
+        return
+    size_bytes = sum(call.ByteSize() for call in calls)
+    if len(calls) > DELTA_CALLS_MAX or size_bytes > DELTA_CALLS_BYTES_MAX:
+        raise InvalidRequest(f"a node sent {len(calls)} tool calls of {size_bytes} bytes at once")
+    for call in calls:
+        arguments = call.arguments_json
+        whole = arguments.startswith("{") and arguments.endswith("}")
+        if not (whole and _CALL_ID.fullmatch(call.id) and TOOL_NAME.fullmatch(call.name)):
+            raise InvalidRequest("a node sent a tool call that is none")
 
 
 def read_finished(message: inference.GenerationFinished) -> Finished:

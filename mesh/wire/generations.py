@@ -25,7 +25,6 @@ def read_generation(message: inference.GenerateRequest) -> Generation:
         InvalidRequest, Unsupported: as ``read_request``, and for what no engine here can do.
     """
     check_generation(message)
-    _refuse_undoable(message)
     sampling = read_sampling(message.sampling)
     resume = read_resume(message.resume) if message.HasField("resume") else None
     if resume is not None:  # each draw goes by the seed that the answer was begun with
@@ -54,23 +53,11 @@ def read_resume(message: inference.Resume) -> Resume:
     return Resume(tuple(message.prompt_ids), tuple(message.emitted_ids), message.text_bytes_sent)
 
 
-def _refuse_undoable(message: inference.GenerateRequest) -> None:
-    """Refuse what would else be ignored. Routing sends no such request to a node's engine.
-
-    Raises:
-        Unsupported: names the field.
-    """
-    if message.tools:
-        raise Unsupported("tools are given, and no engine here calls tools yet")
-
-
 def _message(message: inference.Message, index: int) -> Message:
     field = f"messages[{index}]"
     kinds = {part.WhichOneof("content") for part in message.parts}
     if "image" in kinds:
         raise Unsupported(f"{field} holds an image, and no engine here sees images yet")
-    if message.tool_calls or message.tool_call_id:
-        raise Unsupported(f"{field} holds a tool call, and no engine here calls tools yet")
     # Thoughts of earlier turns are not repeated to a model: its template drops them as well.
     return Message(
         role=enums.read(enums.ROLE, message.role, f"{field}.role"),

@@ -107,7 +107,9 @@ class AnswerStream:
             raise FrameError("a delta left a gap, or repeated a token")
         self._tokens += len(event.ids)
         self._characters += len(event.text) + len(event.reasoning)
-        self._characters += sum(len(call.arguments_json) for call in event.tool_calls)
+        self._characters += sum(
+            len(call.id) + len(call.name) + len(call.arguments_json) for call in event.tool_calls
+        )
         self._tail_seen = not event.ids  # only held-back text, after the last token
         room = self._context_tokens - len(self._started.prompt_ids)
         if self._tokens > min(self._max_tokens, room):
@@ -131,3 +133,5 @@ class AnswerStream:
         counted = (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
         if counted != (len(started.prompt_ids), started.cached_tokens, self._tokens):
             raise FrameError("an answer's usage is not what was sent")
+        if usage.reasoning_tokens > usage.completion_tokens:
+            raise FrameError("an answer thought more than it has tokens")

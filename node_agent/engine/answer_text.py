@@ -50,9 +50,10 @@ class AnswerText:
 
     def _undecided(self, text: str) -> int:
         """Return the length of the longest ending of ``text`` that begins some stop string."""
-        return max((_overlap(text, stop) for stop in self._stop), default=0)
+        return max((overlap(text, stop) for stop in self._stop), default=0)
 
 
-def _overlap(text: str, stop: str) -> int:
+def overlap(text: str, stop: str) -> int:
+    """Return the length of the longest ending of ``text`` that begins ``stop``, but for all."""
     longest = min(len(text), len(stop) - 1)
     return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)

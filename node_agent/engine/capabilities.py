@@ -5,5 +5,7 @@ A model either writes text or turns it into vectors, as its file says.
 
 from mesh.core.types import Capability
 
-CAPABILITIES = frozenset({Capability.LOGPROBS, Capability.GRAMMAR, Capability.RESUME})
+CAPABILITIES = frozenset(
+    {Capability.LOGPROBS, Capability.GRAMMAR, Capability.RESUME, Capability.TOOLS}
+)
 EMBEDDER_CAPABILITIES = frozenset({Capability.EMBED})

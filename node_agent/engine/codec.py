@@ -214,6 +214,7 @@ def _decode_finished(fields: Fields) -> Finished:
             prompt_tokens=usage.count("prompt_tokens"),
             cached_tokens=usage.count("cached_tokens"),
             completion_tokens=usage.count("completion_tokens"),
+            reasoning_tokens=usage.count("reasoning_tokens"),
         ),
         prefill_s=fields.number("prefill_s"),
         decode_s=fields.number("decode_s"),

@@ -10,6 +10,7 @@ prompts are made. Imported only once a request needs it.
 """
 
 import json
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,9 @@ _LIMITS = LLParserLimits(max_lexer_states=_STATES_MAX, verbose_errors=False)
 # allows, is what small models lose themselves in.
 _JSON_SPACE = r"( |\n[ \t]{0,20})?"
 _REASON_CHARACTERS_MAX = 200
+# Grammars kept compiled: an agent sends the same tools at every turn, and compiling 16 of them
+# takes some 100 ms, copying what was compiled less than one.
+_KNOWN_MAX = 8
 
 
 class Grammars:
@@ -43,6 +47,7 @@ class Grammars:
         self._tokenizer = LLTokenizer(
             TokenizerWrapper(_Vocabulary(llama)), eos_token=llama.ends_of_turn()
         )
+        self._known: dict[bytes, LLMatcher] = {}  # by digest; the latest asked for comes last
 
     def of_form(self, form: Form) -> "Constraint":
         """Raises InvalidRequest: it does not compile, or asks for what can't be enforced."""
@@ -68,13 +73,19 @@ class Grammars:
         return self._constraint(LLMatcher.grammar_from_lark(source), FormKind.JSON_SCHEMA)
 
     def _constraint(self, grammar: str, kind: FormKind) -> "Constraint":
-        matcher = LLMatcher(self._tokenizer, grammar, log_level=0, limits=_LIMITS)
+        digest = blake2b(grammar.encode(), digest_size=16).digest()
+        matcher = self._known.pop(digest, None)
+        if matcher is None:
+            matcher = LLMatcher(self._tokenizer, grammar, log_level=0, limits=_LIMITS)
         if matcher.is_error():
             raise InvalidRequest(
                 f"the {_WORDS[kind]} cannot be enforced: {_line(matcher.get_error())}",
                 hint="mend it, or leave out what is named",
             )
-        return Constraint(matcher)
+        self._known[digest] = matcher
+        if len(self._known) > _KNOWN_MAX:
+            del self._known[next(iter(self._known))]
+        return Constraint(matcher.deep_copy())
 
 
 class Constraint:

@@ -15,6 +15,7 @@ from mesh.core.generation import Generation
 from mesh.errors import MeshError
 from node_agent.engine.abort import AbortFlag
 from node_agent.engine.messages import Asked, Cancel, CountTokens, Embed, Generate, Save, ToEngine
+from node_agent.engine.reply import PLAIN, Reading
 
 if TYPE_CHECKING:
     from node_agent.engine.constraint import Constraint
@@ -26,6 +27,7 @@ class Prompt:
 
     ids: tuple[int, ...]
     constraint: "Constraint | None" = None  # None: anything
+    reading: Reading = PLAIN
 
 
 @dataclass(frozen=True, slots=True)

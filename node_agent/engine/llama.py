@@ -140,6 +140,11 @@ class Llama:
         """Whether a token means something to the model, and stands for no text."""
         return bool(native.llama_vocab_is_control(self._vocabulary, token))
 
+    def control_token(self, text: str) -> int | None:
+        """Return the control token that is called ``text``, if the vocabulary has it."""
+        ids = self._tokenise(text, special=True)
+        return ids[0] if len(ids) == 1 and self.is_control(ids[0]) else None
+
     def token_text(self, token: int) -> str:
         """Return what a token is called; "" for none."""
         if token == native.LLAMA_TOKEN_NULL:

@@ -2,10 +2,10 @@
 
 import traceback
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from mesh.core.chat import Form
 from mesh.core.generation import Generation
 from mesh.errors import ContextOverflow, InternalError, InvalidRequest, MeshError, Unsupported
 from node_agent.engine.inbox import Inbox, Prepared, Prompt
@@ -18,10 +18,14 @@ from node_agent.engine.messages import (
     Generate,
     TokensCounted,
 )
+from node_agent.engine.reply import PLAIN, THINK, Reading
 from node_agent.engine.template import ChatTemplate
+from node_agent.engine.tool_choice import callable_tools, required_tools
 
 if TYPE_CHECKING:
     from node_agent.engine.constraint import Constraint, Grammars
+
+_TAIL_TOKENS = 16  # of a prompt, in which it may have begun a thought; <think> has 7 characters
 
 
 class Prompter:
@@ -60,7 +64,8 @@ class Prompter:
         try:
             self._refuse_unknown_tokens(work)
             ids = self._ids(work)
-            return Prompt(ids, self._constraint(work.form) if work.form else None)
+            reading = self._reading(work, ids)
+            return Prompt(ids, self._constraint(work, reading), reading)
         except MeshError as failure:
             return failure
         except Exception as failure:  # a bug of ours ends the request, not the process
@@ -81,14 +86,47 @@ class Prompter:
         return ids
 
     def _read(self, work: Generation) -> tuple[int, ...]:
-        return tuple(self._llama.tokenise(self._template.render(work.messages)))
+        prompt = self._template.render(work.messages, callable_tools(work))
+        return tuple(self._llama.tokenise(prompt))
 
-    def _constraint(self, form: Form) -> "Constraint":
+    def _reading(self, work: Generation, ids: tuple[int, ...]) -> Reading:
+        if work.form is not None:
+            return PLAIN  # the form is what was asked for, whatever it looks like
+        tools = callable_tools(work)
+        named = b"%d %r" % (work.sampling.seed, ids)
+        return Reading(
+            self._template.tool_format if tools else None,
+            frozenset(tool.name for tool in tools),
+            thoughts=True,
+            thinking=self._text_of(ids[-_TAIL_TOKENS:]).rstrip().endswith(THINK),
+            ids_from=blake2b(named, digest_size=16).digest(),
+        )
+
+    def _text_of(self, ids: tuple[int, ...]) -> str:
+        llama = self._llama
+        return b"".join(
+            llama.token_text(token).encode() if llama.is_control(token) else llama.piece(token)
+            for token in ids
+        ).decode(errors="replace")
+
+    def _constraint(self, work: Generation, reading: Reading) -> "Constraint | None":
+        required = required_tools(work)
+        if work.form is None and not required:
+            return None
         if self._grammars is None:
             from node_agent.engine.constraint import Grammars
 
             self._grammars = Grammars(self._llama)
-        return self._grammars.of_form(form)
+        if work.form is not None:
+            return self._grammars.of_form(work.form)
+        from node_agent.engine.call_grammar import Thought, of_call
+
+        thought = Thought.ALLOWED if self._template.speaks_of_thoughts else Thought.NONE
+        if reading.thinking:
+            thought = Thought.BEGUN
+        assert reading.format is not None
+        control_token = self._llama.control_token
+        return of_call(self._grammars, required, reading.format, control_token, thought)
 
     def _refuse_unknown_tokens(self, work: Generation) -> None:
         """llama.cpp would read and write beyond its arrays."""

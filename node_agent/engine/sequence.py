@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from mesh.core.chat import ToolMode
 from mesh.core.generation import Delta, Finished, Generation, Resume, Started, TokenLogprob
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import InvalidRequest
@@ -10,6 +11,7 @@ from node_agent.engine.answer_text import AnswerText
 from node_agent.engine.held_prefixes import Chain
 from node_agent.engine.inbox import Prompt
 from node_agent.engine.llama import Llama
+from node_agent.engine.reply import THINK, THOUGHT, Reading, Reply, Said
 from node_agent.engine.sampler import Sampler
 
 
@@ -19,7 +21,7 @@ class Answer:
     Each drawn id is in exactly one delta, but for the one that ends the turn, which is in none. A
     last delta without ids brings text that was held back until the turn ended. Log-probabilities
     stay with their ids, so they may come before the text that they belong to, and those of a stop
-    string come though its text does not.
+    string, a thought or a call come though they are no text.
 
     One that is resumed begins where the emitted ids end: what they made of penalties, constraint
     and text is made again, and nothing that was sent is sent twice.
@@ -35,7 +37,12 @@ class Answer:
         self._prompt_ids = prompt.ids
         self._constraint = prompt.constraint
         self._cached_tokens = 0
-        self._text = AnswerText(work.stop)
+        # A call that is required is whole, or there was no room for it: nothing else may cut it.
+        required = work.tool_choice.mode is ToolMode.REQUIRED
+        self._text = AnswerText(() if required else work.stop)
+        self._reply = Reply(prompt.reading)
+        self._marks = _marks(prompt.reading)
+        self._reasoning_tokens = 0
         self._logprobs = _logprobs(llama, work)
         self._most = min(work.max_tokens, llama.context_tokens - len(prompt.ids))
         self._reason: FinishReason | None = None
@@ -84,33 +91,46 @@ class Answer:
         Raises:
             InternalError, InvalidRequest: as ``Sampler.draw``.
         """
-        llama, text, offset = self._llama, self._text, len(self.ids)
+        llama, offset = self._llama, len(self.ids)
         token = self._sampler.draw(row, offset)
         self.next_token = None
         unsent, self._unsent = self._unsent, ""
         if llama.ends_turn(token):
-            self._reason = FinishReason.STOP
-            rest = unsent + text.finish()
-            return Delta(offset, (), rest) if rest else None
-        shown = unsent + self._take(token)
+            said = self._reply.finish(self._text.finish())
+            self._reason = self._turn_ended()
+            return _delta(offset, (), unsent, said) if unsent or said else None
+        said = self._take(token)
         if self._reason is None:
             self.next_token = token
-        return Delta(offset, (token,), shown, self._logprobs(row, token))
+        return _delta(offset, (token,), unsent, said, self._logprobs(row, token))
 
-    def _take(self, token: int) -> str:
-        """Take a token into the answer; return the text that may be shown now."""
+    def _take(self, token: int) -> Said:
+        """Take a token into the answer; return what may be told now."""
         self.ids.append(token)
         if self._constraint is not None:
             self._constraint.accept(token)
-        shown = self._text.feed(self._llama.piece(token))
+        thinking = self._reply.thinking
+        said = self._reply.feed(self._text.feed(self._piece(token)))
+        self._reasoning_tokens += thinking or self._reply.thinking
         complete = self._constraint is not None and self._constraint.complete
         if self._text.stopped:
+            said = said.then(self._reply.finish())
             self._reason = FinishReason.STOP
         elif complete or len(self.ids) >= self._most:
-            shown += self._text.finish()
+            said = said.then(self._reply.finish(self._text.finish()))
             stopped = complete or self._text.stopped
-            self._reason = FinishReason.STOP if stopped else FinishReason.LENGTH
-        return shown
+            self._reason = self._turn_ended() if stopped else FinishReason.LENGTH
+        return said
+
+    def _piece(self, token: int) -> bytes:
+        """Return what a token adds; marks are text also where they are control tokens."""
+        if self._marks and self._llama.is_control(token):
+            text = self._llama.token_text(token)
+            return text.encode() if text in self._marks else b""
+        return self._llama.piece(token)
+
+    def _turn_ended(self) -> FinishReason:
+        return FinishReason.TOOL_CALLS if self._reply.calls else FinishReason.STOP
 
     def _recall(self, resume: Resume) -> str:
         """Take the emitted ids in again; return what of their text was never sent."""
@@ -122,7 +142,7 @@ class Answer:
                     "resume has more ids than the answer can have",
                     hint="send the request as it was, and the ids that came",
                 )
-            shown += self._take(token)
+            shown += self._take(token).text  # thoughts and calls were sent with their tokens
         sent, text = resume.text_bytes_sent, shown.encode()
         unsent = text[sent:]
         if sent > len(text) or (unsent and unsent[0] & 0xC0 == 0x80):  # amid a character
@@ -137,13 +157,31 @@ class Answer:
         assert self._reason is not None, "it has not ended"
         return Finished(
             self._reason,
-            Usage(len(self._prompt_ids), self._cached_tokens, len(self.ids)),
+            Usage(
+                len(self._prompt_ids), self._cached_tokens, len(self.ids), self._reasoning_tokens
+            ),
             prefill_s=self._prefill_s,
             decode_s=time.monotonic() - self._decode_began_s,
         )
 
     def close(self) -> None:
         self._sampler.close()
+
+
+def _delta(
+    offset: int,
+    ids: tuple[int, ...],
+    unsent: str,
+    said: Said,
+    logprobs: tuple[TokenLogprob, ...] = (),
+) -> Delta:
+    return Delta(offset, ids, unsent + said.text, logprobs, said.reasoning, said.calls)
+
+
+def _marks(reading: Reading) -> frozenset[str]:
+    """Return the control tokens that are text, as the reader must see them."""
+    thoughts = (THINK, THOUGHT) if reading.thoughts or reading.thinking else ()
+    return frozenset((*thoughts, *(reading.format.control if reading.format else ())))
 
 
 def _logprobs(llama: Llama, work: Generation) -> Callable[[int, int], tuple[TokenLogprob, ...]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jinja2 import TemplateError
 from jinja2.ext import Extension
@@ -19,8 +19,18 @@ from jinja2.nodes import Node
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from mesh.core.chat import Message
+from mesh.core.chat import Message, Tool
 from mesh.errors import InvalidRequest
+from node_agent.engine.abilities import find_abilities
+from node_agent.engine.reply import THINK
+from node_agent.engine.tool_formats import ToolFormat
+from node_agent.engine.turns import (
+    Turn,
+    plain_turns,
+    tool_objects,
+    turns_in_words,
+    turns_with_calls,
+)
 
 # For a model without a template, as llama.cpp does it: ChatML, which most models have at least
 # seen.
@@ -31,6 +41,9 @@ CHATML = """\
 {{ '<|im_start|>assistant\\n' }}"""
 
 _TIME_LIMIT_S = 2.0  # of CPU; an honest template takes milliseconds, for 5 MB some 100 of them
+# For each of six tries of a few words, at the load: nothing else computes then, as CPU time is that
+# of all threads.
+_TRY_LIMIT_S = 0.5
 _TEXT_CHARACTERS_MAX = 32 * 1024 * 1024  # twice the largest prompt that reaches an engine
 _REASON_CHARACTERS_MAX = 200
 
@@ -40,7 +53,10 @@ class TemplateOverrun(Exception):
 
 
 class ChatTemplate:
-    """A compiled template. ``source`` is Jinja; None takes ChatML."""
+    """A compiled template. ``source`` is Jinja; None takes ChatML.
+
+    Make and use it in the main thread: time limits are signals.
+    """
 
     def __init__(
         self, source: str | None, *, bos: str, eos: str, time_limit_s: float = _TIME_LIMIT_S
@@ -60,36 +76,64 @@ class ChatTemplate:
             "bos_token": bos,
             "eos_token": eos,
             # Set, because templates ask `is not none` where transformers passes None.
-            "tools": None,
             "documents": None,
         }
         try:
             self._template = environment.from_string(self._source)
         except Exception as failure:  # the parser meets text from anywhere; RecursionError is usual
             self._broken = _reason(failure)
+        self._able = find_abilities(self._source, self._try)
 
-    def render(self, messages: Sequence[Message]) -> str:
+    @property
+    def tool_format(self) -> ToolFormat:
+        """How the model is asked to write calls."""
+        return self._able.format
+
+    @property
+    def speaks_of_thoughts(self) -> bool:
+        return THINK in self._source
+
+    def render(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
         """Return the prompt that ends where the assistant begins to speak.
 
-        Call it in the main thread: the time limit is a signal.
-
         Raises:
-            InvalidRequest: the template is broken, refuses the messages or oversteps its limits.
+            InvalidRequest: the template is broken, refuses the messages or oversteps its limits;
+                or as ``turns_with_calls`` and ``tool_objects``.
         """
         if self._broken:
             raise InvalidRequest(
                 f"the model's chat template is broken: {self._broken}",
                 hint="use another model file",
             )
-        turns = [{"role": str(message.role), "content": message.text} for message in messages]
+        turns, shown = self._turns(messages, tools)
         try:
-            with _cpu_time_limit(self._time_limit_s):
-                return _joined(self._template.generate(messages=turns, add_generation_prompt=True))
+            return self._render(turns, shown, self._time_limit_s)
         except Exception as failure:  # a template may fail in any way an expression can
             raise InvalidRequest(
                 f"the model's chat template refuses the messages: {_reason(failure, self._source)}",
                 hint="change the roles or their order, or use another model",
             ) from None
+
+    def _turns(
+        self, messages: Sequence[Message], tools: Sequence[Tool]
+    ) -> tuple[list[Turn], list[dict[str, Any]] | None]:
+        if not tools and not any(each.tool_calls or each.tool_call_id for each in messages):
+            return plain_turns(messages), None
+        able = self._able
+        if able.shape is None:
+            return turns_in_words(messages, tools, system=able.system), None
+        return turns_with_calls(messages, able.shape), tool_objects(tools) or None
+
+    def _try(self, turns: Sequence[Turn], tools: Sequence[dict[str, Any]] | None) -> str:
+        return self._render(turns, tools, min(_TRY_LIMIT_S, self._time_limit_s))
+
+    def _render(
+        self, turns: Sequence[Turn], tools: Sequence[dict[str, Any]] | None, limit_s: float
+    ) -> str:
+        with _cpu_time_limit(limit_s):
+            return _joined(
+                self._template.generate(messages=turns, tools=tools, add_generation_prompt=True)
+            )
 
 
 def _joined(parts: Iterator[str]) -> str:
@@ -140,8 +184,21 @@ def _strftime_now(layout: str) -> str:
     return datetime.now().strftime(layout)
 
 
-def _to_json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)  # Jinja's own escapes for HTML
+def _to_json(
+    value: object,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """As transformers has it; Jinja's own escapes for HTML."""
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )
 
 
 class _GenerationBlock(Extension):

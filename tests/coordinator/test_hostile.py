@@ -17,7 +17,7 @@ from mesh.cli.operations import calling
 from mesh.client import MeshClient
 from mesh.core.node import Node
 from mesh.core.types import Model, NodeId, NodeState
-from mesh.errors import NoCapableNode, NodeLost, Overloaded
+from mesh.errors import AnswerLost, NoCapableNode, NodeLost, Overloaded
 from mesh.home import Home
 from mesh.identity.tls import joining_credentials, name_override
 from mesh.settings import Settings
@@ -104,6 +104,30 @@ async def test_log_probabilities_that_are_none_end_the_attempt_and_never_reach_a
     assert answer.logprobs == []
     [attempt] = answer.receipt.attempts
     assert attempt.outcome == "node_lost"
+
+
+@pytest.mark.parametrize(
+    ("batches", "arguments"),
+    [((1,), "[]"), ((129,), "{}"), ((128,) * 9, "{}")],
+    ids=["no-call", "too-many-at-once", "too-many-in-all"],
+)
+async def test_calls_that_are_none_or_too_many_end_the_attempt(
+    client: MeshClient, new_node: NewNode, batches: tuple[int, ...], arguments: str
+) -> None:
+    async with new_node(QWEN) as node:
+        asking = asyncio.create_task(client.ask("hi"))
+        start = await node.told_to_start()
+        delivery = await node.deliver().open(start.attempt_id)
+        await delivery.start()
+        for batch, count in enumerate(batches):
+            ids = (f"c{batch}-{number}" for number in range(count))
+            await delivery.delta(
+                tool_calls=[
+                    inference.ToolCall(id=each, name="f", arguments_json=arguments) for each in ids
+                ]
+            )
+        with pytest.raises((NodeLost, AnswerLost), match="a node sent"):
+            await asking
 
 
 async def test_a_node_that_reads_no_body_holds_no_attempt_once_the_client_has_left(

@@ -92,7 +92,7 @@ async def test_what_this_machine_lacks_is_told_with_what_it_has(own: OwnModels) 
     with pytest.raises(ModelNotFound, match=r"no model named 'gpt' of its own; it has echo"):
         await answered(own, asking("hi", model="gpt"))
     with pytest.raises(Unsupported):
-        await answered(own, asking("hi", tools=[inference.Tool(name="weather")]))
+        await answered(own, asking("hi", adapters=["pirate"]))
 
 
 async def test_a_machine_without_a_model_says_what_to_do() -> None:

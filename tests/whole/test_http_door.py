@@ -1,10 +1,12 @@
 """OpenAI's own client, unmodified, against a real coordinator, node and engine."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+import jsonschema
 import openai
 import pytest
 
@@ -13,6 +15,16 @@ from tests.whole.conftest import attached
 from tests.whole.machine import WITHIN_S, Machine
 
 PROMPT: Any = [{"role": "user", "content": "Reverse the word: mesh"}]
+CITY: Any = {
+    "type": "object",
+    "properties": {"city": {"enum": ["Oslo", "Bonn"]}, "days": {"type": "integer", "maximum": 9}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+WEATHER: Any = {
+    "type": "function",
+    "function": {"name": "weather", "description": "Tells it.", "parameters": CITY},
+}
 LONG: Any = [{"role": "user", "content": "Once upon a time"}]
 
 
@@ -118,3 +130,54 @@ async def test_many_clients_that_leave_take_no_slot_with_them(tool: openai.Async
         await asyncio.gather(*(leaves() for _ in range(20)))
         after = await tool.chat.completions.create(model="auto", messages=PROMPT, temperature=0)
     assert after.choices[0].message.content == "hsem"
+
+
+async def test_a_required_tool_is_called_and_its_result_is_heard(tool: openai.AsyncOpenAI) -> None:
+    conversation = [*PROMPT]
+    asked: Any = {"model": "auto", "messages": conversation, "tools": [WEATHER], "temperature": 0}
+    called = await tool.chat.completions.create(**asked, tool_choice="required")
+    [choice] = called.choices
+    assert choice.finish_reason == "tool_calls"
+    [call] = choice.message.tool_calls or []
+    assert call.type == "function"
+    assert call.function.name == "weather"
+    jsonschema.validate(json.loads(call.function.arguments), CITY)
+    assert not choice.message.content
+
+    conversation.append(choice.message.model_dump(exclude_none=True))
+    conversation.append({"role": "tool", "tool_call_id": call.id, "content": "rain"})
+    told = await tool.chat.completions.create(**asked, max_tokens=64)
+    assert told.choices[0].finish_reason in ("stop", "length")
+    assert told.choices[0].message.content
+
+
+async def test_a_streamed_call_comes_whole(tool: openai.AsyncOpenAI) -> None:
+    named: Any = {"type": "function", "function": {"name": "weather"}}
+    stream = await tool.chat.completions.create(
+        model="auto", messages=PROMPT, tools=[WEATHER], tool_choice=named, stream=True, seed=1
+    )
+    choices = [choice async for chunk in stream for choice in chunk.choices]
+    [call] = [call for choice in choices for call in choice.delta.tool_calls or ()]
+    assert call.function is not None
+    assert (call.index, call.function.name) == (0, "weather")
+    jsonschema.validate(json.loads(call.function.arguments or ""), CITY)
+    assert not "".join(choice.delta.content or "" for choice in choices)
+    assert choices[-1].finish_reason == "tool_calls"
+
+
+async def test_an_answer_has_the_form_that_its_schema_gives(tool: openai.AsyncOpenAI) -> None:
+    form: Any = {"type": "json_schema", "json_schema": {"name": "city", "schema": CITY}}
+    told = await tool.chat.completions.create(
+        model="auto", messages=PROMPT, response_format=form, temperature=0
+    )
+    assert told.choices[0].finish_reason == "stop"
+    jsonschema.validate(json.loads(told.choices[0].message.content or ""), CITY)
+
+
+async def test_a_tool_that_cannot_be_enforced_is_named(tool: openai.AsyncOpenAI) -> None:
+    odd: Any = {"type": "object", "properties": {"a": {"not": {}}}}
+    bad: Any = {"type": "function", "function": {"name": "odd", "parameters": odd}}
+    with pytest.raises(openai.BadRequestError, match=r"tool odd: .*not"):
+        await tool.chat.completions.create(
+            model="auto", messages=PROMPT, tools=[WEATHER, bad], tool_choice="required"
+        )

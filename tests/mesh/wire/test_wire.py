@@ -196,6 +196,32 @@ def test_a_batch_of_tokens_has_a_largest_size() -> None:
         read_delta(inference.GenerationDelta(text="x" * 100_000), _request())
 
 
+def test_a_call_may_be_larger_than_a_batch_of_words_and_has_a_largest_size_too() -> None:
+    def of(characters: int) -> inference.GenerationDelta:
+        text = "x" * characters
+        call = inference.ToolCall(id="c1", name="write", arguments_json=f'{{"text":"{text}"}}')
+        return inference.GenerationDelta(tool_calls=[call])
+
+    assert read_delta(of(1_000_000), _request()).tool_calls
+    with pytest.raises(InvalidRequest, match="1 tool calls of 3000"):
+        read_delta(of(3_000_000), _request())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        inference.ToolCall(id="", name="f", arguments_json="{}"),
+        inference.ToolCall(id="c\n1", name="f", arguments_json="{}"),
+        inference.ToolCall(id="c1", name="f g", arguments_json="{}"),
+        inference.ToolCall(id="c1", name="f", arguments_json=""),
+        inference.ToolCall(id="c1", name="f", arguments_json="[]"),
+    ],
+)
+def test_a_node_that_sends_half_a_call_is_not_believed(call: inference.ToolCall) -> None:
+    with pytest.raises(InvalidRequest, match="none"):
+        read_delta(inference.GenerationDelta(tool_calls=[call]), _request())
+
+
 @pytest.mark.parametrize("logprobs", [None, 0, 20])
 def test_an_engine_is_asked_for_as_many_alternatives_as_the_client_wants(
     logprobs: int | None,

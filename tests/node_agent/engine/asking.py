@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from mesh.core.chat import Message, Role
+from mesh.core.chat import Message, Role, ToolCall
 from mesh.core.generation import Delta, Finished, Generation, Sampling, Started, TokenLogprob
 from node_agent.engine.protocol import Engine
 from node_agent.engine.supervisor import EngineProcess
@@ -40,6 +40,14 @@ class Heard:
         return tuple(token for delta in self.deltas for token in delta.ids)
 
     @property
+    def reasoning(self) -> str:
+        return "".join(delta.reasoning for delta in self.deltas)
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        return tuple(call for delta in self.deltas for call in delta.tool_calls)
+
+    @property
     def logprobs(self) -> tuple[TokenLogprob, ...]:
         return tuple(told for delta in self.deltas for told in delta.logprobs)
 
@@ -59,14 +67,15 @@ async def hear(engine: Engine, work: Generation) -> Heard:
     assert isinstance(started, Started)
     assert isinstance(finished, Finished)
     heard = Heard(started, finished)
+    before = len(work.resume.emitted_ids) if work.resume else 0
     for delta in deltas:
         assert isinstance(delta, Delta)
-        assert delta.token_offset == len(heard.ids)
+        assert delta.token_offset == before + len(heard.ids)
         told = () if work.logprobs is None else delta.ids
         assert tuple(each.id for each in delta.logprobs) == told
         heard.deltas.append(delta)
     usage = finished.usage
     assert usage.prompt_tokens == len(started.prompt_ids)
     assert usage.cached_tokens == started.cached_tokens
-    assert usage.completion_tokens == len(heard.ids)
+    assert usage.completion_tokens == before + len(heard.ids)
     return heard

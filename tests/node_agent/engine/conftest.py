@@ -14,6 +14,7 @@ from tests.node_agent.engine.gguf_files import ParrotModel, RandomModel
 # As in the engine process: tests that load llama.cpp here share the cores with others.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+TINY = Path(__file__).parents[3] / "models" / "test-tiny.gguf"
 PARROT_SAYS = "Zoë, 5€!"  # characters of one, two and three bytes
 
 
@@ -82,6 +83,14 @@ async def parrot(parrot_model: Path) -> AsyncIterator[EngineProcess]:
 async def endless(endless_model: Path) -> AsyncIterator[EngineProcess]:
     """As ``engine``, but it stops only when it is told to."""
     engine = await EngineProcess.start(endless_model, context_tokens=8192, threads=1)
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture(scope="package")
+async def tiny() -> AsyncIterator[EngineProcess]:
+    """As ``engine``, but the bundled test model, and four answers at a time."""
+    engine = await EngineProcess.start(TINY, context_tokens=1024, threads=1, slots=4)
     yield engine
     await engine.close()
 

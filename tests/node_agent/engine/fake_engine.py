@@ -15,7 +15,7 @@ import sys
 import time
 
 STARTED = {"prompt_ids": [1, 2], "cached_tokens": 0, "context_tokens": 64, "numerics": "f"}
-USAGE = {"prompt_tokens": 2, "cached_tokens": 0, "completion_tokens": 1}
+USAGE = {"prompt_tokens": 2, "cached_tokens": 0, "completion_tokens": 1, "reasoning_tokens": 0}
 FINISHED = {"reason": "stop", "usage": USAGE, "prefill_s": 0, "decode_s": 0}
 
 

@@ -21,6 +21,7 @@ class ModelFile(ABC):
     feed_forward: int = 96
     context_tokens: int = 1024
     template: str | None = CHAT_TEMPLATE
+    special: tuple[str, ...] = SPECIAL  # the control tokens; the first ends a turn
     architecture: str = "llama"
     pooling: gguf.PoolingType | None = None  # set: it was trained to embed
     half: bool = False  # weights of 16 bits: ggml multiplies a lone row by other code than several
@@ -52,10 +53,12 @@ class ModelFile(ABC):
         writer.add_vocab_size(VOCABULARY_SIZE)
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre("gpt-2")
-        writer.add_token_list(vocabulary())
+        writer.add_token_list([*vocabulary()[:256], *self.special])
         normal, control = gguf.TokenType.NORMAL, gguf.TokenType.CONTROL
-        writer.add_token_types([normal] * 256 + [control] * len(SPECIAL))
-        writer.add_token_merges([f"{SPECIAL[0]} {SPECIAL[0]}"])  # llama.cpp insists on one
+        writer.add_token_types([normal] * 256 + [control] * len(self.special))
+        writer.add_token_merges(
+            [f"{self.special[0]} {self.special[0]}"]
+        )  # llama.cpp insists on one
         writer.add_eos_token_id(END)
         writer.add_add_bos_token(False)
         if self.pooling is not None:

@@ -113,7 +113,7 @@ events = (
     | st.builds(
         Finished,
         st.sampled_from(FinishReason),
-        st.builds(Usage, counts, counts, counts),
+        st.builds(Usage, counts, counts, counts, counts),
         sizes,
         sizes,
     )
