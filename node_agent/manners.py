@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from typing import NoReturn, Protocol
+from typing import Protocol
+
+import psutil
 
 from mesh.settings import NodeSettings
 from node_agent.engines import process_ids
@@ -11,6 +13,7 @@ from node_agent.owner_signs import OwnerSigns
 from node_agent.shelf import Shelf
 
 LOOK_EVERY_S = 1.0  # as often as nodes report
+UNREADABLE = (OSError, RuntimeError, ValueError, psutil.Error)  # what psutil raises on odd machines
 
 log = logging.getLogger("node")
 
@@ -21,18 +24,31 @@ class Looker(Protocol):
     async def look(self, own_processes: list[int], now_s: float) -> Signs: ...
 
 
-async def mind_owner(shelf: Shelf, settings: NodeSettings, signs: Looker | None = None) -> NoReturn:
+async def mind_owner(shelf: Shelf, settings: NodeSettings, signs: Looker | None = None) -> None:
     """Keep the shelf's lending to what ``settings`` allow, until cancelled."""
     clock = asyncio.get_running_loop().time
     lender = Lender(settings.generosity, settings.on_battery)
-    signs = signs or OwnerSigns()
-    while True:
+    looker = signs or _owner_signs()
+    while looker is not None:
         now_s = clock()
-        lending = lender.saw(await signs.look(process_ids(shelf.engines()), now_s), now_s)
+        try:
+            seen = await looker.look(process_ids(shelf.engines()), now_s)
+        except UNREADABLE as failure:  # a sensor of a machine that we do not know
+            log.debug("a look at the owner failed: %s", type(failure).__name__)
+            seen = Signs()
+        lending = lender.saw(seen, now_s)
         if lending != shelf.lending:
             _tell(shelf.lending, lending)
             shelf.lend(lending)
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _owner_signs() -> OwnerSigns | None:
+    try:
+        return OwnerSigns()
+    except UNREADABLE as failure:  # a sandbox that shows nothing: then everything is lent
+        log.warning("this machine does not tell how busy it is: %s", type(failure).__name__)
+        return None
 
 
 def _tell(before: Lending, now: Lending) -> None:

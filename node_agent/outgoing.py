@@ -6,13 +6,15 @@ message is on its way is there when the next one may go.
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import grpc
 
 from mesh.core.generation import Delta
 from mesh.v1 import fleet_pb2 as fleet
-from mesh.wire.answers import write_delta
+from mesh.wire.answers import DELTA_CHARACTERS_MAX, write_delta
 from node_agent.gathering import Gathering
 
 # A coordinator always drains, so more than this waits only while the network is stuck: 256 tokens
@@ -96,10 +98,23 @@ class Outgoing:
         """Make one message of the tokens that wait, whether they are due or not."""
         delta = self._gathering.take(self._clock())
         if delta is not None:
-            self._ready.append(fleet.DeliverUp(delta=write_delta(delta)))
+            for piece in pieces_of(delta):
+                self._ready.append(fleet.DeliverUp(delta=write_delta(piece)))
 
     def _sent(self, sending: asyncio.Task[None]) -> None:
         """A broken stream is no news: ``close`` raises it, and the stream's end tells the same."""
         if not sending.cancelled():
             sending.exception()
         self._drained.set()
+
+
+def pieces_of(delta: Delta) -> Iterator[Delta]:
+    """Yield it in as many parts as its text needs: what turns out to be no call comes at once."""
+    text, most = delta.text, DELTA_CHARACTERS_MAX - len(delta.reasoning)
+    if len(text) <= most:
+        yield delta
+        return
+    yield replace(delta, text=text[:most])
+    after = delta.token_offset + len(delta.ids)
+    for at in range(most, len(text), DELTA_CHARACTERS_MAX):
+        yield Delta(after, (), text[at : at + DELTA_CHARACTERS_MAX])

@@ -145,6 +145,9 @@ class Shelf:
 
     def lend(self, lending: Lending) -> None:
         """Lend as much as this from now on. What was taken stays taken."""
+        if lending.busy and not self.lending.busy:
+            self._turns.clear()  # others' claims; the machine's own programs claim again
+            self._look_again(0.0)
         self.lending = lending
         for replica in self._replicas.values():
             self._tell(replica)

@@ -61,6 +61,10 @@ class Turns:
             patience_s = max(PATIENCE_S, LOADS_WORTH * load_s)
             self._claims[key] = _Claim(now_s, now_s + patience_s, now_s + patience_s + CLAIM_S)
 
+    def clear(self) -> None:
+        """Nobody claims anything any more."""
+        self._claims.clear()
+
     def forget(self, key: int) -> None:
         """It is loaded, or gone."""
         self._claims.pop(key, None)

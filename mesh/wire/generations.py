@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mesh.core.chat import Form, FormKind, Message, Tool, ToolCall, ToolChoice, ToolMode
-from mesh.core.generation import Generation, Resume
+from mesh.core.generation import TOKEN_BYTES_MAX, Generation, Resume
 from mesh.errors import InvalidRequest, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
@@ -50,6 +50,12 @@ def read_resume(message: inference.Resume) -> Resume:
         raise InvalidRequest("resume has no prompt_ids", hint="send those that `started` told")
     if any(token < 0 for ids in (message.prompt_ids, message.emitted_ids) for token in ids):
         raise InvalidRequest("resume holds a token id that is negative")
+    if message.text_bytes_sent > TOKEN_BYTES_MAX * len(message.emitted_ids):
+        raise InvalidRequest(
+            f"resume tells of {message.text_bytes_sent} bytes of text,"
+            f" and {len(message.emitted_ids)} tokens have no such text",
+            hint="count the UTF-8 bytes of the text that came",
+        )
     return Resume(tuple(message.prompt_ids), tuple(message.emitted_ids), message.text_bytes_sent)
 
 

@@ -43,6 +43,8 @@ from node_agent.engine.messages import (
 from node_agent.engine.vector_fields import decode_vector, encode_vector
 from node_agent.engine.work_fields import UNSIGNED_64_MAX, decode_tool_calls, decode_work
 
+ASKED = frozenset({"generate", "count_tokens", "embed"})  # types of what is answered by number
+
 # What an engine process may say went wrong with a request. Anything else it sends is not believed.
 _ERRORS: dict[str, type[MeshError]] = {
     "invalid_request": InvalidRequest,

@@ -5,7 +5,7 @@ A cancellation counts from the moment it is read, wherever its request is by the
 """
 
 from collections import deque
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Condition
@@ -45,9 +45,13 @@ class Inbox:
     It holds at most as many as the agent sends, which is one for each slot, and some to be counted.
     """
 
-    def __init__(self, abort: AbortFlag) -> None:
+    def __init__(self, abort: AbortFlag, drop: Callable[[int], None] = lambda number: None) -> None:
+        """``drop`` tells the agent that a request was cancelled before anybody looked at it."""
         self._abort = abort
+        self._drop = drop
         self._asked: SimpleQueue[Asked] = SimpleQueue()
+        self._unread: set[int] = set()  # of those: they wait for whoever makes prompts
+        self._dropped: set[int] = set()  # of those that nobody wants any more
         self._prepared: deque[Prepared] = deque()
         self._open: set[int] = set()
         self._cancelled: set[int] = set()  # of those that are open
@@ -61,9 +65,15 @@ class Inbox:
             match message:
                 case Generate(number, _) | Embed(number, _):
                     self._open.add(number)
+                    self._unread.add(number)
                     self._asked.put(message)
                 case CountTokens():  # never cancelled
                     self._asked.put(message)
+                case Cancel(number) if number in self._unread:
+                    self._unread.discard(number)
+                    self._open.discard(number)
+                    self._dropped.add(number)
+                    self._drop(number)
                 case Cancel(number) if number in self._open:
                     self._cancelled.add(number)
                     self._abort_if_for_nobody()
@@ -75,7 +85,13 @@ class Inbox:
 
     def asked(self) -> Asked:
         """Wait for the next request that needs a prompt; called by the main thread."""
-        return self._asked.get()
+        while True:
+            message = self._asked.get()
+            with self._changed:
+                self._unread.discard(message.request)
+                if message.request not in self._dropped:
+                    return message
+                self._dropped.discard(message.request)
 
     def prepared(self, request: Prepared) -> None:
         """Pass it on to the model's thread."""

@@ -17,14 +17,19 @@ _SPEAKER = re.compile(r"^(?:\w+: )+(?:error loading model: )?(?:\w+: )*")
 _PATH = re.compile(r"(?:/[^/\s']+)+/([^/\s']+)")
 
 
+_heard_by: list["NativeLog"] = []
+
+
 class NativeLog:
     """Catches llama.cpp's log for as long as the process lives."""
 
     def __init__(self) -> None:
         self._errors: deque[str] = deque(maxlen=_LINES_MAX)
         self._level = 0
-        self._callback = native.llama_log_callback(self._hear)  # must outlive every call into it
+        self._callback = native.llama_log_callback(self._hear)
         native.llama_log_set(self._callback, None)
+        _heard_by.append(self)  # llama.cpp calls it for as long as no other one takes its place
+        del _heard_by[:-1]
 
     def forget(self) -> None:
         """Drop what was said so far."""

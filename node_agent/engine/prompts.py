@@ -25,6 +25,9 @@ from node_agent.engine.tool_choice import callable_tools, required_tools
 if TYPE_CHECKING:
     from node_agent.engine.constraint import Constraint, Grammars
 
+# Text has 4 to 6 characters a token. To count the tokens of megabytes would hold up whoever waits
+# for a prompt, for seconds.
+_CHARACTERS_PER_TOKEN_MAX = 16
 _TAIL_TOKENS = 16  # of a prompt, in which it may have begun a thought; <think> has 7 characters
 
 
@@ -87,6 +90,13 @@ class Prompter:
 
     def _read(self, work: Generation) -> tuple[int, ...]:
         prompt = self._template.render(work.messages, callable_tools(work))
+        room = self._llama.context_tokens
+        if len(prompt) > _CHARACTERS_PER_TOKEN_MAX * room:
+            raise ContextOverflow(
+                f"the prompt has {len(prompt)} characters, far more than the model's context of"
+                f" {room} tokens holds",
+                hint="shorten the prompt, or use a model with a longer context",
+            )
         return tuple(self._llama.tokenise(prompt))
 
     def _reading(self, work: Generation, ids: tuple[int, ...]) -> Reading:

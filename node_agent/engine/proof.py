@@ -80,7 +80,18 @@ def prove(llama: Llama) -> Plan:
         careful = plan.refeed_singly and (plan.pair_rows or llama.slots == 1)
         if careful and number + 1 >= _TRIALS_MIN:  # there is no more to find
             break
+    if plan.pair_rows and not _forgets(llama):
+        # A companion would end what its slot holds, so nobody has one, and others decide rounding.
+        return Plan(pair_rows=False, refeed_singly=plan.refeed_singly, exact=False)
     return plan
+
+
+def _forgets(llama: Llama) -> bool:
+    """Whether a slot can forget its last token alone. A recurrent memory can't go back."""
+    llama.decode([Row(0, 0, position) for position in range(3)], logits=False, last=True)
+    kept = llama.truncate(0, 2)
+    llama.truncate(0, 0)
+    return kept == 2
 
 
 def _try(trial: "_Trial") -> Plan:

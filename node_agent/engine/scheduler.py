@@ -164,7 +164,7 @@ class Scheduler:
     def next_step(self) -> Step | None:
         """Return what to do now; None if there is nothing.
 
-        ``done`` or ``failed`` follows, before anything else.
+        ``done`` follows before anything else, unless the step was broken off.
         """
         decoding = [each for each in self._sequences.values() if each.drawn is not None]
         if self._reading and not (decoding and self._read_last):

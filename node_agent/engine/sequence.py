@@ -48,6 +48,7 @@ class Answer:
         self._reason: FinishReason | None = None
         self._prefill_s = 0.0
         self._decode_began_s = time.monotonic()
+        self._heard_ahead = 0  # bytes of text to come that whoever asked has: the last was held
         self._unsent = self._recall(work.resume) if work.resume else ""
         held_ids = (*prompt.ids, *self.ids)
         self._sampler = Sampler(llama, work.sampling, held_ids, prompt.constraint)
@@ -98,11 +99,12 @@ class Answer:
         if llama.ends_turn(token):
             said = self._reply.finish(self._text.finish())
             self._reason = self._turn_ended()
-            return _delta(offset, (), unsent, said) if unsent or said else None
+            told = self._delta(offset, (), unsent, said)
+            return told if told.text or told.reasoning or told.tool_calls else None
         said = self._take(token)
         if self._reason is None:
             self.next_token = token
-        return _delta(offset, (token,), unsent, said, self._logprobs(row, token))
+        return self._delta(offset, (token,), unsent, said, self._logprobs(row, token))
 
     def _take(self, token: int) -> Said:
         """Take a token into the answer; return what may be told now."""
@@ -145,12 +147,31 @@ class Answer:
             shown += self._take(token).text  # thoughts and calls were sent with their tokens
         sent, text = resume.text_bytes_sent, shown.encode()
         unsent = text[sent:]
-        if sent > len(text) or (unsent and unsent[0] & 0xC0 == 0x80):  # amid a character
+        self._heard_ahead = max(0, sent - len(text))
+        # What was held back came with the end of the turn, which was not heard.
+        held_most = 3 * sum(len(self._piece(token)) for token in self.ids) - len(text)
+        amid_character = bool(unsent) and unsent[0] & 0xC0 == 0x80
+        if self._heard_ahead > max(0, held_most) or amid_character:
             raise InvalidRequest(
                 f"resume tells of {sent} bytes of text, and its ids made {len(text)}",
                 hint="count the UTF-8 bytes of the text that came",
             )
         return unsent.decode()
+
+    def _delta(
+        self,
+        offset: int,
+        ids: tuple[int, ...],
+        unsent: str,
+        said: Said,
+        logprobs: tuple[TokenLogprob, ...] = (),
+    ) -> Delta:
+        text = unsent + said.text
+        if self._heard_ahead:
+            written = text.encode()
+            text = written[self._heard_ahead :].decode(errors="ignore")
+            self._heard_ahead = max(0, self._heard_ahead - len(written))
+        return Delta(offset, ids, text, logprobs, said.reasoning, said.calls)
 
     def finished(self) -> Finished:
         """Return the last event."""
@@ -166,16 +187,6 @@ class Answer:
 
     def close(self) -> None:
         self._sampler.close()
-
-
-def _delta(
-    offset: int,
-    ids: tuple[int, ...],
-    unsent: str,
-    said: Said,
-    logprobs: tuple[TokenLogprob, ...] = (),
-) -> Delta:
-    return Delta(offset, ids, unsent + said.text, logprobs, said.reasoning, said.calls)
 
 
 def _marks(reading: Reading) -> frozenset[str]:

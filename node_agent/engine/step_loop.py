@@ -172,7 +172,9 @@ class StepLoop:
         if self._decode(step, sequences, last=True) is None:
             return
         for slot in (row.slot for row, of in zip(step.rows, step.sequences, strict=True) if not of):
-            self._llama.truncate(slot, len(self._scheduler.slots[slot].held))
+            held = self._scheduler.slots[slot].held
+            kept = self._llama.truncate(slot, len(held))
+            assert kept == len(held), "a companion's slot has lost more than its row"
         for row, sequence in enumerate(step.sequences):
             if sequence is not None and sequence.drawn is None:
                 self._draw(sequence, row)

@@ -7,6 +7,7 @@ Hugging Face expect of ``transformers``.
 
 import json
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -148,10 +149,15 @@ def _joined(parts: Iterator[str]) -> str:
 
 @contextmanager
 def _cpu_time_limit(limit_s: float) -> Iterator[None]:
-    """Raise TemplateOverrun in the block once the process has computed for ``limit_s``."""
+    """Raise TemplateOverrun in the block once this thread has computed for ``limit_s``."""
+    until_s = time.thread_time() + limit_s
 
-    def overrun(_: int, __: FrameType | None) -> NoReturn:
-        raise TemplateOverrun(f"it ran longer than {limit_s:g} s")
+    def overrun(_: int, __: FrameType | None) -> None:
+        # The timer counts every thread of the process, and those of the model compute as well.
+        left_s = until_s - time.thread_time()
+        if left_s <= 0:
+            raise TemplateOverrun(f"it ran longer than {limit_s:g} s")
+        signal.setitimer(signal.ITIMER_PROF, left_s)
 
     previous = signal.signal(signal.SIGPROF, overrun)
     signal.setitimer(signal.ITIMER_PROF, limit_s)

@@ -1,7 +1,7 @@
 """How families of models write that they want a function called: facts, one entry a format.
 
 Each was read off the models' own chat templates. A model whose template shows none of them is told
-in words to write as Hermes does (``tool_words``), which most models have seen.
+in words to write as Hermes does (``turns_in_words``), which most models have seen.
 """
 
 import re

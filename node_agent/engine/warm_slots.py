@@ -70,8 +70,11 @@ class WarmSlots:
         return path is not None and self._restore(path)
 
     def save(self) -> None:
-        """Save what the slots hold. Whatever fails is not saved, and that is all."""
-        for slot in sorted(self._slots, key=lambda each: -len(each.held)):
+        """Save what the slots hold. Whatever fails is not saved, and that is all.
+
+        The fullest comes last: where there is no room for all, the oldest file makes some.
+        """
+        for slot in sorted(self._slots, key=lambda each: len(each.held)):
             if len(slot.held) >= COPY_TOKENS_MIN:
                 with suppress(OSError):
                     self._save(slot)

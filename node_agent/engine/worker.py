@@ -19,16 +19,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from mesh.errors import InvalidRequest
 from node_agent.engine.abort import AbortFlag
 from node_agent.engine.capabilities import CAPABILITIES, EMBEDDER_CAPABILITIES
-from node_agent.engine.codec import decode_to_engine, encode
+from node_agent.engine.codec import ASKED, decode_to_engine, encode
 from node_agent.engine.embed_loop import EmbedLoop
 from node_agent.engine.embedder import Embedder
 from node_agent.engine.frames import FrameDecoder, FrameError, encode_frame
 from node_agent.engine.inbox import Inbox
 from node_agent.engine.llama import DecodeError, Llama, LoadError
 from node_agent.engine.load_progress import LoadProgress
-from node_agent.engine.messages import FromEngine, Loaded, Loading, LoadRefused
+from node_agent.engine.messages import Cancelled, Failed, FromEngine, Loaded, Loading, LoadRefused
 from node_agent.engine.pace import Pace
 from node_agent.engine.priority import NICENESS, step_back
 from node_agent.engine.prompts import Prompter
@@ -63,10 +64,25 @@ class Channel:
         try:
             while data := self._socket.recv(_READ_BYTES):
                 for body in decoder.feed(data):
-                    inbox.put(decode_to_engine(body))
+                    self._take(body, inbox)
         except (OSError, FrameError):
             os._exit(2)
         os._exit(0)
+
+    def _take(self, body: dict[str, object], inbox: Inbox) -> None:
+        """Raises FrameError: it is no message, and not even a request that could be refused."""
+        try:
+            message = decode_to_engine(body)
+        except FrameError as failure:
+            number = body.get("request")
+            if body.get("type") not in ASKED or type(number) is not int:
+                raise
+            # What one client asks ends no answer of another's.
+            self.send(
+                Failed(number, InvalidRequest(f"the engine can't read the request: {failure}"))
+            )
+            return
+        inbox.put(message)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -75,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     _become_engine(options.niceness)
     channel = Channel(options.descriptor)
     abort = AbortFlag()
-    inbox = Inbox(abort)
+    inbox = Inbox(abort, lambda number: channel.send(Cancelled(number)))
     threading.Thread(target=channel.read_into, args=(inbox,), name="reader", daemon=True).start()
     if options.embeds:
         return _embed(options, channel, inbox, abort)

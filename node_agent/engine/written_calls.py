@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
+CALLS_MAX = 128  # in one list, as many as a message may hold that tells of them
+
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ARGUMENTS = ("arguments", "parameters")  # models of one family mix up the words of others
 
@@ -27,6 +29,8 @@ def written_calls(text: str, name: str | None = None) -> tuple[WrittenCall, ...]
         if name is not None:
             return (WrittenCall(name, _object(text)),)
         listed = _items(text) if text.startswith("[") else [text]
+        if len(listed) > CALLS_MAX:
+            return None
         return tuple(_call(_members(item)) for item in listed)
     except (ValueError, RecursionError):
         return None

@@ -16,7 +16,7 @@ def abort() -> AbortFlag:
 
 
 @pytest.fixture
-def inbox(abort: AbortFlag) -> Inbox:
+def unread(abort: AbortFlag) -> Inbox:
     """An inbox with three requests in it."""
     inbox = Inbox(abort)
     for number in (1, 2, 3):
@@ -24,7 +24,16 @@ def inbox(abort: AbortFlag) -> Inbox:
     return inbox
 
 
-def test_requests_are_prepared_in_their_order_and_then_heard(inbox: Inbox) -> None:
+@pytest.fixture
+def inbox(unread: Inbox) -> Inbox:
+    """The same, and somebody prepares them."""
+    for _ in range(3):
+        unread.asked()
+    return unread
+
+
+def test_requests_are_prepared_in_their_order_and_then_heard(unread: Inbox) -> None:
+    inbox = unread
     asked = [inbox.asked().request for _ in range(3)]
     assert asked == [1, 2, 3]
     assert inbox.news(wait=False) == ([], frozenset())
@@ -37,6 +46,7 @@ def test_requests_are_prepared_in_their_order_and_then_heard(inbox: Inbox) -> No
 
 def test_a_request_for_vectors_is_cancelled_as_any_other(inbox: Inbox) -> None:
     inbox.put(Embed(4, ("x",)))
+    assert inbox.asked().request == 4
     inbox.put(Cancel(4))
     assert inbox.news(wait=False) == ([], frozenset({4}))
 
@@ -89,3 +99,18 @@ def test_a_save_is_heard_once_by_whoever_waits(inbox: Inbox) -> None:
     assert inbox.news(wait=True) == ([], frozenset())
     assert inbox.take_save()
     assert not inbox.take_save()
+
+
+def test_one_that_leaves_before_anybody_looked_at_it_is_done_with_at_once(
+    abort: AbortFlag,
+) -> None:
+    dropped: list[int] = []
+    inbox = Inbox(abort, dropped.append)
+    for number in (1, 2):
+        inbox.put(Generate(number, WORK))
+    inbox.put(Cancel(1))
+    assert dropped == [1]
+    assert inbox.asked().request == 2, "it is prepared all the same"
+    inbox.put(Cancel(2))
+    assert dropped == [1], "whoever prepares it will tell"
+    assert inbox.news(wait=False)[1] == {2}

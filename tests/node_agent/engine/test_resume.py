@@ -198,3 +198,16 @@ async def test_what_cannot_be_the_beginning_is_refused(
     with pytest.raises(InvalidRequest, match=words):
         await hear(engine, replace(work, resume=replace(resume, **changes)))  # type: ignore[arg-type]
     assert (await hear(engine, work)).ids == whole.ids, "others are disturbed"
+
+
+async def test_text_that_came_with_the_end_of_a_turn_does_not_come_twice(
+    parrot: EngineProcess,
+) -> None:
+    """The last of it was held back, as it might have been a stop string."""
+    whole = await hear(parrot, ask("go", max_tokens=50, stop=("€!x",)))
+    assert whole.deltas[-1].ids == ()
+    resume = Resume(whole.started.prompt_ids, whole.ids, len(whole.text.encode()))
+    work = replace(ask("go", max_tokens=50, stop=("€!x",)), resume=resume)
+    *_, finished = [event async for event in parrot.generate(work)]
+    assert isinstance(finished, Finished)
+    assert finished.reason is FinishReason.STOP
