@@ -25,10 +25,10 @@ up:  ## the same, kept running: this machine becomes a mesh
 	@$(VENV)/deskmesh up
 
 test: lint  ## lint, and the tests that take no minutes; what CI runs
-	@$(VENV)/pytest
+	@$(VENV)/python -m scripts.test
 
 test-long: lint  ## lint, and every test
-	@$(VENV)/pytest -m "long or not long"
+	@$(VENV)/python -m scripts.test -m "long or not long"
 
 lint:  ## style and types
 	$(set_up) dev
