@@ -21,6 +21,7 @@ DELTA_CHARACTERS_MAX = 64 * 1024
 # Calls come whole, and an agent writes a file by one. The longest contexts hold about 1 MB of text;
 # and a client may lag behind by twice as much as this (``TRANSCRIPT_BYTES_MAX``).
 DELTA_CALLS_BYTES_MAX = 2 * 1024 * 1024
+DELTA_IDS_MAX = 4096  # far more than wait at a node while the network is stuck
 DELTA_CALLS_MAX = 128  # as many as a message may hold that tells of them
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -119,6 +120,8 @@ def read_delta(
         InvalidRequest: more text than any tokens make, calls that are none, or log-probabilities
             as ``check_logprobs``.
     """
+    if len(message.ids) > DELTA_IDS_MAX:
+        raise InvalidRequest(f"a node sent {len(message.ids)} tokens as one batch")
     text_bytes = len(message.text) + len(message.reasoning)
     if text_bytes > DELTA_CHARACTERS_MAX:
         raise InvalidRequest(f"a node sent {text_bytes} characters as one batch of tokens")

@@ -14,6 +14,8 @@ MESSAGES_MAX = 4096  # a long agent session has hundreds
 PARTS_MAX = (
     16384  # of all messages; counted before they are read: 32 MB hold millions of empty ones
 )
+TOOL_CALLS_MAX = 4096  # of all messages: an agent's session has one for each of its turns
+RESUME_IDS_MAX = 1 << 20  # as many as the longest context holds
 SESSION_CHARACTERS_MAX = 128
 TOOLS_MAX = 128  # as OpenAI allows
 TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -91,6 +93,9 @@ def check_generation(message: inference.GenerateRequest) -> None:
         raise InvalidRequest(f"each stop string must have 1 to {STOP_BYTES_MAX} bytes")
     if message.HasField("logprobs") and message.logprobs > LOGPROBS_MAX:
         raise InvalidRequest(f"logprobs is {message.logprobs}; at most {LOGPROBS_MAX} are allowed")
+    resumed = len(message.resume.prompt_ids) + len(message.resume.emitted_ids)
+    if resumed > RESUME_IDS_MAX:
+        raise InvalidRequest(f"resume has {resumed} ids; at most {RESUME_IDS_MAX} are allowed")
     if message.adapters:
         raise Unsupported("adapters are not supported by any engine here yet")
     _check_messages(message.messages)
@@ -106,6 +111,11 @@ def _check_messages(messages: Sequence[inference.Message]) -> None:
     parts = sum(len(message.parts) for message in messages)
     if parts > PARTS_MAX:
         raise InvalidRequest(f"messages have {parts} parts; at most {PARTS_MAX} are allowed")
+    calls = sum(len(message.tool_calls) for message in messages)
+    if calls > TOOL_CALLS_MAX:
+        raise InvalidRequest(
+            f"messages have {calls} tool calls; at most {TOOL_CALLS_MAX} are allowed"
+        )
     for index, message in enumerate(messages):
         enums.read(enums.ROLE, message.role, f"messages[{index}].role")
     if not any(_says_something(each) for each in messages if each.role != inference.ROLE_SYSTEM):

@@ -182,6 +182,7 @@ class EngineProcess:
             raise Unsupported(
                 f"{self._name} embeds text, and writes none", hint="ask another model"
             )
+        self._check_resume(work)
         self._check_free()
         number = next(self._numbers)
         # Who asks for "all there is" may send any number: it ends at the context anyway.
@@ -262,6 +263,17 @@ class EngineProcess:
             await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             saved.cancel()
+
+    def _check_resume(self, work: Generation) -> None:
+        """Before a million ids are sent to the process, which takes seconds of the agent's loop."""
+        if work.resume is None:
+            return
+        ids = len(work.resume.prompt_ids) + len(work.resume.emitted_ids)
+        if ids > self._info.context_tokens:
+            raise ContextOverflow(
+                f"resume has {ids} tokens, and the model's context {self._info.context_tokens}",
+                hint="resume where its context is as long as where it began",
+            )
 
     def _check_alive(self) -> None:
         if self._child.dead.done():

@@ -6,6 +6,7 @@ Hugging Face expect of ``transformers``.
 """
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from jinja2 import TemplateError
 from jinja2.ext import Extension
 from jinja2.nodes import Node
 from jinja2.parser import Parser
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mesh.core.chat import Message, Tool
@@ -47,6 +49,7 @@ _TIME_LIMIT_S = 2.0  # of CPU; an honest template takes milliseconds, for 5 MB s
 _TRY_LIMIT_S = 0.5
 _TEXT_CHARACTERS_MAX = 32 * 1024 * 1024  # twice the largest prompt that reaches an engine
 _REASON_CHARACTERS_MAX = 200
+_WIDE = re.compile(r"[0-9]{5}|[*]")  # in a format: a width of five digits, or one from elsewhere
 
 
 class TemplateOverrun(Exception):
@@ -65,7 +68,7 @@ class ChatTemplate:
         self._broken = ""
         self._source = CHATML if source is None else source
         self._time_limit_s = time_limit_s
-        environment = ImmutableSandboxedEnvironment(
+        environment = _Sandbox(
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=["jinja2.ext.loopcontrols", _GenerationBlock],
@@ -205,6 +208,26 @@ def _to_json(
         separators=separators,
         sort_keys=sort_keys,
     )
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """No single operation may take a time that no limit can interrupt."""
+
+    intercepted_binops = frozenset({"**", "*", "%"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Raises TemplateOverrun: the result would be absurdly large."""
+        numbers = all(isinstance(each, int | float) for each in (left, right))
+        if operator == "**" and not (numbers and abs(left) <= 1e6 and abs(right) <= 16):
+            raise TemplateOverrun("it raises to a power that is too high")
+        if operator == "*" and not numbers:
+            times = right if isinstance(right, int) else left
+            size = len(left) if hasattr(left, "__len__") else len(right)
+            if not isinstance(times, int) or times * size > _TEXT_CHARACTERS_MAX:
+                raise TemplateOverrun("it repeats something too often")
+        if operator == "%" and isinstance(left, str) and _WIDE.search(left):
+            raise TemplateOverrun("it fills a text to an absurd width")
+        return super().call_binop(context, operator, left, right)
 
 
 class _GenerationBlock(Extension):

@@ -24,6 +24,7 @@ class ModelFile(ABC):
     special: tuple[str, ...] = SPECIAL  # the control tokens; the first ends a turn
     architecture: str = "llama"
     pooling: gguf.PoolingType | None = None  # set: it was trained to embed
+    last_special: str = SPECIAL[-1]
     half: bool = False  # weights of 16 bits: ggml multiplies a lone row by other code than several
 
     @abstractmethod

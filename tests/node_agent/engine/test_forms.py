@@ -15,13 +15,24 @@ from mesh.core.types import FinishReason
 from mesh.errors import InternalError, InvalidRequest
 from node_agent.engine.supervisor import EngineProcess
 from tests.node_agent.engine.asking import GREEDY, ask, hear
-from tests.node_agent.engine.gguf_files import BrokenModel
+from tests.node_agent.engine.gguf_files import BrokenModel, RandomModel
 
 HOT = Sampling(temperature=1.5, top_k=0, top_p=1.0, min_p=0.0)
 PERSON = """{"type": "object", "additionalProperties": false, "required": ["name", "age", "likes"],
   "properties": {"name": {"type": "string", "maxLength": 12},
     "age": {"type": "integer", "minimum": 0, "maximum": 150},
     "likes": {"type": "array", "items": {"enum": ["tea", "code"]}, "maxItems": 2}}}"""
+
+
+# They end a process that compiles them by an overflow of its stack, and take it minutes.
+REFERENCES = json.dumps(
+    {
+        "$ref": "#/$defs/0",
+        "$defs": {str(n): {"items": {"$ref": f"#/$defs/{n + 1}"}} for n in range(1500)}
+        | {"1500": {}},
+    }
+)
+MULTIPLE = '{"type": "integer", "multipleOf": 99999989, "minimum": 0, "maximum": 1' + "0" * 30 + "}"
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +82,8 @@ async def test_log_probabilities_are_the_model_s_own_in_a_form_too(shared: Engin
     [
         (FormKind.GRAMMAR, "root ::= missing", "cannot be read.*missing"),
         (FormKind.GRAMMAR, "no rules", "grammar cannot be"),
-        (FormKind.GRAMMAR, "root ::= " + "(" * 100_000, "nested too deeply"),
-        (FormKind.GRAMMAR, 'root ::= "' + "a" * 300_000 + '"', "300011 characters"),
+        (FormKind.GRAMMAR, "root ::= " + "(" * 20_000, "nested too deeply"),
+        (FormKind.GRAMMAR, 'root ::= "' + "a" * 40_000 + '"', "40011 characters"),
         (FormKind.JSON_SCHEMA, "{", "cannot be read"),
         (FormKind.JSON_SCHEMA, '{"type": "objekt"}', "cannot be enforced.*objekt"),
         (FormKind.JSON_SCHEMA, '{"uniqueItems": true}', "cannot be enforced.*uniqueItems"),
@@ -82,6 +93,8 @@ async def test_log_probabilities_are_the_model_s_own_in_a_form_too(shared: Engin
         (FormKind.JSON_SCHEMA, '{"enum": []}', "JSON schema"),
         (FormKind.JSON_SCHEMA, '{"pattern": "(?=a)b"}', "JSON schema"),
         (FormKind.JSON_SCHEMA, '{"pattern": "("}', "JSON schema"),
+        (FormKind.JSON_SCHEMA, REFERENCES, "takes too much"),
+        (FormKind.JSON_SCHEMA, MULTIPLE, "takes too much"),
     ],
 )
 async def test_a_form_that_cannot_be_kept_is_refused_and_disturbs_nobody(
@@ -92,6 +105,13 @@ async def test_a_form_that_cannot_be_kept_is_refused_and_disturbs_nobody(
         await hear(shared, formed(kind, source))
     assert len((await other).ids) == 30
     assert shared.pid, "the process is gone"
+
+
+async def test_a_vocabulary_with_an_absurd_word_ends_no_process(tmp_path: Path) -> None:
+    path = RandomModel(last_special="x" * 1100).write(tmp_path / "long.gguf")
+    engine = await EngineProcess.start(path, context_tokens=256, slots=1, threads=1)
+    assert (await hear(engine, formed(FormKind.JSON, most=3))).text.startswith("{")
+    await engine.close()
 
 
 async def test_a_bias_forces_and_forbids(shared: EngineProcess) -> None:
