@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 SOURCE_CHARACTERS_MAX = 256 * 1024  # of a schema or grammar; the longest of real tools have 20 KB
 GBNF_CHARACTERS_MAX = 32 * 1024  # it is read by Python, in a time that grows with its square
 
-# With llguidance's own limits an ambiguous grammar took 109 ms for a mask (260 tokens; it grows with
-# the answer), and may have 250,000 states of 1 to 2 kB each. With these it took 8 ms, until it ended.
+# With llguidance's own limits an ambiguous grammar took 109 ms for a mask (260 tokens; it grows
+# with the answer), and may have 250,000 states of 1 to 2 kB each. With these it took 8 ms at most.
 _LIMITS = LLParserLimits(
     max_lexer_states=20_000,
     step_max_items=5_000,
