@@ -114,7 +114,7 @@ async def test_it_goes_on_from_anywhere(
 async def test_it_goes_on_from_every_position(
     engines: tuple[EngineProcess, EngineProcess], number: int
 ) -> None:
-    await gone_on(engines, works(200)[number], slice(None))
+    await gone_on(engines, works(60)[number], slice(None))
 
 
 async def test_it_goes_on_among_others(engines: tuple[EngineProcess, EngineProcess]) -> None:
