@@ -10,7 +10,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-HALVES = (("tests", "--ignore=tests/node_agent"), ("tests/node_agent",))
+HALVES = (
+    ("tests", "--ignore=tests/node_agent", "--ignore=tests/whole"),
+    ("tests/node_agent", "tests/whole"),
+)
 
 
 def main(options: Sequence[str]) -> int:
