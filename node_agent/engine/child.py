@@ -47,13 +47,16 @@ _SECRETIVE = ("KEY", "TOKEN", "SECRET", "PASSWORD")  # whatever the prefix
 _ENVIRONMENT_SET = {
     "GGML_NO_BACKTRACE": "1",  # else an abort runs a debugger for a second
     "OPENBLAS_NUM_THREADS": "1",  # else numpy takes 30 MB a core for threads that we do not use
-    # Threads wait for each other awake for 1000 rounds (26 us here), then asleep. Measured on 2
-    # cores (135M, Q8_0, one sequence, two threads; tokens/s) for passive, this, 10,000 rounds and
-    # OpenMP's default: 33, 56, 52 and 52 with little else running; 28, 16, 3 and 0.2 beside a busy
-    # process, until the engine has noticed and goes on with one thread, which never waits
-    # (``thread_governor``): 35.
-    "OMP_WAIT_POLICY": "passive",
-    "GOMP_SPINCOUNT": "1000",
+    # Threads wait for each other awake for 3000 rounds, some 80 us, then asleep. Measured on 2
+    # cores (135M, Q8_0, one sequence, two threads; tokens/s) for 0, 1000, 3000 and 10,000 rounds:
+    # 44, 62, 74 and 74 on a quiet machine; beside a busy process 28, 16 and 3 for 0, 1000 and
+    # 10,000, until the engine has noticed and goes on with one thread, which never waits
+    # (``thread_governor``).
+    # "Active", because with "passive" GNU's OpenMP does not wait awake at all where a process has
+    # more threads than there are cores, as ours has. LLVM's is told by a word of its own.
+    "OMP_WAIT_POLICY": "active",
+    "GOMP_SPINCOUNT": "3000",
+    "KMP_BLOCKTIME": "0",
 }
 
 
