@@ -67,6 +67,10 @@ class Grammars:
         self._trial = GrammarTrial(llama.vocabulary_size)
         self._known: dict[bytes, LLMatcher] = {}  # by digest; the latest asked for comes last
 
+    def close(self) -> None:
+        """End what grammars are tried in; it would end with the process."""
+        self._trial.close()
+
     def of_form(self, form: Form) -> "Constraint":
         """Raises InvalidRequest: it does not compile, or asks for what can't be enforced."""
         gbnf = form.kind is FormKind.GRAMMAR

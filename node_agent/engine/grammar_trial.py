@@ -16,6 +16,8 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
+from contextlib import suppress
 from typing import IO
 
 CPU_LIMIT_S = 1.0  # 128 tools take as long, one takes milliseconds (measured)
@@ -58,8 +60,7 @@ class GrammarTrial:
         """End the process; the next check starts another one."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.communicate()
+            _end(process)
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -68,7 +69,17 @@ class GrammarTrial:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
+        weakref.finalize(self, _end, self._process)
         return self._process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # what was written last and never read
+                pipe.close()
 
 
 def _line_within(stream: IO[bytes], limit_s: float) -> bytes:

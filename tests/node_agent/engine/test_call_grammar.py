@@ -1,10 +1,11 @@
 """A required call is written as its format writes it, and read back from that."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
-from mesh.core.chat import Tool
+from mesh.core.chat import Form, FormKind, Tool
 from mesh.errors import InvalidRequest
 from node_agent.engine.call_grammar import Thought, arguments_schema, of_call
 from node_agent.engine.constraint import Constraint, Grammars
@@ -20,8 +21,11 @@ MARK = 259  # a control token of the test model; stands for a format's opening h
 
 
 @pytest.fixture(scope="module")
-def grammars() -> Grammars:
-    return Grammars(Alone(TINY))
+def grammars() -> Iterator[Grammars]:
+    grammars = Grammars(Alone(TINY))
+    grammars.of_form(Form(FormKind.JSON))  # what it tries grammars in is there from now on
+    yield grammars
+    grammars.close()
 
 
 def call(form: ToolFormat) -> str:
