@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from typing import IO
 
@@ -37,6 +38,7 @@ class GrammarTrial:
         """``vocabulary_size``: control tokens may be named by their ids."""
         self._vocabulary_size = vocabulary_size
         self._process: subprocess.Popen[bytes] | None = None
+        self._end: Callable[[], object] = lambda: None  # ends that process, once
 
     def trouble(self, grammar: str) -> str:
         """Return why a grammar does not compile within the limits; "" if it does."""
@@ -58,9 +60,8 @@ class GrammarTrial:
 
     def close(self) -> None:
         """End the process; the next check starts another one."""
-        process, self._process = self._process, None
-        if process is not None:
-            _end(process)
+        self._process = None
+        self._end()
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -69,7 +70,7 @@ class GrammarTrial:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        weakref.finalize(self, _end, self._process)
+        self._end = weakref.finalize(self, _end, self._process)
         return self._process
 
 
@@ -116,7 +117,8 @@ def main(vocabulary_size: int) -> None:
         (resource.RLIMIT_STACK, _STACK_BYTES),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(limit, (most, most))
+        with suppress(ValueError, OSError):  # one that this system does not take
+            resource.setrlimit(limit, (most, most))
     reading, writing = sys.stdin.buffer, sys.stdout.buffer
     while length := reading.read(_LENGTH_BYTES):
         grammar = reading.read(int.from_bytes(length, "big")).decode()

@@ -4,9 +4,8 @@ Threads wait for each other some hundred times a token. One that has to share it
 work holds up all of them, so one thread too many costs more than one too few. Measured on 2 cores
 of which other work keeps one busy (135M, Q8_0; tokens/s at 1, 4 and 16 sequences): one thread 49,
 74 and 110, two 20, 45 and 92; with one above the other in priority as we are, 37, 55 and 71 to 16,
-32 and 58. So: down at once, up only when there was room for
-a while. What others used is what they wanted: we step back behind them (nice), so the kernel gives
-it to them first.
+32 and 58. So: down at once, up only when there was room for a while. What others used is what they
+wanted: we step back behind them (nice), so the kernel gives it to them first.
 """
 
 from collections import deque
