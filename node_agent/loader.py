@@ -89,15 +89,14 @@ class Loader:
         """May a model that is not warm be loaded now?"""
         return self._room.verdict(replica)
 
-    def begin(self, replica: Replica, fits: Fits | None = None) -> Loaded:
+    def begin(self, replica: Replica, fits: Fits) -> Loaded:
         """Load a model that is not warm; whoever needs it waits for what is returned.
 
-        ``fits`` is the verdict that allows it; without one, it waits until nobody is in its way.
+        ``fits`` is the verdict that allows it.
         """
-        if fits is not None:
-            self._make_way(replica, fits)
-            short = fits.slots < self._slots_max
-            replica.slots = fits.slots if short else max(replica.slots, fits.slots)
+        self._make_way(replica, fits)
+        short = fits.slots < self._slots_max
+        replica.slots = fits.slots if short else max(replica.slots, fits.slots)
         replica.set_timer(None)
         self._room.promise(replica)
         loaded = replica.load = Loaded()

@@ -26,10 +26,6 @@ class Footprint:
         """Return how much memory comes back when it leaves."""
         return PROCESS_BYTES + int(self.size_bytes * SIZE_FACTOR) + slots * self.slot_bytes
 
-    def needed_bytes(self, slots: int = 1) -> int:
-        """Return how much must be free before it is loaded."""
-        return self.taken_bytes(slots) + MARGIN_BYTES
-
     def slots_in(self, spare_bytes: int, most: int) -> int:
         """Return how many slots fit into what is for us to take, at least one."""
         if not self.slot_bytes:

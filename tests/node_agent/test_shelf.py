@@ -164,7 +164,9 @@ async def test_all_models_together_stay_within_the_budget(engines: Engines) -> N
 
 async def test_a_model_that_cannot_fit_is_refused(engines: Engines) -> None:
     shelf = Shelf(
-        engines.load, NodeSettings(), free_memory=lambda: Footprint(GB, 0).needed_bytes() - 1
+        engines.load,
+        NodeSettings(),
+        free_memory=lambda: Footprint(GB, 0).taken_bytes(1) + MARGIN_BYTES - 1,
     )
     shelf.show(library(entry(size_bytes=GB)))
     async with shelf.running():
@@ -174,7 +176,7 @@ async def test_a_model_that_cannot_fit_is_refused(engines: Engines) -> None:
 
 
 async def test_memory_that_was_promised_and_is_gone_fails_the_load_only(engines: Engines) -> None:
-    answers = iter([Footprint(GB, 0).needed_bytes(), 0])
+    answers = iter([Footprint(GB, 0).taken_bytes(1) + MARGIN_BYTES, 0])
     shelf = Shelf(engines.load, NodeSettings(), free_memory=lambda: next(answers))
     shelf.show(library(entry(size_bytes=GB)))
     async with shelf.running():
@@ -189,10 +191,10 @@ async def test_memory_that_was_promised_and_is_gone_fails_the_load_only(engines:
 async def test_a_model_gets_as_many_slots_as_fit(engines: Engines) -> None:
     slot_bytes = 1024 * 100_000
     large = entry(size_bytes=GB, cache_bytes_per_token=100_000)
-    need = Footprint(GB, slot_bytes).needed_bytes
-    for free, slots in ((need(1), 1), (need(3) + 1, 3), (need(9), 4)):
+    taken = Footprint(GB, slot_bytes).taken_bytes
+    for fitting, slots in ((taken(1), 1), (taken(3) + 1, 3), (taken(9), 4)):
         settings = NodeSettings(context_tokens_max=1024)
-        shelf = Shelf(engines.load, settings, free_memory=partial(int, free))
+        shelf = Shelf(engines.load, settings, free_memory=partial(int, fitting + MARGIN_BYTES))
         shelf.show(library(large))
         async with shelf.running():
             await warm(shelf)
