@@ -72,6 +72,6 @@ def impatient(cloud: Upstream) -> None:
 
 @pytest.fixture
 async def fleet(cloud_settings: CloudSettings) -> AsyncIterator[Fleet]:
-    """The adapter alone, with little patience."""
-    async with adapter(cloud_settings, IMPATIENT) as running:
+    """The adapter alone."""
+    async with adapter(cloud_settings) as running:
         yield running

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mesh.core import events
-from tests.coordinator.cloud.asking import PROMPT, Fleet
-from tests.coordinator.cloud.conftest import KEY
+from mesh.settings import CloudSettings
+from tests.coordinator.cloud.asking import PROMPT, Fleet, adapter
+from tests.coordinator.cloud.conftest import IMPATIENT, KEY
 
 SECRET = "Words of the upstream"  # what a refusal's body says, with whatever it was sent
 ECHO = f"{SECRET}: {PROMPT} {KEY}"
@@ -31,3 +32,10 @@ async def nothing_leaks(caplog: pytest.LogCaptureFixture, fleet: Fleet) -> Async
         assert PROMPT not in words
         assert SECRET not in words
         assert words.replace("\n", " ").isprintable()
+
+
+@pytest.fixture
+async def fleet(cloud_settings: CloudSettings) -> AsyncIterator[Fleet]:
+    """With little patience: elsewhere a busy machine would look like a silent upstream."""
+    async with adapter(cloud_settings, IMPATIENT) as running:
+        yield running
