@@ -45,6 +45,7 @@ class StartAttempt:
     key: RequestKey
     model_id: ModelId
     remaining_s: float
+    resumed_tokens: int = 0  # of the answer that were given before: the node goes on from there
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,18 @@ class SendStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SendMoved:
+    """Another node goes on with an answer of which the client has a part."""
+
+    key: RequestKey
+    attempt_id: AttemptId
+    candidate: Candidate  # who goes on
+    tier: Tier
+    token: int  # the first one that it gives, counted from the answer's start
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SendDelta:
     """Pass tokens on to the client."""
 
@@ -148,6 +161,7 @@ Action = (
     | RejectDelivery
     | EndDelivery
     | SendStarted
+    | SendMoved
     | SendDelta
     | FinishRequest
     | FailRequest

@@ -48,10 +48,14 @@ from mesh.core.routing import AllBusy, Placed, Unplaceable, place, place_now
 from mesh.core.types import (
     CloudModel,
     Failure,
+    FailureCode,
     NodeId,
     Request,
     Tier,
 )
+
+# Nothing that a machine failed at: the client left, or its time was over.
+_ENDS_BY_ITSELF = frozenset({FailureCode.CANCELLED, FailureCode.DEADLINE_EXCEEDED})
 
 
 class Dispatch:
@@ -75,20 +79,22 @@ class Dispatch:
 
     def place(self, progress: Progress, now_s: float, last: Failure | None = None) -> list[Action]:
         """Start an attempt, or wait for a slot, or fail: with ``last`` if nowhere is left."""
-        request = progress.request
+        request = progress.wanted
         if not now_s < request.deadline_s:
             return self.fail(progress, time_is_up(progress), now_s)
         if len(progress.past) >= self._limits.attempts_max:
             return self._leave_or_fail(progress, no_attempts_left(progress), now_s)
         if self.cloud is not None and self._for_cloud_alone(request, self.cloud):
             return self._ask_cloud(progress, self.cloud, last, now_s)
-        match place(request, self._directory, progress.avoid, self._rng):
+        match self._find(progress, request):
             case Placed() as placed:
                 return [self._start(progress, placed, now_s)]
             case AllBusy() as busy:
                 return self._wait(progress, all_busy(busy), now_s, busy.candidates)
             case Unplaceable() if now_s < self.settled_s and self._for_machines_alone(progress):
                 return self._wait(progress, MACHINES_RETURN, now_s)
+            case Unplaceable() if self._forgive(progress):
+                return self.place(progress, now_s, last)
             case Unplaceable() as unplaceable if last is None:
                 return self._refuse(progress, unplaceable, now_s)
             case Unplaceable():
@@ -100,11 +106,19 @@ class Dispatch:
         """Close an attempt that failed, and begin the next one if there may be one."""
         self._books.release(attempt)
         progress.close(failure.code, failure.message, now_s)
-        if attempt.in_cloud and progress.instead_of is not None and not attempt.seen:
+        seen = progress.given.seen
+        # Whoever goes on may have less context, or an older version: another one may not.
+        goes_on = progress.lost is not None and failure.code not in _ENDS_BY_ITSELF
+        elsewhere = failure.code.elsewhere or goes_on
+        if attempt.in_cloud and progress.instead_of is not None and not seen:
             failure = cloud_failed(progress.instead_of, failure)
-        elif failure.code.elsewhere:
-            failure = node_failed(attempt.candidate.node_name, failure, seen=attempt.seen)
-        if failure.code.elsewhere and self._budget.spend():
+            elsewhere = failure.code.elsewhere
+        elif elsewhere:
+            failure = node_failed(attempt.candidate.node_name, failure, seen=seen)
+        if seen and elsewhere:
+            progress.lost = failure
+        # An answer that goes on is no retry: there is one for each machine that failed, at most.
+        if elsewhere and progress.given.movable and (seen or self._budget.spend()):
             actions = self.place(progress, now_s, failure)
         else:
             actions = self.fail(progress, failure, now_s)
@@ -126,7 +140,9 @@ class Dispatch:
         now_s: float,
         explained: tuple[RuledOut, ...] = (),
     ) -> list[Action]:
-        """End the request badly."""
+        """End the request badly. Of an answer that could not go on, the first failure counts."""
+        if progress.lost is not None and failure.code not in _ENDS_BY_ITSELF:
+            failure = progress.lost
         attempt = progress.attempt
         if attempt is not None:
             self._books.release(attempt)
@@ -144,7 +160,7 @@ class Dispatch:
             return actions
         for key in self._books.line.waiting_for(self._servable(node)):
             progress = self._books.open[key]
-            request, avoid = progress.request, progress.avoid
+            request, avoid = progress.wanted, progress.avoid
             if not now_s < request.deadline_s:
                 continue  # the time that passed ends it
             if not can_begin_on(node, request, self._directory, avoid):
@@ -161,16 +177,19 @@ class Dispatch:
         actions: list[Action] = []
         for key in self._books.line.all():
             progress = self._books.open[key]
-            if not hopeful(progress.request, self._directory, progress.avoid, self._rng):
+            if not hopeful(progress.wanted, self._directory, progress.avoid, self._rng):
                 actions += self.place(progress, now_s)
         self._books.watch_line(now_s)
         return actions
 
     def can_move(self, progress: Progress, attempt: Attempt) -> bool:
         """Is there a node that could take over the attempt, and may it?"""
-        if not self._budget.allows or len(progress.past) + 1 >= self._limits.attempts_max:
+        given = progress.given
+        if not given.movable or len(progress.past) + 1 >= self._limits.attempts_max:
             return False
-        request, avoid = progress.request, {**progress.avoid, attempt.node_id: "silent"}
+        if not given.seen and not self._budget.allows:
+            return False
+        request, avoid = progress.wanted, {**progress.avoid, attempt.node_id: "silent"}
         if place_now(request, self._directory, avoid, self._rng) is not None:
             return True
         room = len(self._books.line) < self._limits.waiting_max
@@ -183,6 +202,26 @@ class Dispatch:
         return ruled_out(progress.request, self._directory, progress.avoid, EXPLAINED_MAX)
 
     # -- below the steps ---------------------------------------------------------------------------
+
+    def _find(self, progress: Progress, request: Request) -> Placed | AllBusy | Unplaceable:
+        """Find a place; for an answer that goes on, where it does so without a change if it can."""
+        others = progress.given.others(self._directory)
+        if others:
+            same = {**others, **progress.avoid}
+            if placed := place_now(request, self._directory, same, self._rng):
+                return placed
+        return place(request, self._directory, progress.avoid, self._rng)
+
+    def _forgive(self, progress: Progress) -> bool:
+        """Let machines that failed the answer go on with it, once, where there are no others.
+
+        An engine that died is there again within seconds.
+        """
+        if not progress.given.seen or progress.forgiven or not progress.avoid:
+            return False
+        progress.forgiven = True
+        progress.avoid.clear()
+        return True
 
     def _refuse(self, progress: Progress, found: Unplaceable, now_s: float) -> list[Action]:
         request, nodes = progress.request, len(self._directory.nodes)
@@ -226,7 +265,7 @@ class Dispatch:
     ) -> list[Action]:
         """No machine can: ask the cloud if the request may go there, else end it."""
         model = may_leave(progress.request, self.cloud, progress.avoid)
-        if model is None:
+        if model is None or progress.given.seen:  # nobody else goes on with an answer of a machine
             return self.fail(progress, failure, now_s, explained)
         progress.instead_of = failure
         progress.why = f"cloud: {failure.message}"
@@ -263,6 +302,7 @@ class Dispatch:
             request.key,
             placed.chosen.model_id,
             request.deadline_s - now_s,
+            resumed_tokens=progress.given.tokens,
         )
 
     def _start_in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> Action:

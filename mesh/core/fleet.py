@@ -10,13 +10,15 @@ Rules:
 4. A node is heard only in its current epoch; each attach is a new one. An attempt is heard only
    while it is its request's current attempt.
 5. Before its first token a request moves to another node at once, so ``SendStarted`` may come
-   again. After it, the answer is not spliced: the request fails with ``ANSWER_LOST``.
+   again. After it, another node goes on with the answer from the very next token, if the edge
+   holds what it needs (``mesh.core.given``); else the request fails with ``ANSWER_LOST``. No token
+   is lost, none comes twice.
 
 A request's life::
 
     RequestArrived -> [waiting] -> running -> DeliveryOpened -> AttemptStarted
                           ^           |            -> AttemptProgressed* -> AttemptFinished
-                          +-----------+ refused, failed or lost before the first token
+                          +-----------+ refused, failed, lost, or at a standstill
 
 ``Membership`` (who is there) and ``Requests`` (what is asked) hold the two halves of the state.
 """
@@ -120,6 +122,9 @@ class Fleet:
                 case Due.DELIVERY:
                     assert isinstance(owner, int)
                     actions += self.requests.delivery_overdue(AttemptId(owner), now_s)
+                case Due.STANDSTILL:
+                    assert isinstance(owner, int)
+                    actions += self.requests.standstill_due(AttemptId(owner), now_s)
                 case Due.LINE:
                     actions += self.requests.line_checked(now_s)
         return actions

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from mesh.core.given import Given
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut
 from mesh.core.types import AttemptId, Epoch, Failure, NodeId, Request, Tier, Usage
 
@@ -22,6 +23,7 @@ class Attempt:
     delivered: bool = False  # its answer stream is open
     started: bool = False  # the prompt was accepted
     first_token_s: float | None = None  # on the fleet's clock
+    heard_s: float = 0.0  # when it last gave something, or began
     tokens: int = 0
     prompt_tokens: int = 0
     numerics: str = ""
@@ -35,11 +37,6 @@ class Attempt:
     @property
     def in_cloud(self) -> bool:
         return self.tier is Tier.CLOUD
-
-    @property
-    def seen(self) -> bool:
-        """Has the client got a part of its answer?"""
-        return self.first_token_s is not None
 
     def account(self, outcome: str, reason: str, now_s: float, usage: Usage) -> AttemptAccount:
         first_token_s = self.first_token_s if self.first_token_s is not None else self.began_s
@@ -84,11 +81,24 @@ class Progress:
     attempt: Attempt | None = None
     last: Attempt | None = None  # the one that ended last
     past: list[AttemptAccount] = field(default_factory=list)
+    first_token_s: float | None = None  # when the client got the first one, on the fleet's clock
+    lost: Failure | None = None  # how the machine failed that had given a part of the answer
+    forgiven: bool = False  # machines that failed it may be asked once more
     avoid: dict[NodeId, str] = field(default_factory=dict)  # node -> why not again
     candidates: tuple[Candidate, ...] = ()
     why: str = ""
     first_attempt_s: float | None = None
     instead_of: Failure | None = None  # why no machine could, if the cloud was asked for that
+
+    given: Given = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.given = Given(self.request.resumed_tokens)
+
+    @property
+    def wanted(self) -> Request:
+        """What the next attempt asks of a machine."""
+        return self.given.wanted(self.request)
 
     def close(self, outcome: str, reason: str, now_s: float, usage: Usage | None = None) -> None:
         """End the attempt under way, if any, and put it on the account."""
@@ -102,9 +112,9 @@ class Progress:
         """Add up what happened; call after ``close``."""
         first_token_s, tokens_per_s = 0.0, 0.0
         last = self.last
-        if last is not None and last.first_token_s is not None:  # so it ended just now
-            first_token_s = last.first_token_s - self.arrived_s
-            decoding_s, completion = now_s - last.first_token_s, self.past[-1].usage
+        if last is not None and self.first_token_s is not None:  # so it ended just now
+            first_token_s = self.first_token_s - self.arrived_s
+            decoding_s, completion = now_s - self.first_token_s, self.past[-1].usage
             decoded = completion.completion_tokens - self.request.resumed_tokens
             if decoding_s > 0 and decoded >= RATED_TOKENS_MIN:
                 tokens_per_s = (decoded - 1) / decoding_s
@@ -125,4 +135,5 @@ class Progress:
             test_model=last is not None and last.test_model,
             cost_microusd=sum(past.cost_microusd for past in self.past),
             price_version=next((p.price_version for p in self.past if p.price_version), ""),
+            numerics_changed_at_token=self.given.numerics_changed_at_token,
         )

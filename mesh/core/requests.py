@@ -10,6 +10,7 @@ from mesh.core.actions import (
     FinishRequest,
     RejectDelivery,
     SendDelta,
+    SendMoved,
     SendStarted,
 )
 from mesh.core.books import Books, Running
@@ -29,6 +30,7 @@ from mesh.core.events import (
 )
 from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
+from mesh.core.patience import PATIENCE_MIN_S
 from mesh.core.progress import Progress
 from mesh.core.refusals import in_use, time_is_up, told_by
 from mesh.core.timers import Due, Timers
@@ -39,6 +41,7 @@ from mesh.core.types import (
     FailureCode,
     NodeId,
     Refusal,
+    ReplicaState,
     Request,
     RequestKey,
 )
@@ -130,16 +133,15 @@ class Requests:
             return self._broke_protocol(running, "it began its answer twice", now_s)
         attempt.started = True
         attempt.prompt_tokens, attempt.numerics = event.prompt_tokens, event.numerics
-        return [
-            SendStarted(
-                key=progress.request.key,
-                attempt_id=event.attempt_id,
-                candidate=attempt.candidate,
-                tier=attempt.tier,
-                why=progress.why,
-                payload=event.payload,
-            )
-        ]
+        attempt.heard_s = now_s
+        told = progress.request.key, event.attempt_id, attempt.candidate, attempt.tier
+        given = progress.given
+        if given.seen:
+            given.go_on(event.numerics)
+            return [SendMoved(*told, token=given.tokens, why=progress.why)]
+        model_id = attempt.candidate.model_id
+        given.begin(model_id, event.numerics, resumable=event.resumable)
+        return [SendStarted(*told, why=progress.why, payload=event.payload)]
 
     def progressed(self, event: AttemptProgressed, now_s: float) -> list[Action]:
         running = self._books.running.get(event.attempt_id)
@@ -152,8 +154,12 @@ class Requests:
             jumped = f"its answer jumped from token {attempt.tokens} to {event.token_offset}"
             return self._broke_protocol(running, jumped, now_s)
         attempt.tokens += event.token_count
+        attempt.heard_s = now_s
         if attempt.first_token_s is None:
             attempt.first_token_s = now_s
+        if progress.first_token_s is None:
+            progress.first_token_s = now_s
+        progress.given.add(event.token_count)
         return [SendDelta(progress.request.key, event.payload)]
 
     def finished(self, event: AttemptFinished, now_s: float) -> list[Action]:
@@ -219,10 +225,27 @@ class Requests:
         stopped = self._dispatch.stop(progress, "overdue")
         return stopped + self.failed(attempt_id, failure, now_s)
 
+    def standstill_due(self, attempt_id: AttemptId, now_s: float) -> list[Action]:
+        """The attempt may be stuck: let another machine have it, if there is one."""
+        running = self._books.running.get(attempt_id)
+        if running is None:
+            return []
+        progress, attempt = running
+        replica = self._books.replica_of(attempt)
+        if replica is not None and replica.status.state is ReplicaState.LOADING:
+            attempt.heard_s = now_s  # its node tells of a load that stands still
+        silent_s = now_s - attempt.heard_s
+        stuck = now_s >= self._books.stuck_s(attempt)
+        if not stuck or not self._dispatch.can_move(progress, attempt):
+            self._books.watch(attempt, now_s)
+            return []
+        failure = Failure(FailureCode.NODE_LOST, f"gave nothing for {silent_s:.1f} s")
+        return self._dispatch.stop(progress, "stuck") + self.failed(attempt_id, failure, now_s)
+
     # -- what membership and time tell -------------------------------------------------------------
 
     def node_suspected(self, node: Node, now_s: float) -> list[Action]:
-        """The node went silent: what has no token yet moves, if there is anywhere to go.
+        """The node went silent: what gives nothing moves, if there is anywhere to go.
 
         Answers under way may still come, and so may the others: until the node is lost, staying
         is better than failing.
@@ -230,7 +253,8 @@ class Requests:
         actions: list[Action] = []
         failure = Failure(FailureCode.NODE_LOST, "the node went silent")
         for progress, attempt in self._books.running_on(node):
-            if not attempt.seen and self._dispatch.can_move(progress, attempt):
+            comes = progress.given.seen and now_s < attempt.heard_s + PATIENCE_MIN_S
+            if not comes and self._dispatch.can_move(progress, attempt):
                 actions += self._dispatch.stop(progress, failure.message)
                 actions += self.failed(attempt.attempt_id, failure, now_s)
         return actions

@@ -14,6 +14,7 @@ class Due(IntEnum):
     DEADLINE = 2  # a request's time may have run out
     DELIVERY = 3  # an attempt's answer stream should be open by now
     LINE = 4  # requests that wait may have nothing left to wait for
+    STANDSTILL = 5  # an attempt may have given nothing for too long
 
 
 Owner = NodeId | RequestKey | AttemptId | None

@@ -121,7 +121,7 @@ class History:
         for action in actions:
             self.seen.add(type(action).__name__)
             if isinstance(action, act.StartAttempt):
-                self.stages[action.attempt_id] = Stage(action)
+                self.stages[action.attempt_id] = Stage(action, tokens=action.resumed_tokens)
             elif isinstance(action, act.StartCloudAttempt):
                 self.stages[action.attempt_id] = Stage(action, opened=True)
             elif isinstance(action, act.FailRequest):
@@ -227,7 +227,9 @@ class History:
             return events.DeliveryOpened(attempt_id, stage.epoch, self.made)
         if not stage.started:
             stage.started = True
-            return events.AttemptStarted(attempt_id, 10, "", None)
+            resumable = self.rng.random() < 0.7 and isinstance(stage.start, act.StartAttempt)
+            numerics = self.rng.choice(["", "n1", "n2"])
+            return events.AttemptStarted(attempt_id, 10, numerics, None, resumable=resumable)
         paid = isinstance(stage.start, act.StartCloudAttempt)
         if paid and self.rng.random() < 0.2:
             return events.AttemptCharged(attempt_id, 100, "v1")
@@ -286,7 +288,8 @@ class History:
 
     def _offer(self, model: Model) -> Offer:
         rng = self.rng
-        capabilities = frozenset(rng.sample([Capability.TOOLS], rng.choice([0, 1])))
+        able = [Capability.TOOLS, Capability.RESUME]
+        capabilities = frozenset(rng.sample(able, rng.choice([0, 1, 2, 2])))
         return Offer(model, rng.choice([-1, 16, *[4096] * 8]), capabilities)
 
     def _statuses(self) -> tuple[tuple[ModelId, ReplicaStatus], ...]:

@@ -214,15 +214,23 @@ class Script:
         """A request comes and a node begins it: delivery opened, prompt accepted, no token yet."""
         return self.accept(only(self.ask(request_id, model), StartAttempt))
 
-    def accept(self, start: StartAttempt) -> StartAttempt:
+    def accept(
+        self, start: StartAttempt, *, numerics: str = "numerics", resumable: bool = False
+    ) -> StartAttempt:
         """The node that was told opens its answer stream and accepts the prompt."""
         self.open(start)
-        self.happens(events.AttemptStarted(start.attempt_id, 100, "numerics", "started"))
+        self.say_started(start, numerics=numerics, resumable=resumable)
         return start
 
-    def stream(self, request_id: str, tokens: int = 3) -> StartAttempt:
+    def say_started(
+        self, start: StartAttempt, *, numerics: str = "numerics", resumable: bool = False
+    ) -> list[Action]:
+        told = events.AttemptStarted(start.attempt_id, 100, numerics, "started", resumable)
+        return self.happens(told)
+
+    def stream(self, request_id: str, tokens: int = 3, *, resumable: bool = False) -> StartAttempt:
         """A request comes, a node begins it, and the client has seen some tokens."""
-        start = self.begin(request_id)
+        start = self.accept(only(self.ask(request_id), StartAttempt), resumable=resumable)
         self.progress(start, 0, tokens)
         return start
 
