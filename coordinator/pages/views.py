@@ -195,7 +195,7 @@ def view_passing(passing: Passing) -> PassingView:
         state=passing.state,
         asked=passing.asked,
         model=passing.model,
-        machine=passing.machine,
+        machine=" → ".join((*passing.before, passing.machine)),
         tier=passing.tier.name.lower() if passing.tier else "",
         why=passing.why,
         arrived_at_s=int(passing.arrived_at_s),

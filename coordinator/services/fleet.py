@@ -260,7 +260,9 @@ class FleetService(fleet_grpc.FleetServicer):
     def _asked(self, delivery: Delivery) -> inference.GenerateRequest:
         """What the attempt answers; nothing if its client left as it was opened."""
         client = self._relay.clients.get(delivery.key) if delivery.key else None
-        return client.request if client is not None else inference.GenerateRequest()
+        if client is None:
+            return inference.GenerateRequest()
+        return client.told or client.request
 
     async def _pump(self, context: Context, delivery: Delivery) -> None:
         """Always drain the node; a slow client costs its own transcript only.
@@ -288,7 +290,11 @@ class FleetService(fleet_grpc.FleetServicer):
                     started = read_started(up.started)
                     self._loop.post(
                         events.AttemptStarted(
-                            attempt_id, started.prompt_tokens, started.numerics[:64], started
+                            attempt_id,
+                            started.prompt_tokens,
+                            started.numerics[:64],
+                            started,
+                            resumable=self._relay.given.can_hold(started),
                         )
                     )
                 case "finished":

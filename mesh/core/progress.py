@@ -1,6 +1,6 @@
 """How far a request has come: its attempts, and the receipt they add up to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mesh.core.given import Given
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut
@@ -24,7 +24,8 @@ class Attempt:
     started: bool = False  # the prompt was accepted
     first_token_s: float | None = None  # on the fleet's clock
     heard_s: float = 0.0  # when it last gave something, or began
-    tokens: int = 0
+    tokens: int = 0  # of the answer from its start, whoever gave them
+    others_tokens: int = 0  # those of them that earlier attempts gave
     prompt_tokens: int = 0
     numerics: str = ""
     cost_microusd: int = 0
@@ -62,11 +63,17 @@ class Attempt:
         """Put down what the attempt cost, in place of what was put down before."""
         self.cost_microusd, self.price_version = cost_microusd, price_version
 
+    def own(self, whole: Usage) -> Usage:
+        """Return this attempt's part of an answer's usage, so that attempts add up to it."""
+        completion = max(0, whole.completion_tokens - self.others_tokens)
+        reasoning = min(whole.reasoning_tokens, completion)
+        return replace(whole, completion_tokens=completion, reasoning_tokens=reasoning)
+
     def usage(self) -> Usage:
         """What is known of an attempt that did not finish."""
         return Usage(
             prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.tokens,
+            completion_tokens=self.tokens - self.others_tokens,
             estimated=self.in_cloud,  # an upstream tells at its end, and counts for itself
         )
 
@@ -105,7 +112,7 @@ class Progress:
         if self.attempt is None:
             return
         self.last, self.attempt = self.attempt, None
-        known = usage if usage is not None else self.last.usage()
+        known = self.last.own(usage) if usage is not None else self.last.usage()
         self.past.append(self.last.account(outcome, reason, now_s, known))
 
     def receipt(self, now_s: float, ruled_out: tuple[RuledOut, ...] = ()) -> Receipt:
@@ -114,8 +121,9 @@ class Progress:
         last = self.last
         if last is not None and self.first_token_s is not None:  # so it ended just now
             first_token_s = self.first_token_s - self.arrived_s
-            decoding_s, completion = now_s - self.first_token_s, self.past[-1].usage
-            decoded = completion.completion_tokens - self.request.resumed_tokens
+            decoding_s = now_s - self.first_token_s
+            decoded = sum(each.usage.completion_tokens for each in self.past)
+            decoded -= self.request.resumed_tokens
             if decoding_s > 0 and decoded >= RATED_TOKENS_MIN:
                 tokens_per_s = (decoded - 1) / decoding_s
         queued_until_s = self.first_attempt_s if self.first_attempt_s is not None else now_s
