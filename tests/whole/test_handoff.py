@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from bench.played_mesh import free_port
 from mesh.cli.waiting import has_nodes, wait_for_mesh
 from mesh.client import connect
 from mesh.v1 import inference_pb2 as inference
@@ -58,3 +59,36 @@ async def test_the_text_is_that_of_an_undisturbed_answer(
         assert [each.outcome for each in receipt.attempts] == ["node_lost", "answered"]
         assert receipt.attempts[0].node_name == killed != receipt.attempts[1].node_name
         assert receipt.numerics_changed_at_token == 0
+
+
+async def test_a_restart_of_the_coordinator_leaves_no_mark_in_the_text(
+    new_machine: NewMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = new_machine("office")
+    office.ports = {name: str(free_port()) for name in office.ports}
+    monkeypatch.setenv("DESKMESH_HOME", str(office.home.root))
+    for name, port in office.ports.items():
+        monkeypatch.setenv(name, port)
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(office.running("coordinator"))
+        await first.says("nodes and operators on port")
+        desk = await joined(new_machine("desk"), office)
+        await stack.enter_async_context(desk.running("node"))
+        await wait_for_mesh(office.home, has_nodes(1), within_s=WITHIN_S, what="node")
+        client = await stack.enter_async_context(connect())
+        whole = [event async for event in client.answer(request("whole"))]
+        events = []
+        async with asyncio.timeout(WITHIN_S):
+            async for event in client.answer(request("cut")):
+                events.append(event)
+                given = sum(len(each.delta.ids) for each in events)
+                if first.process.returncode is None and given >= CUT_AT:
+                    first.process.kill()
+                    await first.process.wait()
+                    await stack.enter_async_context(office.running("coordinator"))
+    for told in (whole, events):
+        assert [each.WhichOneof("event") for each in told].count("started") == 1
+    assert "".join(each.delta.text for each in events) == "".join(each.delta.text for each in whole)
+    assert [id_ for each in events for id_ in each.delta.ids] == [
+        id_ for each in whole for id_ in each.delta.ids
+    ]
