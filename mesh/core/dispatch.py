@@ -54,6 +54,8 @@ from mesh.core.types import (
     Tier,
 )
 
+RELIEVED = "relieved"  # the outcome of an attempt whose machine was wanted back
+
 # Nothing that a machine failed at: the client left, or its time was over.
 _ENDS_BY_ITSELF = frozenset({FailureCode.CANCELLED, FailureCode.DEADLINE_EXCEEDED})
 
@@ -194,6 +196,23 @@ class Dispatch:
             return True
         room = len(self._books.line) < self._limits.waiting_max
         return room and capable(request, self._directory, avoid)
+
+    def free_elsewhere(self, progress: Progress, attempt: Attempt) -> bool:
+        """Has another node a free slot for the attempt, which may be moved?"""
+        if not progress.given.movable or len(progress.past) + 1 >= self._limits.attempts_max:
+            return False
+        avoid = {**progress.avoid, attempt.node_id: "wants to be relieved"}
+        return place_now(progress.wanted, self._directory, avoid, self._rng) is not None
+
+    def relieve(
+        self, progress: Progress, attempt: Attempt, reason: str, now_s: float
+    ) -> list[Action]:
+        """Let another node have the attempt. It is nobody's failure, and costs no budget."""
+        stopped = self.stop(progress, "relieved")
+        self._books.release(attempt)
+        progress.close(RELIEVED, reason, now_s)
+        progress.avoid[attempt.node_id] = reason
+        return stopped + self.place(progress, now_s)
 
     def explained(self, progress: Progress) -> tuple[RuledOut, ...]:
         """Why the other nodes could not serve the request, if it wants to know."""

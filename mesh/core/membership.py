@@ -72,12 +72,15 @@ class Membership:
         if node is None or event.sequence <= node.sequence:
             return []
         whole = node.state is NodeState.SUSPECT or event.load.owner_busy != node.load.owner_busy
+        returned = event.load.owner_busy and not node.load.owner_busy
         node.sequence, node.reported_s, node.load = event.sequence, now_s, event.load
         about = node.update(event.statuses)
         if node.state is NodeState.SUSPECT:
             node.become(NodeState.ALIVE, now_s)
             self._timers.set(now_s + self._limits.suspect_after_s, Due.SILENCE, node.node_id)
         self._directory.refresh(node, None if whole else about)
+        if returned:
+            return self._requests.relieve(node, "its owner is using it", now_s)
         return self._requests.slots_freed(node.node_id, now_s)
 
     def inventory(self, event: InventoryReported, now_s: float) -> list[Action]:
@@ -118,6 +121,8 @@ class Membership:
             silent = now_s >= node.reported_s + self._limits.suspect_after_s
             node.become(NodeState.SUSPECT if silent else NodeState.ALIVE, now_s)
         self._directory.refresh(node)
+        if node.state is NodeState.DRAINING:
+            return self._requests.relieve(node, event.reason or "draining", now_s)
         return self._requests.slots_freed(node.node_id, now_s)
 
     def connection_lost(self, event: ConnectionLost, now_s: float) -> list[Action]:

@@ -277,6 +277,18 @@ class Requests:
             actions += self._dispatch.move(progress, attempt, failure, now_s)
         return actions
 
+    def relieve(self, node: Node, reason: str, now_s: float) -> list[Action]:
+        """The node wants its machine back: what can go on elsewhere at once does.
+
+        The rest stays: to end it would help nobody but the owner, who can end it all the same.
+        """
+        actions: list[Action] = []
+        for progress, attempt in self._books.running_on(node):
+            own = progress.request.from_coordinator_host and node.on_coordinator_host
+            if not own and self._dispatch.free_elsewhere(progress, attempt):
+                actions += self._dispatch.relieve(progress, attempt, reason, now_s)
+        return actions
+
     def slots_freed(self, node_id: NodeId, now_s: float) -> list[Action]:
         """Give the free slots of a node to those that wait, in order of arrival."""
         return self._dispatch.slots_freed(node_id, now_s)

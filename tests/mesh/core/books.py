@@ -136,6 +136,7 @@ class Books:
                 start = self.running[attempt_id]
                 assert isinstance(start, act.StartAttempt)
                 assert start.connection_id == action.connection_id
+                self.handoffs += action.reason == "relieved" and not self.open[start.key].seen
                 self.over.add(attempt_id)
             case act.StopCloudAttempt(attempt_id=attempt_id):
                 assert isinstance(self.running[attempt_id], act.StartCloudAttempt)
