@@ -27,8 +27,8 @@ from mesh.sim.chaos.answers import Tokens, true_length, true_tokens
 from mesh.sim.chaos.fate import Fate
 from mesh.sim.profiles import Desk, Held
 
-# A batch of tokens a second keeps a seed cheap; the real ones are ten times as frequent.
-PROGRESS_EVERY_S = 1.0
+# Seldom, as it keeps a seed cheap; the real batches come every 25 to 100 ms.
+PROGRESS_EVERY_S = 1.4
 # No machine is faster than this, so that no answer is over before anything can happen to it.
 TOKENS_PER_S_MAX = 50.0
 LOAD_FAILS = 0.05  # of all loads

@@ -107,9 +107,10 @@ class Promises:
         match event:
             case events.NodeReported():
                 self.attendance.heard(event, now_s)
-                return bool(decided)  # most events are these, and nothing has come in or gone out
+                return bool(decided)  # else nothing has come in or gone out
             case events.TimePassed():
                 self.attendance.time_told(now_s)
+                return bool(decided)
             case events.AttemptProgressed():
                 pass  # what comes of it is seen below
             case events.AttemptStarted():

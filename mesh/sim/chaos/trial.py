@@ -46,7 +46,7 @@ class Setting:
     loss: float = WIFI_LOSS
     all_wireless: bool = False
     limits: FleetLimits = field(default_factory=lambda: FleetLimits(waiting_max=20))
-    beats_s: tuple[float, ...] = (1.0, 2.0, 3.0)  # drawn from; limits of silence keep step
+    beats_s: tuple[float, ...] = (1.0, 2.0, 4.0)  # drawn from; limits of silence keep step
 
 
 class Broken(AssertionError):

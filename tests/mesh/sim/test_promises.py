@@ -1,13 +1,14 @@
 """A fleet that breaks a promise is found out, whichever promise it is."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from mesh.core import actions
 from mesh.core.actions import Action
-from mesh.core.events import Event, NodeDrained, NodeLeft, NodeReported
+from mesh.core.events import Event, NodeDrained, NodeLeft
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
 from mesh.sim.chaos.trial import Broken, Setting, Trial
@@ -28,20 +29,19 @@ class Liar(Fleet):
 
 
 class Deaf(Fleet):
-    """The real fleet, but it does not hear events of some kind."""
+    """The real fleet, but it does not hear what nodes say of their going."""
 
     def __init__(self, limits: FleetLimits, rng: Random, kind: type[Event]) -> None:
         super().__init__(limits, rng)
         self._kind = kind
 
     def handle(self, event: Event, now_s: float) -> list[Action]:
-        if isinstance(event, self._kind):
-            if isinstance(event, NodeReported):  # it believes that the node is well
-                node = self.directory.nodes.get(event.node_id)
-                if node is not None:
-                    node.reported_s = now_s + 1000
-            return []
-        return super().handle(event, now_s)
+        return [] if isinstance(event, self._kind) else super().handle(event, now_s)
+
+
+def trusting(limits: FleetLimits, rng: Random) -> Fleet:
+    """The real fleet, but for its patience: it suspects nobody."""
+    return Fleet(replace(limits, suspect_after_s=1e6, lost_after_s=2e6), rng)
 
 
 def doubled(kind: type[Action]) -> Lie:
@@ -84,19 +84,19 @@ def test_a_fleet_that_says_the_wrong_thing_is_found_out(lie: Lie, found: str) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "found"),
+    ("new_fleet", "found"),
     [
-        (NodeReported, "is silent for"),
-        (NodeLeft, "is gone: it said goodbye"),
-        (NodeDrained, "is drained"),
+        (trusting, "is silent for"),
+        (lambda limits, rng: Deaf(limits, rng, NodeLeft), "is gone: it said goodbye"),
+        (lambda limits, rng: Deaf(limits, rng, NodeDrained), "is drained"),
     ],
 )
-def test_a_fleet_that_does_not_hear_of_its_nodes_is_found_out(
-    kind: type[Event], found: str
+def test_a_fleet_that_is_wrong_about_its_nodes_is_found_out(
+    new_fleet: Callable[[FleetLimits, Random], Fleet], found: str
 ) -> None:
     def play_some() -> None:  # what it believes wrongly must matter to some request
         for seed in range(8):
-            Trial(seed, BRIEF, lambda limits, rng: Deaf(limits, rng, kind)).play()
+            Trial(seed, BRIEF, new_fleet).play()
 
     with pytest.raises(Broken, match=found):
         play_some()
