@@ -1,6 +1,6 @@
 """What must be true after every event, whatever happened before. Raises ``AssertionError``.
 
-1. A request ends exactly once, and by its deadline.
+1. A request ends exactly once, and by its deadline; whoever worked on it is told to stop.
 2. Its client sees the one true answer: no token lost, none repeated, none of another model, across
    any number of nodes; and all of it, if the request ends well.
 3. Attempts stay within the budget of retries. What was refused is none, nor what its node wanted to
@@ -36,6 +36,7 @@ from mesh.sim.chaos.attendance import Attendance
 
 STALE_MIN = 64  # entries that timers may keep beyond those that hold, see ``mesh.core.timers``
 ROUNDING = 1e-6  # the budget is a sum of many fifths
+ATTEMPTS_AT_ONCE = 1  # of one request
 TIMERS_OF_NODE_MAX = 6  # its silence, and what its replicas are held for
 OF_REQUESTS = (Due.DEADLINE, Due.DELIVERY, Due.STANDSTILL, Due.LINE)
 DEADLINE_SLACK_S = 0.01  # a request may outlive its deadline by a stall, and by this
@@ -84,6 +85,7 @@ class Promises:
             self._take(action, now_s)
         if decided:
             self._check_starts(decided)
+            self._check_stops(decided)
         if ended := self.attendance.take_ended():
             self._check_ended(ended)
         self._check_bounds()
@@ -219,6 +221,19 @@ class Promises:
             node_id = self.attendance.check(start)
             self._check_slots(start, node_id)
 
+    def _check_stops(self, decided: list[Action]) -> None:
+        """Nothing runs on for a request that has ended, and no more than may at one time."""
+        for action in decided:
+            match action:
+                case actions.StartAttempt():
+                    most = ATTEMPTS_AT_ONCE
+                case actions.FinishRequest() | actions.FailRequest():
+                    most = 0
+                case _:
+                    continue
+            if (running := sum(each.key == action.key for each in self._running.values())) > most:
+                raise AssertionError(f"{running} attempts run for {action.key}")
+
     def _check_slots(self, start: actions.StartAttempt, node_id: NodeId) -> None:
         """As the fleet counts and as we count, no node has more than it has slots for."""
         replica = self._fleet.directory.nodes[node_id].replicas[start.model_id]
@@ -244,6 +259,6 @@ class Promises:
         assert waiting <= limits.waiting_max
         assert nodes <= limits.nodes_max
         assert asked <= waiting + running, "who neither waits nor runs is stuck"
-        assert running <= 2 * asked, "a request runs on two nodes at most"
+        assert running <= ATTEMPTS_AT_ONCE * asked, "attempts run that nobody waits for"
         held = TIMERS_OF_NODE_MAX * nodes + asked + 2 * running + 2  # the line, and the fleet
         assert len(fleet._timers) <= STALE_MIN + 2 * held, "timers pile up"

@@ -76,6 +76,7 @@ def from_the_start(rng: Random, decided: list[Action]) -> list[Action]:
         (left_out(actions.FinishRequest, 0.02), "who neither waits nor runs is stuck"),
         (doubled(actions.StartAttempt), "more retries than the budget allows"),
         (from_the_start, "it would repeat or lose"),
+        (left_out(actions.CancelAttempt, 0.2), "attempts run for"),
     ],
 )
 def test_a_fleet_that_says_the_wrong_thing_is_found_out(lie: Lie, found: str) -> None:
