@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from bench import engine, idle, ledger, page, relay, warm
+from bench import engine, failover, idle, ledger, page, relay, warm
 from bench.result import Figures, print_result
 
 BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
     "engine": engine.measure,
+    "failover": failover.measure,
     "idle": idle.measure,
     "ledger": ledger.measure,
     "page": page.measure,
