@@ -17,10 +17,7 @@ def main() -> int:
     given = parser.parse_args()
     trial = Trial(given.seed, Setting())
     try:
-        if given.until is None:
-            trial.play()
-        else:
-            trial.play_until(given.until)
+        trial.play(given.until)
     except Broken as broken:
         print(broken)
         return 1

@@ -94,15 +94,16 @@ class Trial:
             every_s = setting.fault_every_s
             Misfortune(self.machines, own, every_s=every_s, faults=(clock_steps,))
 
-    def play(self) -> "Trial":
-        """Play to the end.
+    def play(self, until_s: float | None = None) -> "Trial":
+        """Play to the end, or until a time before it.
 
         Raises:
             Broken: a promise did not hold.
         """
         try:
-            self.play_until(self.setting.seconds)
-            self.promises.check_empty(self.now_s)
+            self.play_until(self.setting.seconds if until_s is None else until_s)
+            if until_s is None:
+                self.promises.check_empty(self.now_s)
         except Exception as failure:
             raise Broken(self.told(failure)) from failure
         return self

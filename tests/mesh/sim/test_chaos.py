@@ -49,6 +49,13 @@ def test_a_seed_is_one_history_in_any_process() -> None:
     assert play(8, BRIEF).story.digest != here
 
 
+def test_a_seed_can_be_replayed_from_the_command_line() -> None:
+    command = [sys.executable, "-m", "bench.replay", "--seed", "3", "--until", "30"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1].startswith("seed 3 kept every promise: ")
+    assert "StartAttempt(" in ran.stdout
+
+
 def test_no_decision_hangs_on_a_clock_that_steps() -> None:
     stepping, steady = Trial(3, BRIEF), Trial(3, replace(BRIEF, clocks_step=False))
     assert stepping.play().story.digest == steady.play().story.digest
