@@ -3,7 +3,8 @@
 Rules:
 
 1. Only ``handle`` changes the fleet, and only its one owner calls it. It never waits.
-2. Time is what the caller says; it never runs backwards (monotonic seconds).
+2. Time is what the caller says; it never runs backwards (monotonic seconds). Where it jumps, the
+   caller was away, and no node is blamed for that (``mesh.core.doubt``).
 3. A request ends exactly once: by ``FinishRequest`` or by ``FailRequest``. One that comes with a
    key in use is no request of its own: its ``FailRequest`` says ``REQUEST_EXISTS`` and nothing
    else does, so that the edge can tell whose it is.
@@ -29,11 +30,12 @@ from random import Random
 from mesh.core import events
 from mesh.core.actions import Action
 from mesh.core.directory import Directory
+from mesh.core.doubt import Doubt
 from mesh.core.events import Event
 from mesh.core.limits import FleetLimits
 from mesh.core.membership import Membership
 from mesh.core.requests import Requests
-from mesh.core.timers import Due, Timers
+from mesh.core.timers import BLAMING, Due, Timers
 from mesh.core.types import AttemptId, NodeId, RequestKey
 
 
@@ -42,9 +44,12 @@ class Fleet:
 
     def __init__(self, limits: FleetLimits, rng: Random) -> None:
         self._timers = Timers()
+        self._doubt = Doubt(self._timers)
         self.directory = Directory()
         self.requests = Requests(limits, self.directory, self._timers, rng)
-        self.membership = Membership(limits, self.directory, self._timers, self.requests)
+        self.membership = Membership(
+            limits, self.directory, self._timers, self._doubt, self.requests
+        )
 
     def __repr__(self) -> str:
         nodes = self.directory.nodes
@@ -65,6 +70,8 @@ class Fleet:
 
         Events of the past (an old epoch, an ended attempt) are expected and change nothing.
         """
+        if now_s > self._doubt.late_from_s:
+            self._was_away(now_s)
         members, requests = self.membership, self.requests
         match event:  # the most frequent first
             case events.AttemptProgressed():
@@ -106,6 +113,12 @@ class Fleet:
             case events.TimePassed():
                 return self._time_passed(now_s)
 
+    def _was_away(self, now_s: float) -> None:
+        """We did not listen for a while: no node is to blame for what was not heard."""
+        away_s = self._doubt.woke(now_s)
+        self._timers.postpone(BLAMING, away_s)
+        self.membership.excuse(away_s, now_s)
+
     def _time_passed(self, now_s: float) -> list[Action]:
         due = []
         while (each := self._timers.pop_due(now_s)) is not None:
@@ -127,4 +140,6 @@ class Fleet:
                     actions += self.requests.standstill_due(AttemptId(owner), now_s)
                 case Due.LINE:
                     actions += self.requests.line_checked(now_s)
+                case Due.PULSE:
+                    self.membership.felt_pulse(now_s)
         return actions

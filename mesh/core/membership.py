@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from mesh.core.actions import Action, AdmitNode, CloseConnection
 from mesh.core.directory import Directory
+from mesh.core.doubt import Doubt
 from mesh.core.events import (
     ConnectionLost,
     InventoryReported,
@@ -44,11 +45,17 @@ class Membership:
     """Keeps the directory's nodes true, and tells requests when one fails them."""
 
     def __init__(
-        self, limits: FleetLimits, directory: Directory, timers: Timers, requests: Requests
+        self,
+        limits: FleetLimits,
+        directory: Directory,
+        timers: Timers,
+        doubt: Doubt,
+        requests: Requests,
     ) -> None:
         self._limits = limits
         self._directory = directory
         self._timers = timers
+        self._doubt = doubt
         self._requests = requests
         self._epochs = 0
 
@@ -73,7 +80,8 @@ class Membership:
             return []
         whole = node.state is NodeState.SUSPECT or event.load.owner_busy != node.load.owner_busy
         returned = event.load.owner_busy and not node.load.owner_busy
-        node.sequence, node.reported_s, node.load = event.sequence, now_s, event.load
+        node.sequence, node.load = event.sequence, event.load
+        node.reported_s = node.heard_s = now_s
         about = node.update(event.statuses)
         if node.state is NodeState.SUSPECT:
             node.become(NodeState.ALIVE, now_s)
@@ -118,7 +126,7 @@ class Membership:
         if not event.resumed:
             node.become(NodeState.DRAINING, now_s, event.reason)
         elif node.state is NodeState.DRAINING:
-            silent = now_s >= node.reported_s + self._limits.suspect_after_s
+            silent = now_s >= node.heard_s + self._limits.suspect_after_s
             node.become(NodeState.SUSPECT if silent else NodeState.ALIVE, now_s)
         self._directory.refresh(node)
         if node.state is NodeState.DRAINING:
@@ -146,14 +154,27 @@ class Membership:
                 actions += self._requests.node_suspected(node, now_s)
         return actions
 
+    def excuse(self, away_s: float, now_s: float) -> None:
+        """Count nobody's silence of the last ``away_s`` seconds: we did not listen."""
+        for node in self._directory.nodes.values():
+            if node.connected:
+                node.heard_s = min(now_s, node.heard_s + away_s)
+
+    def felt_pulse(self, now_s: float) -> None:
+        """We are awake; go on feeling our pulse while there is anyone to listen to."""
+        if any(node.connected for node in self._directory.nodes.values()):
+            self._doubt.listen(now_s)
+        else:
+            self._doubt.rest()
+
     def _judge(self, node: Node, now_s: float) -> NodeState | None:
         """Say what a node's silence means by now; look again when the next limit may pass."""
         if not node.connected:  # for long enough: the timer was set when it went
             self._directory.forget(node.node_id)
             return None
         # Compared as they were set: a difference may round to less than the limit when due.
-        suspect_s = node.reported_s + self._limits.suspect_after_s
-        lost_s = node.reported_s + self._limits.lost_after_s
+        suspect_s = node.heard_s + self._limits.suspect_after_s
+        lost_s = node.heard_s + self._limits.lost_after_s
         silent = _SILENT.format(now_s - node.reported_s)
         if now_s >= lost_s:
             self._mark_gone(node, NodeState.LOST, silent, now_s)
@@ -179,6 +200,7 @@ class Membership:
             address=event.address,
             load=event.load,
             reported_s=now_s,
+            heard_s=now_s,
             state=NodeState.DRAINING if drained else NodeState.ALIVE,
             state_since_s=now_s,
             state_reason=drained,
@@ -188,6 +210,7 @@ class Membership:
         node.hold(event.offers)
         node.update(event.statuses)
         self._directory.index(node)
+        self._doubt.listen_if_resting(now_s)
         self._timers.set(now_s + self._limits.suspect_after_s, Due.SILENCE, node.node_id)
         return node
 

@@ -73,6 +73,7 @@ class Node:
     address: str
     load: Load
     reported_s: float
+    heard_s: float  # likewise, but for the time in which we did not listen
     state: NodeState
     state_since_s: float
     state_reason: str = ""

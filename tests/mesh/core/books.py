@@ -229,7 +229,8 @@ class Books:
                 assert found is None, "who waits has no free node"
         assert len(waiting) <= self.limits.waiting_max
         assert len(nodes) <= self.limits.nodes_max
-        holding = len(nodes) + len(books.open) + 2 * len(books.running) + 1  # of the line
+        # Beside them are the line and our pulse.
+        holding = len(nodes) + len(books.open) + 2 * len(books.running) + 2
         assert len(self.fleet._timers) <= 64 + 2 * holding, "timers pile up"
 
     def _check_attempts(self) -> None:
