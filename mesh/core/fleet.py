@@ -36,6 +36,7 @@ from mesh.core.limits import FleetLimits
 from mesh.core.membership import Membership
 from mesh.core.requests import Requests
 from mesh.core.timers import BLAMING, Due, Timers
+from mesh.core.trust import Trust
 from mesh.core.types import AttemptId, NodeId, RequestKey
 
 
@@ -46,10 +47,9 @@ class Fleet:
         self._timers = Timers()
         self._doubt = Doubt(self._timers)
         self.directory = Directory()
-        self.requests = Requests(limits, self.directory, self._timers, rng)
-        self.membership = Membership(
-            limits, self.directory, self._timers, self._doubt, self.requests
-        )
+        trust = Trust(self.directory, self._timers)
+        self.requests = Requests(limits, trust, rng)
+        self.membership = Membership(limits, trust, self._doubt, self.requests)
 
     def __repr__(self) -> str:
         nodes = self.directory.nodes
@@ -65,13 +65,19 @@ class Fleet:
         """Before this ``TimePassed`` changes nothing, on the caller's clock; None: never."""
         return self._timers.next_due_s
 
-    def handle(self, event: Event, now_s: float) -> list[Action]:  # noqa: PLR0912 - one arm each
+    def handle(self, event: Event, now_s: float) -> list[Action]:
         """Take in one event and say what must be done.
 
         Events of the past (an old epoch, an ended attempt) are expected and change nothing.
         """
         if now_s > self._doubt.late_from_s:
             self._was_away(now_s)
+        actions = self._decide(event, now_s)
+        for node_id in self.directory.take_pardoned():
+            actions += self.requests.slots_freed(node_id, now_s)
+        return actions
+
+    def _decide(self, event: Event, now_s: float) -> list[Action]:  # noqa: PLR0912 - one arm each
         members, requests = self.membership, self.requests
         match event:  # the most frequent first
             case events.AttemptProgressed():
@@ -140,6 +146,8 @@ class Fleet:
                     actions += self.requests.standstill_due(AttemptId(owner), now_s)
                 case Due.LINE:
                     actions += self.requests.line_checked(now_s)
+                case Due.EJECTION:
+                    actions += self.membership.ejection_over(NodeId(str(owner)), now_s)
                 case Due.PULSE:
                     self.membership.felt_pulse(now_s)
         return actions

@@ -14,7 +14,6 @@ lost       its stream broke, or silent too long    its attempts are lost
 from collections.abc import Iterable
 
 from mesh.core.actions import Action, AdmitNode, CloseConnection
-from mesh.core.directory import Directory
 from mesh.core.doubt import Doubt
 from mesh.core.events import (
     ConnectionLost,
@@ -28,7 +27,8 @@ from mesh.core.events import (
 from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
 from mesh.core.requests import Requests
-from mesh.core.timers import Due, Timers
+from mesh.core.timers import Due
+from mesh.core.trust import Trust
 from mesh.core.types import Epoch, Failure, FailureCode, NodeId, NodeState
 
 RTT_WEIGHT = 0.2  # of a new sample in the moving average: five pings settle it
@@ -44,17 +44,10 @@ _SUPERSEDED = Failure(
 class Membership:
     """Keeps the directory's nodes true, and tells requests when one fails them."""
 
-    def __init__(
-        self,
-        limits: FleetLimits,
-        directory: Directory,
-        timers: Timers,
-        doubt: Doubt,
-        requests: Requests,
-    ) -> None:
+    def __init__(self, limits: FleetLimits, trust: Trust, doubt: Doubt, requests: Requests) -> None:
         self._limits = limits
-        self._directory = directory
-        self._timers = timers
+        self._directory, self._timers = trust.directory, trust.timers
+        self._trust = trust
         self._doubt = doubt
         self._requests = requests
         self._epochs = 0
@@ -67,11 +60,15 @@ class Membership:
                 FailureCode.OVERLOADED, f"this mesh has its {self._limits.nodes_max} nodes already"
             )
             return [CloseConnection(event.connection_id, failure)]
+        replaced = old if old is not None and old.connected else None
+        actions: list[Action] = []
+        if replaced is not None:
+            actions += self._trust.connection_lost(replaced, now_s)
+            actions.append(CloseConnection(replaced.connection_id, _SUPERSEDED))
         node = self._admit(event, old, now_s)
-        actions: list[Action] = [AdmitNode(event.connection_id, node.node_id, node.epoch)]
-        if old is not None and old.connected:
-            actions.insert(0, CloseConnection(old.connection_id, _SUPERSEDED))
-            actions += self._requests.node_replaced(old, _SUPERSEDED.message, now_s)
+        actions.append(AdmitNode(event.connection_id, node.node_id, node.epoch))
+        if replaced is not None:
+            actions += self._requests.node_replaced(replaced, _SUPERSEDED.message, now_s)
         return actions + self._requests.slots_freed(node.node_id, now_s)
 
     def reported(self, event: NodeReported, now_s: float) -> list[Action]:
@@ -137,7 +134,8 @@ class Membership:
         node = self._directory.nodes.get(event.node_id)
         if node is None or node.connection_id != event.connection_id or not node.connected:
             return []
-        return self._gone(node, NodeState.LOST, event.reason, now_s)
+        actions = self._gone(node, NodeState.LOST, event.reason, now_s)
+        return actions + self._trust.connection_lost(node, now_s)
 
     def silences(self, node_ids: Iterable[NodeId], now_s: float) -> list[Action]:
         """Limits of silence may have passed. Work moves only once every node is judged, or it
@@ -150,9 +148,15 @@ class Membership:
                 failure = Failure(FailureCode.NODE_LOST, node.state_reason)
                 actions.append(CloseConnection(node.connection_id, failure))
                 actions += self._requests.node_lost(node, node.state_reason, now_s)
+                actions += self._trust.connection_lost(node, now_s)
             elif verdict is NodeState.SUSPECT:
                 actions += self._requests.node_suspected(node, now_s)
         return actions
+
+    def ejection_over(self, node_id: NodeId, now_s: float) -> list[Action]:
+        """A node that failed often may be tried again."""
+        self._trust.waited(node_id, now_s)
+        return self._requests.slots_freed(node_id, now_s)
 
     def excuse(self, away_s: float, now_s: float) -> None:
         """Count nobody's silence of the last ``away_s`` seconds: we did not listen."""
@@ -206,7 +210,10 @@ class Membership:
             state_reason=drained,
             rtt_s=old.rtt_s if old is not None else 0.0,
             drained_by_operator=drained,
+            attached_s=now_s,
         )
+        if old is not None:
+            node.losses, node.breakers = old.losses, old.breakers
         node.hold(event.offers)
         node.update(event.statuses)
         self._directory.index(node)
@@ -221,7 +228,10 @@ class Membership:
     def _mark_gone(self, node: Node, state: NodeState, reason: str, now_s: float) -> None:
         node.become(state, now_s, reason)
         self._directory.refresh(node)
-        self._timers.set(now_s + self._limits.forget_after_s, Due.SILENCE, node.node_id)
+        asleep = state is NodeState.ASLEEP
+        limits = self._limits
+        kept_s = limits.forget_asleep_after_s if asleep else limits.forget_after_s
+        self._timers.set(now_s + kept_s, Due.SILENCE, node.node_id)
 
     def _has_room(self) -> bool:
         """Is there room for one more node, at need that of the one that is gone for longest?"""

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from math import inf
 
+from mesh.core.breaker import Breaker, Standing
 from mesh.core.cost import Speed, speed_of
 from mesh.core.types import (
     AttemptId,
@@ -31,6 +33,8 @@ class Replica:
     ours: int = 0  # attempts of ours that run on it
     others: int = 0  # slots taken by others when it last reported: its owner, other coordinators
     refused: Refusal | None = None  # why the node began nothing on it since its last report
+    standing: Standing = Standing.TRUSTED  # the worse of its own and its node's
+    pardoned: bool = False  # set by the directory: too many of its kind have failed to be choosy
 
     @property
     def model(self) -> Model:
@@ -39,6 +43,11 @@ class Replica:
     @property
     def able(self) -> bool:
         """May it serve anything at all, once a slot is free? ``mesh.core.filter`` says why not."""
+        return self.fit and (self.standing is not Standing.EJECTED or self.pardoned)
+
+    @property
+    def fit(self) -> bool:
+        """``able``, but for what its failures say."""
         node, status = self.node, self.status
         return (
             node.state is NodeState.ALIVE
@@ -53,6 +62,8 @@ class Replica:
         """Slots free for a new attempt, counting those we gave or got back since the report."""
         if self.refused is not None:
             return 0
+        if self.standing is not Standing.TRUSTED and not self.pardoned and self.ours:
+            return 0  # one trial at a time
         return max(0, self.status.slots - self.others - self.ours)
 
     @property
@@ -80,6 +91,9 @@ class Node:
     sequence: int = 0
     rtt_s: float = 0.0  # measured by the coordinator, never taken from the node's word
     drained_by_operator: str = ""  # why; holds until resumed, even if the node attaches again
+    attached_s: float = -inf
+    losses: Breaker = field(default_factory=Breaker)  # of its connection
+    breakers: dict[ModelId, Breaker] = field(default_factory=dict)  # of replicas that failed
     replicas: dict[ModelId, Replica] = field(default_factory=dict)
     attempts: dict[AttemptId, ModelId] = field(default_factory=dict)  # ours, running there
     _refusing: list[ModelId] = field(default_factory=list)
@@ -118,6 +132,15 @@ class Node:
             others = known.others if known else 0
             ours = running.count(model_id)
             self.replicas[model_id] = Replica(self, offer, status, speed, ours, others)
+        self.breakers = {each: b for each, b in self.breakers.items() if each in self.replicas}
+        self.weigh()
+
+    def weigh(self) -> None:
+        """Take note that a breaker of this node has moved."""
+        for model_id, replica in self.replicas.items():
+            breaker = self.breakers.get(model_id)
+            own = breaker.standing if breaker is not None else Standing.TRUSTED
+            replica.standing = max(own, self.losses.standing)
 
     def update(self, statuses: Iterable[tuple[ModelId, ReplicaStatus]]) -> list[ModelId]:
         """Take over a report: what changed, so what was refused before holds no longer.

@@ -17,6 +17,7 @@ class Due(IntEnum):
     LINE = 4  # requests that wait may have nothing left to wait for
     STANDSTILL = 5  # an attempt may have given nothing for too long
     PULSE = 6  # we should be awake, see ``mesh.core.doubt``
+    EJECTION = 7  # a node's pause may be over, see ``mesh.core.breaker``
 
 
 # What is held against a node: it moves when it was we who did not listen.

@@ -134,7 +134,7 @@ class History:
         """All clients leave, and then everything is silent for hours."""
         for open_key in list(self.books.open):
             self.step(events.RequestCancelled(open_key, "the client left"))
-        self._be_awake_until(self.now_s + 12_000)
+        self._be_awake_until(self.now_s + 300_000)
         self.books.check_empty()
 
     def _be_awake_until(self, later_s: float) -> None:
