@@ -17,8 +17,21 @@ from mesh.core.types import FailureCode, ModelId, NodeId
 
 STEADY_S = 60.0  # a node that was there for so long does not flap
 TELL_EVERY_S = 60.0  # at most one line of a kind for each node
+DOUBTS_SHOWN_MAX = 3  # of one node: the rest is more of the same
 
 BLAMED = frozenset({FailureCode.NODE_LOST, FailureCode.INTERNAL_ERROR})
+
+
+def doubts(node: Node) -> str:
+    """Say what holds requests back from a node that is alive; "" for nothing."""
+    if node.losses.standing is not Standing.TRUSTED:
+        return f"held back: lost its connection {node.losses.failures} times in a row"
+    held_back = [
+        f"{node.replicas[model_id].model.name} failed {breaker.failures} requests in a row"
+        for model_id, breaker in node.breakers.items()
+        if breaker.standing is not Standing.TRUSTED
+    ]
+    return f"held back: {'; '.join(held_back[:DOUBTS_SHOWN_MAX])}" if held_back else ""
 
 
 @dataclass(slots=True)
