@@ -21,7 +21,8 @@ A request's life::
                           ^           |            -> AttemptProgressed* -> AttemptFinished
                           +-----------+ refused, failed, lost, or at a standstill
 
-``Membership`` (who is there) and ``Requests`` (what is asked) hold the two halves of the state.
+``Arrivals`` and ``Membership`` (who comes, who is there) and ``Requests`` (what is asked) hold the
+two halves of the state.
 """
 
 from itertools import islice
@@ -29,6 +30,7 @@ from random import Random
 
 from mesh.core import events
 from mesh.core.actions import Action
+from mesh.core.arrivals import Arrivals
 from mesh.core.directory import Directory
 from mesh.core.doubt import Doubt
 from mesh.core.events import Event
@@ -49,6 +51,7 @@ class Fleet:
         self.directory = Directory()
         trust = Trust(self.directory, self._timers)
         self.requests = Requests(limits, trust, rng)
+        self.arrivals = Arrivals(limits, trust, self._doubt, self.requests)
         self.membership = Membership(limits, trust, self._doubt, self.requests)
 
     def __repr__(self) -> str:
@@ -101,7 +104,7 @@ class Fleet:
             case events.RoundTripMeasured():
                 return members.measured(event)
             case events.NodeAttached():
-                return members.attached(event, now_s)
+                return self.arrivals.attached(event, now_s)
             case events.InventoryReported():
                 return members.inventory(event, now_s)
             case events.NodeLeft():

@@ -1,4 +1,4 @@
-"""Who is there: nodes attach, report, fall silent, sleep, leave.
+"""Who is there: nodes report, fall silent, sleep, leave. How they come: ``mesh.core.arrivals``.
 
 =========  ======================================  =======================================
 state      entered when                            what it means
@@ -13,12 +13,11 @@ lost       its stream broke, or silent too long    its attempts are lost
 
 from collections.abc import Iterable
 
-from mesh.core.actions import Action, AdmitNode, CloseConnection
+from mesh.core.actions import Action, CloseConnection
 from mesh.core.doubt import Doubt
 from mesh.core.events import (
     ConnectionLost,
     InventoryReported,
-    NodeAttached,
     NodeDrained,
     NodeLeft,
     NodeReported,
@@ -34,11 +33,6 @@ from mesh.core.types import Epoch, Failure, FailureCode, NodeId, NodeState
 RTT_WEIGHT = 0.2  # of a new sample in the moving average: five pings settle it
 RTT_S_MAX = 60.0  # beyond it a node is lost; NaN and infinity are no measurements either
 _SILENT = "silent for {:.1f} s"
-_SUPERSEDED = Failure(
-    FailureCode.SUPERSEDED,
-    "this node attached again",
-    "if that was not you, two machines share one identity: join one of them anew",
-)
 
 
 class Membership:
@@ -50,26 +44,6 @@ class Membership:
         self._trust = trust
         self._doubt = doubt
         self._requests = requests
-        self._epochs = 0
-
-    def attached(self, event: NodeAttached, now_s: float) -> list[Action]:
-        """Admit a node in a new epoch; an older connection of the same node ends."""
-        old = self._directory.nodes.get(event.node_id)
-        if old is None and not self._has_room():
-            failure = Failure(
-                FailureCode.OVERLOADED, f"this mesh has its {self._limits.nodes_max} nodes already"
-            )
-            return [CloseConnection(event.connection_id, failure)]
-        replaced = old if old is not None and old.connected else None
-        actions: list[Action] = []
-        if replaced is not None:
-            actions += self._trust.connection_lost(replaced, now_s)
-            actions.append(CloseConnection(replaced.connection_id, _SUPERSEDED))
-        node = self._admit(event, old, now_s)
-        actions.append(AdmitNode(event.connection_id, node.node_id, node.epoch))
-        if replaced is not None:
-            actions += self._requests.node_replaced(replaced, _SUPERSEDED.message, now_s)
-        return actions + self._requests.slots_freed(node.node_id, now_s)
 
     def reported(self, event: NodeReported, now_s: float) -> list[Action]:
         node = self._current(event.node_id, event.epoch)
@@ -79,6 +53,7 @@ class Membership:
         returned = event.load.owner_busy and not node.load.owner_busy
         node.sequence, node.load = event.sequence, event.load
         node.reported_s = node.heard_s = now_s
+        node.takeovers.calm_down(now_s)
         about = node.update(event.statuses)
         if node.state is NodeState.SUSPECT:
             node.become(NodeState.ALIVE, now_s)
@@ -192,35 +167,6 @@ class Membership:
             self._directory.refresh(node)
         return NodeState.SUSPECT
 
-    def _admit(self, event: NodeAttached, old: Node | None, now_s: float) -> Node:
-        self._epochs += 1
-        drained = old.drained_by_operator if old is not None else ""
-        node = Node(
-            node_id=event.node_id,
-            machine=event.machine,
-            epoch=Epoch(self._epochs),
-            connection_id=event.connection_id,
-            on_coordinator_host=event.on_coordinator_host,
-            address=event.address,
-            load=event.load,
-            reported_s=now_s,
-            heard_s=now_s,
-            state=NodeState.DRAINING if drained else NodeState.ALIVE,
-            state_since_s=now_s,
-            state_reason=drained,
-            rtt_s=old.rtt_s if old is not None else 0.0,
-            drained_by_operator=drained,
-            attached_s=now_s,
-        )
-        if old is not None:
-            node.losses, node.breakers = old.losses, old.breakers
-        node.hold(event.offers)
-        node.update(event.statuses)
-        self._directory.index(node)
-        self._doubt.listen_if_resting(now_s)
-        self._timers.set(now_s + self._limits.suspect_after_s, Due.SILENCE, node.node_id)
-        return node
-
     def _gone(self, node: Node, state: NodeState, reason: str, now_s: float) -> list[Action]:
         self._mark_gone(node, state, reason, now_s)
         return self._requests.node_lost(node, reason, now_s)
@@ -232,19 +178,6 @@ class Membership:
         limits = self._limits
         kept_s = limits.forget_asleep_after_s if asleep else limits.forget_after_s
         self._timers.set(now_s + kept_s, Due.SILENCE, node.node_id)
-
-    def _has_room(self) -> bool:
-        """Is there room for one more node, at need that of the one that is gone for longest?"""
-        nodes = self._directory.nodes
-        if len(nodes) < self._limits.nodes_max:
-            return True
-        gone = [node for node in nodes.values() if not node.connected]
-        if not gone:
-            return False
-        longest = min(gone, key=lambda node: node.state_since_s)
-        self._timers.clear(Due.SILENCE, longest.node_id)
-        self._directory.forget(longest.node_id)
-        return True
 
     def _current(self, node_id: NodeId, epoch: Epoch) -> Node | None:
         node = self._directory.nodes.get(node_id)

@@ -6,6 +6,7 @@ from math import inf
 
 from mesh.core.breaker import Breaker, Standing
 from mesh.core.cost import Speed, speed_of
+from mesh.core.takeover import Takeovers
 from mesh.core.types import (
     AttemptId,
     Epoch,
@@ -94,6 +95,7 @@ class Node:
     attached_s: float = -inf
     losses: Breaker = field(default_factory=Breaker)  # of its connection
     breakers: dict[ModelId, Breaker] = field(default_factory=dict)  # of replicas that failed
+    takeovers: Takeovers = field(default_factory=Takeovers)
     replicas: dict[ModelId, Replica] = field(default_factory=dict)
     attempts: dict[AttemptId, ModelId] = field(default_factory=dict)  # ours, running there
     _refusing: list[ModelId] = field(default_factory=list)
@@ -114,6 +116,11 @@ class Node:
         """Does its owner keep it from all requests? Beside the coordinator it is not: there the
         owner's own programs ask through us, and ``mesh.core.filter`` lets no others pass."""
         return self.load.owner_busy and not self.on_coordinator_host
+
+    @property
+    def contested(self) -> bool:
+        """Does another machine try to be this one?"""
+        return self.takeovers.refused_s is not None
 
     def become(self, state: NodeState, now_s: float, reason: str = "") -> None:
         if state is not self.state:

@@ -23,7 +23,9 @@ BLAMED = frozenset({FailureCode.NODE_LOST, FailureCode.INTERNAL_ERROR})
 
 
 def doubts(node: Node) -> str:
-    """Say what holds requests back from a node that is alive; "" for nothing."""
+    """Say what is wrong with a node that is alive; "" for nothing."""
+    if node.contested:
+        return "another machine has the same identity, and tries to take its place"
     if node.losses.standing is not Standing.TRUSTED:
         return f"held back: lost its connection {node.losses.failures} times in a row"
     held_back = [
