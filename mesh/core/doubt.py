@@ -13,10 +13,13 @@ measure at hand than a score: it can time its own absence.
 
 from math import inf
 
+from mesh.core.actions import Action, TellOperator
 from mesh.core.timers import Due, Timers
 
 PULSE_EVERY_S = 0.25  # a twelfth of the shortest limit of silence; four cheap wakings a second
 LATE_S = 0.1  # a busy loop is late by milliseconds; less than this matters to no limit
+TOLD_S = 1.0  # the operator hears of absences that clients notice, too
+TELL_EVERY_S = 60.0
 
 
 class Doubt:
@@ -25,6 +28,7 @@ class Doubt:
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
         self._due_s = inf
+        self._told_s = -inf
         self.late_from_s = inf  # whatever is heard of after this is heard of late
 
     def listen(self, now_s: float) -> None:
@@ -47,3 +51,11 @@ class Doubt:
         away_s = now_s - self._due_s
         self.listen(now_s)
         return away_s
+
+    def tell(self, away_s: float, now_s: float) -> list[Action]:
+        """Tell the operator of an absence, if it was long and they have not just heard of one."""
+        if away_s < TOLD_S or now_s < self._told_s + TELL_EVERY_S:
+            return []
+        self._told_s = now_s
+        line = f"this coordinator was held up for {away_s:.1f} s; no node is blamed for its silence"
+        return [TellOperator(line)]

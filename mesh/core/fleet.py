@@ -73,9 +73,8 @@ class Fleet:
 
         Events of the past (an old epoch, an ended attempt) are expected and change nothing.
         """
-        if now_s > self._doubt.late_from_s:
-            self._was_away(now_s)
-        actions = self._decide(event, now_s)
+        told = self._was_away(now_s) if now_s > self._doubt.late_from_s else []
+        actions = told + self._decide(event, now_s)
         for node_id in self.directory.take_pardoned():
             actions += self.requests.slots_freed(node_id, now_s)
         return actions
@@ -122,11 +121,12 @@ class Fleet:
             case events.TimePassed():
                 return self._time_passed(now_s)
 
-    def _was_away(self, now_s: float) -> None:
+    def _was_away(self, now_s: float) -> list[Action]:
         """We did not listen for a while: no node is to blame for what was not heard."""
         away_s = self._doubt.woke(now_s)
         self._timers.postpone(BLAMING, away_s)
         self.membership.excuse(away_s, now_s)
+        return self._doubt.tell(away_s, now_s)
 
     def _time_passed(self, now_s: float) -> list[Action]:
         due = []

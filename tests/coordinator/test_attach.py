@@ -152,3 +152,19 @@ async def test_a_wall_clock_that_jumps_moves_no_limit_of_silence(
             await asyncio.sleep(0.1)
             assert known.state is NodeState.ALIVE
         await _state(coordinator, node, NodeState.SUSPECT)
+
+
+async def test_a_loop_that_stalls_blames_nobody_for_it(
+    coordinator: Coordinator, new_node: NewNode
+) -> None:
+    async with new_node(QWEN) as node:
+        known = await _state(coordinator, node, NodeState.ALIVE)
+        states = set()
+        for _ in range(3):
+            await node.report()
+            time.sleep(1.2)  # noqa: ASYNC251 - longer than a node may be silent before it is lost
+            for _ in range(10):
+                await asyncio.sleep(0.01)
+                states.add(known.state)
+        assert states == {NodeState.ALIVE}
+        await _state(coordinator, node, NodeState.LOST)  # and silence is noticed as ever

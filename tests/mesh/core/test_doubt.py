@@ -3,10 +3,10 @@
 import pytest
 
 from mesh.core import events
-from mesh.core.actions import CancelAttempt, StartAttempt
+from mesh.core.actions import CancelAttempt, StartAttempt, TellOperator
 from mesh.core.doubt import PULSE_EVERY_S
 from mesh.core.types import Load, NodeId, NodeState
-from tests.mesh.core.script import LLAMA, Script, kinds, only
+from tests.mesh.core.script import LLAMA, Script, kinds, of_type, only
 
 NAMES = [f"desk{number}" for number in range(5)]
 
@@ -22,7 +22,7 @@ def test_a_stall_of_ours_makes_no_healthy_node_suspect(script: Script, stall_s: 
         script.attach(name, LLAMA)
     for second in range(60):
         if second % 4 == 3:
-            assert script.stall(stall_s) == []
+            assert set(kinds(script.stall(stall_s))) <= {"TellOperator"}
         else:
             assert script.after(1) == []
         assert states(script) == {NodeState.ALIVE}
@@ -48,7 +48,7 @@ def test_a_loop_that_is_late_all_the_time_only_takes_longer(script: Script) -> N
     noticed_s: dict[NodeState, float] = {}
     while NodeState.LOST not in noticed_s:
         for actions in (script.after(0.5), script.stall(0.5)):
-            assert set(kinds(actions)) <= {"CloseConnection"}
+            assert set(kinds(actions)) <= {"CloseConnection"}  # nothing is told of half a second
             noticed_s.setdefault(script.node("dead").state, script.now_s - began_s)
     assert 3 <= noticed_s[NodeState.SUSPECT] <= 2 * 3
     assert 10 <= noticed_s[NodeState.LOST] <= 2 * 10
@@ -73,7 +73,7 @@ def test_a_stall_is_noticed_whatever_is_heard_first_after_it(script: Script) -> 
     script.attach("shelf", LLAMA)
     script.now_s += 5
     report = events.NodeReported(NodeId("desk"), script.node("desk").epoch, 1, (), Load())
-    assert script.fleet.handle(report, script.now_s) == []
+    assert kinds(script.fleet.handle(report, script.now_s)) == ["TellOperator"]
     assert script.after(0) == []
     assert script.node("shelf").state is NodeState.ALIVE
     script.after(3)
@@ -95,14 +95,24 @@ def test_an_answer_that_was_not_begun_while_we_were_away_may_still_begin(script:
     script.attach("desk", LLAMA)
     start = only(script.ask("r1", within_s=600), StartAttempt)
     script.after(1)
-    assert script.stall(20) == []
+    assert kinds(script.stall(20)) == ["TellOperator"]
     assert kinds(script.open(start)) == ["AcceptDelivery"]
 
 
 def test_deadlines_are_the_clients_and_pass_while_we_are_away(script: Script) -> None:
     script.attach("desk", LLAMA)
     script.begin("r1")
-    assert kinds(script.stall(60)) == ["CancelAttempt", "FailRequest"]
+    assert kinds(script.stall(60)) == ["TellOperator", "CancelAttempt", "FailRequest"]
+
+
+def test_the_operator_hears_of_long_stalls_once_a_minute(script: Script) -> None:
+    script.attach("desk", LLAMA)
+    lines = []
+    for _ in range(20):
+        lines += [each.line for each in of_type(script.stall(10), TellOperator)]
+        script.report("desk")
+    assert len(lines) == 4
+    assert lines[0].startswith("this coordinator was held up for 9.8 s")
 
 
 def test_nobody_is_waited_for_by_a_fleet_without_nodes(script: Script) -> None:
