@@ -126,6 +126,7 @@ class Fleet:
         away_s = self._doubt.woke(now_s)
         self._timers.postpone(BLAMING, away_s)
         self.membership.excuse(away_s, now_s)
+        self.requests.excuse(away_s, now_s)
         return self._doubt.tell(away_s, now_s)
 
     def _time_passed(self, now_s: float) -> list[Action]:

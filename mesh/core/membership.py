@@ -59,9 +59,8 @@ class Membership:
             node.become(NodeState.ALIVE, now_s)
             self._timers.set(now_s + self._limits.suspect_after_s, Due.SILENCE, node.node_id)
         self._directory.refresh(node, None if whole else about)
-        if returned:
-            return self._requests.relieve(node, "its owner is using it", now_s)
-        return self._requests.slots_freed(node.node_id, now_s)
+        moved = self._requests.relieve(node, "its owner is using it", now_s) if returned else []
+        return moved + self._requests.slots_freed(node.node_id, now_s)  # the owner's own may wait
 
     def inventory(self, event: InventoryReported, now_s: float) -> list[Action]:
         node = self._current(event.node_id, event.epoch)

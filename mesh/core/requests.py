@@ -246,6 +246,11 @@ class Requests:
 
     # -- what membership and time tell -------------------------------------------------------------
 
+    def excuse(self, away_s: float, now_s: float) -> None:
+        """Hold the last ``away_s`` seconds against no attempt: we did not listen."""
+        for _, attempt in self._books.running.values():
+            attempt.heard_s = min(now_s, attempt.heard_s + away_s)
+
     def node_suspected(self, node: Node, now_s: float) -> list[Action]:
         """The node went silent: what gives nothing moves, if there is anywhere to go.
 

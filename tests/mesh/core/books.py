@@ -66,6 +66,7 @@ class Books:
     over: set[AttemptId] = field(default_factory=set)  # told to end, or said so themselves
 
     def check(self, event: events.Event, actions: list[Action], now_s: float) -> None:
+        actions = [each for each in actions if not isinstance(each, act.TellOperator)]
         replied = [each for each in actions if isinstance(each, act.FailRequest)]
         match event:
             case events.RequestArrived(request=request) if request.key in self.open:

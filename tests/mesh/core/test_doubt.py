@@ -5,7 +5,7 @@ import pytest
 from mesh.core import events
 from mesh.core.actions import CancelAttempt, StartAttempt, TellOperator
 from mesh.core.doubt import PULSE_EVERY_S
-from mesh.core.types import Load, NodeId, NodeState
+from mesh.core.types import Capability, Load, NodeId, NodeState
 from tests.mesh.core.script import LLAMA, Script, kinds, of_type, only
 
 NAMES = [f"desk{number}" for number in range(5)]
@@ -97,6 +97,19 @@ def test_an_answer_that_was_not_begun_while_we_were_away_may_still_begin(script:
     script.after(1)
     assert kinds(script.stall(20)) == ["TellOperator"]
     assert kinds(script.open(start)) == ["AcceptDelivery"]
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_an_answer_that_we_did_not_listen_to_does_not_stand_still(
+    script: Script, seen: bool
+) -> None:
+    script.attach("desk", LLAMA, capabilities=[Capability.RESUME])
+    start = script.stream("r1", resumable=True) if seen else script.begin("r1")
+    script.attach("shelf", LLAMA, capabilities=[Capability.RESUME])
+    script.after(0.5)
+    assert kinds(script.stall(10)) == ["TellOperator"]
+    assert script.after(0.5) == []
+    assert kinds(script.progress(start, 3 if seen else 0, 1)) == ["SendDelta"]
 
 
 def test_deadlines_are_the_clients_and_pass_while_we_are_away(script: Script) -> None:
