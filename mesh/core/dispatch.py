@@ -19,6 +19,7 @@ from mesh.core.cloud import as_candidate, may_leave, names_cloud, says_cloud
 from mesh.core.filter import (
     EXPLAINED_MAX,
     REFUSED_MAX,
+    asleep,
     can_begin_on,
     capable,
     hopeful,
@@ -150,7 +151,7 @@ class Dispatch:
             self._books.release(attempt)
             progress.close(failure.code, failure.message, now_s)
         self._books.forget(progress)
-        receipt = progress.receipt(now_s, explained or self.explained(progress))
+        receipt = progress.receipt(now_s, explained or self.explained(progress, now_s))
         failed = FailRequest(progress.request.key, receipt, failure)
         return [failed, *(self.slots_freed(attempt.node_id, now_s) if attempt else ())]
 
@@ -214,11 +215,12 @@ class Dispatch:
         progress.avoid[attempt.node_id] = reason
         return stopped + self.place(progress, now_s)
 
-    def explained(self, progress: Progress) -> tuple[RuledOut, ...]:
+    def explained(self, progress: Progress, now_s: float) -> tuple[RuledOut, ...]:
         """Why the other nodes could not serve the request, if it wants to know."""
         if not progress.request.explain:
             return ()
-        return ruled_out(progress.request, self._directory, progress.avoid, EXPLAINED_MAX)
+        request, avoid = progress.request, progress.avoid
+        return ruled_out(request, self._directory, avoid, EXPLAINED_MAX, now_s)
 
     # -- below the steps ---------------------------------------------------------------------------
 
@@ -243,18 +245,17 @@ class Dispatch:
         return True
 
     def _refuse(self, progress: Progress, found: Unplaceable, now_s: float) -> list[Action]:
-        request, nodes = progress.request, len(self._directory.nodes)
-        explained = self.explained(progress)
+        request, avoid = progress.request, progress.avoid
+        nodes, explained = len(self._directory.nodes), self.explained(progress, now_s)
         if not nodes:
             failure = no_nodes()
         elif not found.model_known and not is_automatic(request):
             failure = unknown_model(request.model, self._directory.names())
         else:
-            explained = explained or ruled_out(
-                request, self._directory, progress.avoid, REFUSED_MAX
-            )
-            at_fault = too_long(request, self._directory, progress.avoid)
-            failure = nowhere(explained, nodes, too_long=at_fault)
+            explained = explained or ruled_out(request, self._directory, avoid, REFUSED_MAX, now_s)
+            at_fault = too_long(request, self._directory, avoid)
+            sleeping = asleep(request, self._directory, avoid)
+            failure = nowhere(explained, nodes, too_long=at_fault, asleep=sleeping)
         return self._leave_or_fail(progress, failure, now_s, explained)
 
     def _for_cloud_alone(self, request: Request, model: CloudModel) -> bool:

@@ -14,7 +14,6 @@ from mesh.core.actions import (
     SendStarted,
 )
 from mesh.core.books import Books, Running
-from mesh.core.directory import Directory
 from mesh.core.dispatch import Dispatch
 from mesh.core.events import (
     AttemptCharged,
@@ -33,7 +32,8 @@ from mesh.core.node import Node
 from mesh.core.patience import PATIENCE_MIN_S
 from mesh.core.progress import Progress
 from mesh.core.refusals import in_use, time_is_up, told_by
-from mesh.core.timers import Due, Timers
+from mesh.core.timers import Due
+from mesh.core.trust import Trust
 from mesh.core.types import (
     AttemptId,
     CloudModel,
@@ -50,11 +50,10 @@ from mesh.core.types import (
 class Requests:
     """Decides what an event means for the requests that have not ended."""
 
-    def __init__(
-        self, limits: FleetLimits, directory: Directory, timers: Timers, rng: Random
-    ) -> None:
-        self._timers = timers
-        self._books = Books(limits, directory, timers)
+    def __init__(self, limits: FleetLimits, trust: Trust, rng: Random) -> None:
+        self._timers = trust.timers
+        self._trust = trust
+        self._books = Books(limits, trust.directory, trust.timers)
         self._dispatch = Dispatch(self._books, rng)
         self.total = 0  # requests since the start
 
@@ -171,9 +170,10 @@ class Requests:
             return self._broke_protocol(running, "it finished before it began", now_s)
         attempt.charge(event.cost_microusd, event.price_version)
         self._books.release(attempt)
+        self._trust.attempt_succeeded(attempt.node_id, attempt.candidate.model_id)
         progress.close("answered", "", now_s, event.usage)
         self._books.forget(progress)
-        receipt = progress.receipt(now_s, self._dispatch.explained(progress))
+        receipt = progress.receipt(now_s, self._dispatch.explained(progress, now_s))
         done = FinishRequest(progress.request.key, receipt, event.payload)
         return [done, *self._dispatch.slots_freed(attempt.node_id, now_s)]
 
@@ -198,7 +198,9 @@ class Requests:
         progress, attempt = running
         failure = told_by(failure, in_cloud=attempt.in_cloud)
         progress.avoid[attempt.node_id] = f"failed this request: {failure.message}"
-        return self._dispatch.move(progress, attempt, failure, now_s)
+        model_id, began_s = attempt.candidate.model_id, attempt.began_s
+        told = self._trust.attempt_failed(attempt.node_id, model_id, failure.code, began_s, now_s)
+        return told + self._dispatch.move(progress, attempt, failure, now_s)
 
     def refused(self, event: AttemptRefused, now_s: float) -> list[Action]:
         """The node did not begin. It is not a failure, and costs no retry budget."""
@@ -243,6 +245,11 @@ class Requests:
         return self._dispatch.stop(progress, "stuck") + self.failed(attempt_id, failure, now_s)
 
     # -- what membership and time tell -------------------------------------------------------------
+
+    def excuse(self, away_s: float, now_s: float) -> None:
+        """Hold the last ``away_s`` seconds against no attempt: we did not listen."""
+        for _, attempt in self._books.running.values():
+            attempt.heard_s = min(now_s, attempt.heard_s + away_s)
 
     def node_suspected(self, node: Node, now_s: float) -> list[Action]:
         """The node went silent: what gives nothing moves, if there is anywhere to go.

@@ -9,6 +9,7 @@ from random import Random
 from mesh.core import actions as act
 from mesh.core import events
 from mesh.core.actions import Action
+from mesh.core.breaker import Standing
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
 from mesh.core.receipt import Receipt
@@ -65,6 +66,7 @@ class Books:
     over: set[AttemptId] = field(default_factory=set)  # told to end, or said so themselves
 
     def check(self, event: events.Event, actions: list[Action], now_s: float) -> None:
+        actions = [each for each in actions if not isinstance(each, act.TellOperator)]
         replied = [each for each in actions if isinstance(each, act.FailRequest)]
         match event:
             case events.RequestArrived(request=request) if request.key in self.open:
@@ -229,8 +231,19 @@ class Books:
                 assert found is None, "who waits has no free node"
         assert len(waiting) <= self.limits.waiting_max
         assert len(nodes) <= self.limits.nodes_max
-        holding = len(nodes) + len(books.open) + 2 * len(books.running) + 1  # of the line
+        # A node may be silent and on trial; beside them are the line and our pulse.
+        holding = 2 * len(nodes) + len(books.open) + 2 * len(books.running) + 2
         assert len(self.fleet._timers) <= 64 + 2 * holding, "timers pile up"
+
+    def _check_panic(self, model_id: ModelId) -> None:
+        """Nobody is left out for failures where more than half would be."""
+        every = list(self.fleet.directory.holders(model_id).every.walk())
+        fit = [replica for replica in every if replica.fit]
+        doubted = [replica for replica in fit if replica.standing is not Standing.TRUSTED]
+        panics = 2 * len(doubted) > len(fit)
+        assert self.fleet.directory.holders(model_id).panics is panics
+        assert all(replica.pardoned is panics for replica in doubted)
+        assert any(replica.able for replica in fit) or not fit
 
     def _check_attempts(self) -> None:
         """The nodes' books, the requests' books and ours tell the same."""
@@ -246,6 +259,8 @@ class Books:
                 holders = self.fleet.directory.holders(model_id)
                 assert (node.node_id in holders.free) == replica.can_begin
                 assert (node.node_id in holders.able) == replica.able
+            for model_id in node.replicas:
+                self._check_panic(model_id)
         assert on_nodes == {
             attempt_id: attempt.node_id
             for attempt_id, (_, attempt) in books.running.items()
