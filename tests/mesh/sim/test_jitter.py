@@ -17,10 +17,10 @@ OFFICE = Setting(
     faults=(),
     beats_s=(1.0,),
     all_wireless=True,
-    # Of every segment: a tenth of a second late on average, and one in 20 sent again, which takes
-    # 0.2 s the first time, 0.6 s the second, 1.4 s the third.
+    # Of every segment: a tenth of a second late on average, and one in 12 sent again, which takes
+    # 0.2 s the first time, 0.6 s the second, 1.4 s the third, and 3 s the fourth.
     jitter_s=0.1,
-    loss=0.05,
+    loss=0.08,
     stall_every_s=10.0,
     stall_s=(0.5,),
 )
@@ -57,13 +57,7 @@ def test_machines_that_are_gone_are_missed_in_the_same_office() -> None:
     assert trial.connections > OFFICE.nodes
 
 
-@pytest.mark.parametrize(
-    "stall_s",
-    [
-        4.0,
-        pytest.param(12.0, marks=pytest.mark.xfail(reason="until membership doubts itself")),
-    ],
-)
+@pytest.mark.parametrize("stall_s", [4.0, 12.0])
 def test_a_coordinator_that_stalls_for_longer_blames_itself(stall_s: float) -> None:
     """As a laptop does that hosts it and slept: all beats of the time come in one burst."""
     stalling = replace(OFFICE, seconds=600.0, jitter_s=0.004, loss=0.01, stall_s=(stall_s,))
