@@ -18,8 +18,8 @@ RESUMED_MAX = 30  # tokens that a client has from before the coordinator's resta
 class Habits:
     """How clients behave. Shares in [0, 1]."""
 
-    requests_per_s: float = 0.4
-    burst_every_s: float = 150.0  # on average
+    requests_per_s: float = 0.3
+    burst_every_s: float = 180.0  # on average
     named_share: float = 0.5
     leave_share: float = 0.06
     again_share: float = 0.02  # of ids that are in use

@@ -80,5 +80,5 @@ def test_everything_happens_and_most_requests_are_answered_all_the_same() -> Non
     assert {FailureCode.CANCELLED, FailureCode.DEADLINE_EXCEEDED} <= set(failed)
     assert failed[FailureCode.ANSWER_LOST] > 0, "some answers are not to be gone on with"
     assert handovers > 4 * failed[FailureCode.ANSWER_LOST], "and most are"
-    assert refused > 10
+    assert refused > 3
     assert finished > 0.7 * arrived
