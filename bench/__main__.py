@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from bench import engine, idle, ledger, page, relay, warm
+from bench import engine, idle, ledger, page, relay, routing, warm
 from bench.result import Figures, print_result
 
 BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
@@ -16,6 +16,7 @@ BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
     "ledger": ledger.measure,
     "page": page.measure,
     "relay": relay.measure,
+    "routing": routing.measure,
     "warm": warm.measure,
 }
 
