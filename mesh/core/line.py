@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from mesh.core.types import Policy, Request, RequestKey
+from mesh.core.types import Policy, Request, RequestKey, no_hashes
 
 _ANYONE = RequestKey("", "")
 
@@ -69,4 +69,5 @@ def kind_of(request: Request) -> Request:
         session="",
         explain=False,
         resumed_tokens=0,
+        block_hashes=no_hashes,
     )

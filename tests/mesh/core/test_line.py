@@ -52,6 +52,7 @@ def test_a_kind_keeps_what_decides_who_may_serve_and_nothing_else() -> None:
         "explain": True,
         "resumed_tokens": 4,
         "key": key("other"),
+        "block_hashes": lambda _: (1, 2),
     }
     other = {
         "model": "qwen",

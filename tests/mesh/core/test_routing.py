@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mesh.core.actions import FailRequest
 from mesh.core.cost import WEIGHTS, Prediction
 from mesh.core.filter import capable, hopeful, ruled_out, why_not
+from mesh.core.pick import CANDIDATES_MAX
 from mesh.core.routing import (
-    CANDIDATES_MAX,
     NEAR_EQUAL,
     AllBusy,
     Placed,
