@@ -6,7 +6,7 @@ The gRPC services and the HTTP door are two ways to this desk.
 
 import secrets
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coordinator.access import Caller
 from coordinator.clients import ClientStream
@@ -19,6 +19,7 @@ from mesh.errors import Overloaded, RequestExists, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import error_of
 from mesh.wire.models import write_cloud_model, write_models
+from mesh.wire.prefixes import PromptHashes
 from mesh.wire.requests import read_request
 
 OPEN_MAX = 8192  # open requests: twice what waits and runs on a full mesh of 4,096 slots
@@ -93,7 +94,8 @@ class Desk:
                 f"open requests hold {OPEN_BYTES_MAX // 2**20} MiB of prompts",
                 hint="try again in a moment",
             )
-        return features
+        hashes = PromptHashes(message, key=self._relay.prefix_key)
+        return replace(features, block_hashes=hashes)
 
     def _tier_of(self, message: inference.GenerateRequest) -> Tier:
         """How far a prompt may travel whose request does not say. To name the cloud is to say."""
