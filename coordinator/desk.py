@@ -5,7 +5,7 @@ The gRPC services and the HTTP door are two ways to this desk.
 """
 
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from coordinator.access import Caller
@@ -14,6 +14,8 @@ from coordinator.effects import Relay
 from coordinator.loop import FleetLoop
 from mesh.core.cloud import says_cloud
 from mesh.core.events import RequestArrived, RequestCancelled
+from mesh.core.policies import Policy
+from mesh.core.policies import policies as all_policies
 from mesh.core.types import Request, Tier
 from mesh.errors import Overloaded, RequestExists, Unsupported
 from mesh.v1 import inference_pb2 as inference
@@ -31,13 +33,21 @@ class Desk:
     """Takes requests in, one stream of events out for each."""
 
     def __init__(
-        self, loop: FleetLoop, relay: Relay, mesh_id: str, *, default_tier: Tier = Tier.MESH
+        self,
+        loop: FleetLoop,
+        relay: Relay,
+        mesh_id: str,
+        *,
+        default_tier: Tier = Tier.MESH,
+        policies: Mapping[str, Policy] | None = None,
     ) -> None:
-        """``default_tier`` is how far a prompt may travel whose request does not say."""
+        """``default_tier`` is how far a prompt may travel whose request does not say; ``policies``
+        are those that a request may name, by default the built-in ones."""
         self._loop = loop
         self._relay = relay
         self._mesh_id = mesh_id
         self._default_tier = default_tier
+        self._policies = policies or all_policies()
 
     async def answer(
         self, request: inference.GenerateRequest, caller: Caller
@@ -82,6 +92,7 @@ class Desk:
             now_s=self._loop.now_s,
             from_coordinator_host=caller.on_this_host,
             tier=self._tier_of(message),
+            policies=self._policies,
         )
         if features.key in self._relay.clients:
             raise RequestExists(

@@ -95,38 +95,11 @@ def _share(value: float) -> float:
 _RELAXED = Strain()
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """How much each predicted second counts in the pick, and by how much a strain raises it."""
-
-    first_token: float
-    completion: float
-    battery: float = 0.5  # a machine that runs on its battery counts as half as slow again
-    heat: float = 0.5
-    owner: float = 0.5
-
-    def cost(self, predicted: Prediction, strain: Strain | None = None) -> float:
-        seconds = (
-            self.first_token * predicted.first_token_s + self.completion * predicted.completion_s
-        )
-        return seconds if strain is None else seconds * self.factor(strain)
-
-    def factor(self, strain: Strain) -> float:
-        return (
-            1.0
-            + self.battery * strain.battery
-            + self.heat * strain.heat
-            + self.owner * strain.owner
-        )
+def cost_of(policy: Policy, predicted: Prediction, strain: Strain | None = None) -> float:
+    """Return what a pick by ``policy`` minimises."""
+    seconds = policy.weigh(predicted.first_token_s, predicted.completion_s)
+    return seconds if strain is None else seconds * factor_of(policy, strain)
 
 
-# A person feels the first token most. In a toy simulation of unequal nodes at 80 % load the p99
-# first token was 29 s for least loaded, 16 s for earliest completion, 4.4 s for earliest first
-# token. `fast` serves callers that wait for the whole answer.
-WEIGHTS: dict[Policy, Weights] = {
-    Policy.FRUGAL: Weights(first_token=1.0, completion=0.1, battery=1.0, heat=1.0, owner=1.0),
-    Policy.BALANCED: Weights(first_token=1.0, completion=0.1),
-    Policy.BEST: Weights(first_token=1.0, completion=0.1),
-    Policy.FAST: Weights(first_token=0.2, completion=1.0, battery=0.0, heat=0.0, owner=0.0),
-    Policy.PRIVATE: Weights(first_token=1.0, completion=0.1),
-}
+def factor_of(policy: Policy, strain: Strain) -> float:
+    return policy.factor(strain.battery, strain.heat, strain.owner)

@@ -6,7 +6,7 @@ from itertools import islice
 from random import Random
 
 from mesh.core.blocks import BLOCK_BYTES
-from mesh.core.cost import WEIGHTS, Demand, Prediction, Weights, predict
+from mesh.core.cost import Demand, Prediction, cost_of, factor_of, predict
 from mesh.core.directory import Directory, Holders
 from mesh.core.filter import BYTES_PER_TOKEN_MAX, unfit
 from mesh.core.ladder import Rung
@@ -35,13 +35,11 @@ class Pick:
     directory: Directory
     avoid: Mapping[NodeId, str]  # nodes that failed or refused it already, with the reason
     rng: Random
-    _weights: Weights = field(init=False)
     _held: list[Holders] = field(init=False)
     _demands: dict[ModelId, Demand] = field(default_factory=dict)
     _found: dict[ModelId, Mapping[NodeId, Found]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._weights = WEIGHTS[self.request.policy]
         self._held = [self.directory.holders(each) for each in self.rung.model_ids]
 
     def free(self) -> list[Scored]:
@@ -57,13 +55,13 @@ class Pick:
         """Return at most ``share`` free replicas of a model, the quickest ones, with their costs.
 
         This loop is most of a decision: it writes out ``unfit`` for a request that wants nothing
-        special, and ``weights.cost(predict(...))`` for a replica that holds nothing of the prompt.
+        special, and ``cost_of(policy, predict(...))`` for one that holds nothing of the prompt.
         """
-        request, weights, avoid = self.request, self._weights, self.avoid
+        request, policy, avoid = self.request, self.request.policy, self.avoid
         demand = self.demand(holders)
         prompt_tokens = demand.prompt_tokens
-        per_first_token = weights.first_token + weights.completion
-        per_token = weights.completion * demand.output_tokens
+        per_first_token = policy.first_token + policy.completion
+        per_token = policy.completion * demand.output_tokens
         tokens_min = request.prompt_bytes / BYTES_PER_TOKEN_MAX
         special = bool(avoid or request.needs or request.tier is Tier.DEVICE or holders.embeds)
         foreign = not request.from_coordinator_host
@@ -88,7 +86,7 @@ class Pick:
                 decode_s *= 1 + crowd
             cost = per_first_token * (wait_s + read_s) + per_token * decode_s
             if node.strain is not None:
-                cost *= weights.factor(node.strain)
+                cost *= factor_of(policy, node.strain)
             scored.append((cost, replica))
             if len(scored) >= share:
                 break
@@ -179,7 +177,7 @@ class Pick:
 
     def cost(self, replica: Replica, wait_s: float = 0.0) -> float:
         predicted = self.predict(replica, wait_s)
-        return self._weights.cost(predicted, replica.node.strain)
+        return cost_of(self.request.policy, predicted, replica.node.strain)
 
     def predict(self, replica: Replica, wait_s: float = 0.0) -> Prediction:
         return predict(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NewType
 
+from mesh.core.policies import Policy as Policy  # noqa: PLC0414 - one of the words, defined there
+
 NodeId = NewType("NodeId", str)  # fingerprint of the node's public key
 ModelId = NewType("ModelId", str)  # identity of weights, see ModelIdentity.model_id
 AttemptId = NewType("AttemptId", int)  # issued by the coordinator, never used twice
@@ -20,16 +22,6 @@ class Tier(IntEnum):
     DEVICE = 1  # never leaves the machine it was typed on
     MESH = 2
     CLOUD = 3
-
-
-class Policy(StrEnum):
-    """What to prefer where several answers would do."""
-
-    FRUGAL = "frugal"
-    BALANCED = "balanced"
-    BEST = "best"
-    FAST = "fast"
-    PRIVATE = "private"
 
 
 class ReplicaState(StrEnum):

@@ -18,7 +18,7 @@ def write_receipt(receipt: Receipt, coordinator_id: str) -> inference.Receipt:
         coordinator=coordinator_id,
         asked_model=receipt.asked_model,
         tier=enums.write(enums.TIER, receipt.tier),
-        policy=receipt.policy,
+        policy=receipt.policy.name,
         attempts=[_attempt(attempt) for attempt in receipt.attempts],
         candidates=[_candidate(each) for each in receipt.candidates[:CANDIDATES_SHOWN_MAX]],
         ruled_out=[

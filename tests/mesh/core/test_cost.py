@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.core.cost import WEIGHTS, Demand, Strain, predict, strain_of
+from mesh.core.cost import Demand, Strain, cost_of, factor_of, predict, strain_of
+from mesh.core.policies import BUILT_IN
 from mesh.core.speed import speed_of
 from mesh.core.types import Load, Policy, ReplicaState, ReplicaStatus, Request, Tier
 from tests.mesh.core.script import LLAMA, a_machine, a_model, key, warm
@@ -68,8 +69,8 @@ def test_heat_and_an_owner_at_work_cost() -> None:
                  on_battery=st.booleans()))  # fmt: skip
 def test_an_absurd_load_strains_no_machine_more_than_a_real_one(load: Load) -> None:
     strain = strain_of(load) or Strain()
-    for weights in WEIGHTS.values():
-        assert 1 <= weights.factor(strain) <= weights.factor(Strain(1, 1, 1))
+    for policy in BUILT_IN:
+        assert 1 <= factor_of(policy, strain) <= factor_of(policy, Strain(1, 1, 1))
 
 
 @pytest.mark.parametrize("state", [ReplicaState.AVAILABLE, ReplicaState.LOADING])
@@ -129,9 +130,8 @@ def test_every_cost_is_a_finite_positive_number(
     machine, model = a_machine("desk", cores), a_model("m", parameters=size)
     speed = speed_of(machine, model, status, batch=batch)
     predicted = predict(Demand.of(request), speed, 0.0)
-    for weights in WEIGHTS.values():
-        assert math.isfinite(weights.cost(predicted))
-        assert weights.cost(predicted) > 0
+    for policy in BUILT_IN:
+        assert 0 < cost_of(policy, predicted) < math.inf
 
 
 def test_an_answer_is_expected_to_be_as_long_as_usual_unless_a_shorter_one_is_asked_for() -> None:
@@ -140,8 +140,7 @@ def test_an_answer_is_expected_to_be_as_long_as_usual_unless_a_shorter_one_is_as
 
 
 def test_every_policy_has_weights_that_count_both_ends_of_an_answer() -> None:
-    assert set(WEIGHTS) == set(Policy)
-    assert all(each.first_token > 0 and each.completion > 0 for each in WEIGHTS.values())
+    assert all(each.first_token > 0 and each.completion > 0 for each in BUILT_IN)
 
 
 def test_fast_minds_the_whole_answer_and_the_others_the_first_token() -> None:
@@ -149,6 +148,6 @@ def test_fast_minds_the_whole_answer_and_the_others_the_first_token() -> None:
     starts_quickly = speed_of(machine, LLAMA, warm(prefill=1000, decode=10))
     ends_quickly = speed_of(machine, LLAMA, warm(prefill=50, decode=40))
     early, late = (predict(DEMAND, each, 0.0) for each in (starts_quickly, ends_quickly))
-    for policy, weights in WEIGHTS.items():
-        prefers_early_start = weights.cost(early) < weights.cost(late)
+    for policy in BUILT_IN:
+        prefers_early_start = cost_of(policy, early) < cost_of(policy, late)
         assert prefers_early_start == (policy is not Policy.FAST)
