@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from math import frexp
+from math import log2
 
 from mesh.core.cost import Strain, strain_of
 from mesh.core.experience import Experience
@@ -24,7 +24,7 @@ from mesh.core.types import (
 
 # The request by which replicas are ranked: what is usual where people talk to a model.
 USUAL_PROMPT_TOKENS, USUAL_OUTPUT_TOKENS = 512, 128
-RANK_FIRST, RANK_LAST = -7, 16  # powers of two, in seconds
+RANK_FIRST, RANK_LAST = -14, 33  # twice the power of two, in seconds
 
 
 @dataclass(slots=True)
@@ -49,6 +49,7 @@ class Replica:
     refused: Refusal | None = None  # why the node began nothing on it since its last report
     experience: Experience = field(default_factory=Experience)
     reserved: dict[AttemptId, Reservation] = field(default_factory=dict)  # for attempts of ours
+    model_id: ModelId = field(init=False)  # kept: to make it anew takes as long as a prediction
     # Worked out by ``reckon`` whenever one of the above changes.
     speed: Speed = field(init=False)  # for one more request
     ready_s: float = field(
@@ -59,6 +60,7 @@ class Replica:
     works: int = 0  # 1 if it answers somebody
 
     def __post_init__(self) -> None:
+        self.model_id = self.offer.model.model_id
         self._aged_s = self.node.reported_s
         self.reckon()
 
@@ -79,7 +81,7 @@ class Replica:
         usual_s += USUAL_OUTPUT_TOKENS * speed.decode_s / 8
         if self.slots_free < 1:
             usual_s += self.frees_s(USUAL_PROMPT_TOKENS, USUAL_OUTPUT_TOKENS)
-        power = frexp(usual_s)[1]
+        power = int(2 * log2(max(1e-3, usual_s)))
         self.rank = min(RANK_LAST, max(RANK_FIRST, power)) - RANK_FIRST
 
     def frees_s(self, prompt_tokens: float, output_tokens: float) -> float:

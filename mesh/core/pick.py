@@ -16,13 +16,15 @@ from mesh.core.receipt import Candidate
 from mesh.core.types import ModelId, NodeId, Request, Tier
 
 CANDIDATES_MAX = 64  # predicted for one pick: bounds a decision's time in a mesh of any size
-# Where so many are found, none is looked at that is eight times as slow for a usual request.
-ENOUGH, FAR_RANKS = 16, 3
+# They come the quickest first, so half as many of one model do, unless all are to be explained; and
+# where ``ENOUGH`` are found, none is looked at that is four times as slow for a usual request.
+OF_A_MODEL_MAX, ENOUGH, FAR_RANKS = 32, 16, 4
 HASHED_MODELS_MAX = 4  # of one pick: to hash a long prompt takes as long as the pick itself
 WAITED_FOR_MAX = 16  # full replicas that are looked at, the quickest, beside the free ones
 # Who waits knows that all slots are taken, and guesses when they end: a guess counts twice.
 WAIT_DOUBT = 2.0
 
+Held = tuple[ModelId, Holders]
 Scored = tuple[float, Replica]  # the cost first
 
 
@@ -35,30 +37,32 @@ class Pick:
     directory: Directory
     avoid: Mapping[NodeId, str]  # nodes that failed or refused it already, with the reason
     rng: Random
-    _held: list[Holders] = field(init=False)
+    _held: list[Held] = field(init=False)
     _demands: dict[ModelId, Demand] = field(default_factory=dict)
     _found: dict[ModelId, Mapping[NodeId, Found]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._held = [self.directory.holders(each) for each in self.rung.model_ids]
+        self._held = [(each, self.directory.holders(each)) for each in self.rung.model_ids]
 
     def free(self) -> list[Scored]:
         """Return the replicas that can begin now, with their costs."""
-        open_to = [each for each in self._held if len(each.free)]
+        open_to = [each for each in self._held if len(each[1].free)]
         share = share_of(len(open_to))
+        if not self.request.explain:
+            share = min(share, OF_A_MODEL_MAX)
         scored: list[Scored] = []
-        for holders in some_of(open_to, self.rng):
-            scored += self._score(holders, share)
+        for model_id, holders in some_of(open_to, self.rng):
+            scored += self._score(model_id, holders, share)
         return scored
 
-    def _score(self, holders: Holders, share: int) -> list[Scored]:
+    def _score(self, model_id: ModelId, holders: Holders, share: int) -> list[Scored]:
         """Return at most ``share`` free replicas of a model, the quickest ones, with their costs.
 
         This loop is most of a decision: it writes out ``unfit`` for a request that wants nothing
         special, and ``cost_of(policy, predict(...))`` for one that holds nothing of the prompt.
         """
         request, policy, avoid = self.request, self.request.policy, self.avoid
-        demand = self.demand(holders)
+        demand = self.demand(model_id)
         prompt_tokens = demand.prompt_tokens
         per_first_token = policy.first_token + policy.completion
         per_token = policy.completion * demand.output_tokens
@@ -90,7 +94,7 @@ class Pick:
             scored.append((cost, replica))
             if len(scored) >= share:
                 break
-        found = self._holding(holders)
+        found = self._holding(holders, model_id)
         return self._with_holders(scored, holders, found) if found else scored
 
     def _with_holders(
@@ -112,9 +116,9 @@ class Pick:
         Args:
             ahead: requests that wait before it.
         """
-        held = [each for each in self._held if len(each.full)]
+        held = [each for each in self._held if len(each[1].full)]
         candidates: list[Candidate] = []
-        for holders in some_of(held, self.rng):
+        for _, holders in some_of(held, self.rng):
             full = self.full(holders, share_of(len(held)))
             turns_s = self.turn_s(holders, full) if full else 0.0
             for replica in full:
@@ -125,7 +129,7 @@ class Pick:
     def better_waits(self, best: Scored, ahead: int) -> bool:
         """Is a quicker replica, all of whose slots are taken, expected to begin so much sooner?"""
         rank = best[1].rank
-        for holders in self._held:
+        for _, holders in self._held:
             if not len(holders.full) or holders.full.first_rank >= rank:
                 continue
             full = self.full(holders, WAITED_FOR_MAX)
@@ -157,8 +161,8 @@ class Pick:
         demand = self.demand_of(replica)
         return replica.frees_s(demand.prompt_tokens, demand.output_tokens)
 
-    def demand(self, holders: Holders) -> Demand:
-        model_id = holders.model.model_id
+    def demand(self, model_id: ModelId) -> Demand:
+        """What the request demands of one that holds nothing of its prompt."""
         known = self._demands.get(model_id)
         if known is None:
             known = Demand.of(self.request, model_id, self.directory.habits)
@@ -167,53 +171,49 @@ class Pick:
 
     def demand_of(self, replica: Replica) -> Demand:
         """What the request demands of one that may hold its beginning."""
-        model_id = replica.model.model_id
+        model_id = replica.model_id
+        demand = self.demand(model_id)
         holders = self.directory.holders(model_id)
-        demand = self.demand(holders)
-        found = self._holding(holders).get(replica.node.node_id)
+        if not len(holders.prefixes):
+            return demand
+        found = self._holding(holders, model_id).get(replica.node.node_id)
         if found is None:
             return demand
         return demand.less(found.of(self.request.prompt_bytes, demand.prompt_tokens))
 
     def cost(self, replica: Replica, wait_s: float = 0.0) -> float:
-        predicted = self.predict(replica, wait_s)
+        predicted = predicted_for(self.demand_of(replica), replica, wait_s)
         return cost_of(self.request.policy, predicted, replica.node.strain)
-
-    def predict(self, replica: Replica, wait_s: float = 0.0) -> Prediction:
-        return predict(
-            self.demand_of(replica),
-            replica.speed,
-            replica.node.rtt_s,
-            wait_s=wait_s + replica.ahead_s,
-            crowd=replica.crowd,
-        )
 
     def candidate(self, cost: float, replica: Replica, wait_s: float | None = None) -> Candidate:
         """Put a replica on the receipt; ``wait_s`` if it has no free slot."""
-        node, model, demand = replica.node, replica.model, self.demand_of(replica)
-        whole = self.demand(self.directory.holders(model.model_id))
-        predicted = self.predict(replica, wait_s or 0.0)
+        node, model, speed, demand = (
+            replica.node,
+            replica.model,
+            replica.speed,
+            self.demand_of(replica),
+        )
+        predicted = predicted_for(demand, replica, wait_s or 0.0)
         shared = 1 + replica.crowd
         return Candidate(
-            node_id=node.node_id,
-            node_name=node.name,
-            model_id=model.model_id,
-            model_name=model.name,
-            first_token_s=predicted.first_token_s,
-            completion_s=predicted.completion_s,
-            cost=cost,
-            free=wait_s is None,
-            reading_s=shared * demand.prompt_tokens * replica.speed.prefill_s,
-            decode_s=shared * replica.speed.decode_s,
+            node.node_id,
+            node.machine.name,
+            replica.model_id,
+            model.name,
+            predicted.first_token_s,
+            predicted.completion_s,
+            cost,
+            wait_s is None,
+            reading_s=shared * demand.prompt_tokens * speed.prefill_s,
+            decode_s=shared * speed.decode_s,
             prompt_tokens=demand.prompt_tokens,
-            cached_tokens=whole.prompt_tokens - demand.prompt_tokens,
+            cached_tokens=self.demand(replica.model_id).prompt_tokens - demand.prompt_tokens,
         )
 
-    def _holding(self, holders: Holders) -> Mapping[NodeId, Found]:
+    def _holding(self, holders: Holders, model_id: ModelId) -> Mapping[NodeId, Found]:
         """Return who holds the prompt's beginning. The prompt is hashed where somebody may."""
         if not len(holders.prefixes) or self.request.prompt_bytes < BLOCK_BYTES:
             return {}
-        model_id = holders.model.model_id
         known = self._found.get(model_id)
         if known is None:
             hashed = len(self._found) < HASHED_MODELS_MAX
@@ -222,12 +222,23 @@ class Pick:
         return known
 
 
+def predicted_for(demand: Demand, replica: Replica, wait_s: float = 0.0) -> Prediction:
+    """Predict for a replica as it stands, ``wait_s`` before it has a slot."""
+    return predict(
+        demand,
+        replica.speed,
+        replica.node.rtt_s,
+        wait_s=wait_s + replica.ahead_s,
+        crowd=replica.crowd,
+    )
+
+
 def share_of(models: int) -> int:
     """How many replicas of each model a pick looks at."""
     return max(1, CANDIDATES_MAX // max(1, models))
 
 
-def some_of(held: list[Holders], rng: Random) -> list[Holders]:
+def some_of(held: list[Held], rng: Random) -> list[Held]:
     """Return as many models' replicas as a pick looks at, from a random place if there are more."""
     start = int(rng.random() * len(held)) if len(held) > CANDIDATES_MAX else 0
     return (held[start:] + held[:start])[:CANDIDATES_MAX] if start else held[:CANDIDATES_MAX]
