@@ -58,7 +58,7 @@ class Books:
 
     def join_line(self, progress: Progress, now_s: float) -> None:
         """Make a request wait for a slot."""
-        self.line.join(progress.request, progress.number)
+        self.line.join(progress.request, progress.number, progress.arrived_s)
         self.watch_line(now_s)
 
     def watch_line(self, now_s: float) -> None:
@@ -138,4 +138,4 @@ class Books:
         if progress.first_attempt_s is None:
             progress.first_attempt_s = attempt.began_s
         self.running[attempt.attempt_id] = (progress, attempt)
-        self.line.leave(progress.request.key)
+        self.line.leave(progress.request.key, served=True)

@@ -74,7 +74,8 @@ class Replica:
         works = 1 if running else 0
         node.working += works - self.works
         self.works = works
-        speed = speed_of(node.machine, self.offer.model, self.status, experience, running + 1)
+        batch = min(running + 1, max(1, self.status.slots))  # who waits takes the place of one
+        speed = speed_of(node.machine, self.offer.model, self.status, experience, batch)
         self.speed = speed
         self.ready_s = speed.load_s + speed.overhead_s + self.ahead_s + speed.decode_s
         usual_s = node.rtt_s + self.ready_s + USUAL_PROMPT_TOKENS * speed.prefill_s

@@ -31,7 +31,7 @@ def test_a_request_goes_to_where_its_beginning_is_held(script: Script) -> None:
 
 
 def with_prefixes(*hashes: int) -> ReplicaStatus:
-    return replace(warm(4), prefixes=holding(*hashes))
+    return replace(warm(16), prefixes=holding(*hashes))
 
 
 def test_a_beginning_that_everybody_sends_does_not_drown_who_holds_it(script: Script) -> None:
