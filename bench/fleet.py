@@ -1,0 +1,155 @@
+"""How well a simulated mesh is routed: ours, rivals and an oracle, on the same machines and asks.
+
+Virtual machines that truly take time (``mesh.sim.serving``) are asked at random moments, at 80 % of
+what the oracle sustains (``bench.fleet_load``). Each side routes the very same requests on the very
+same machines, once all alike and once as unequal as desks are. Times are virtual; how long our
+fleet takes to decide is real.
+"""
+
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+
+from bench.fleet_load import FROM_S, SHARE, SUSTAINED_PER_NODE, Fleets, asks
+from bench.fleet_sides import SIDES
+from bench.result import Figures, percentile
+from mesh.core.actions import Action
+from mesh.core.events import Event, RequestArrived
+from mesh.sim.serving import fleets
+from mesh.sim.serving.world import Decider, Outcome, ServingWorld, answered
+
+NODES, NODES_SHORT = 1000, 100
+SEED = 11
+WARM_UP_S, MEASURED_S = 60.0, 120.0  # a first token may take half a minute: two of those
+# Larger meshes are asked for less time, so that a run has about as many requests.
+ASKED_MOST = 60_000
+DRAIN_S = 1200.0  # until the last answer must have ended
+ORACLE_NODES_MAX = 2000  # it looks into every machine, and would take hours
+
+UNEQUAL_RIVALS = ("round_robin", "least_loaded", "power_of_two", "herd", "personal_ai_router")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What all sides are put to."""
+
+    made: Fleets
+    nodes: int
+    rate_per_s: float
+    warm_up_s: float
+    measured_s: float
+
+    @classmethod
+    def of(cls, name: str, made: Fleets, nodes: int) -> "Trial":
+        """Return 80 % of what the oracle sustains, for as long as that is few enough requests."""
+        rate_per_s = SHARE * SUSTAINED_PER_NODE[name] * nodes
+        shrink = min(1.0, ASKED_MOST / (rate_per_s * (WARM_UP_S + MEASURED_S)))
+        return cls(made, nodes, rate_per_s, WARM_UP_S * shrink, MEASURED_S * shrink)
+
+
+@dataclass(slots=True)
+class Result:
+    """How one side did. Seconds, but for ``decide_us``."""
+
+    asked: int
+    ended: list[Outcome]  # those that were answered of the asked
+    events_per_s: float  # real ones
+    decide_us: list[float]
+
+    def first_token_s(self, percent: float) -> float:
+        return percentile([each.first_token_s for each in self.ended], percent)
+
+    def completion_s(self, percent: float) -> float:
+        return percentile([each.completion_s for each in self.ended], percent)
+
+
+@dataclass(slots=True)
+class Timed:
+    """A decider, and the real time of each of its decisions on a new request."""
+
+    decider: Decider
+    decide_us: list[float] = field(default_factory=list)
+
+    @property
+    def next_due_s(self) -> float | None:
+        return self.decider.next_due_s
+
+    def handle(self, event: Event, now_s: float) -> list[Action]:
+        if not isinstance(event, RequestArrived):
+            return self.decider.handle(event, now_s)
+        began_s = time.perf_counter()
+        actions = self.decider.handle(event, now_s)
+        self.decide_us.append((time.perf_counter() - began_s) * 1e6)
+        return actions
+
+
+async def measure(short: bool, nodes: int | None = None) -> Figures:
+    """Let every side route a mesh of unequal nodes, and the two that matter one of equal nodes."""
+    nodes = nodes or (NODES_SHORT if short else NODES)
+    rivals = (*UNEQUAL_RIVALS, *(("oracle",) if nodes <= ORACLE_NODES_MAX else ()))
+    unequal = compare("unequal", fleets.unequal, nodes, ("ours", *rivals))
+    equal = compare("equal", fleets.equal, nodes, ("ours", "least_loaded"))
+    ours = unequal["ours"]
+    return {
+        "nodes": nodes,
+        "p50_first_token_s": ours.first_token_s(50),
+        "p99_first_token_s": ours.first_token_s(99),
+        "p50_completion_s": ours.completion_s(50),
+        "p99_completion_s": ours.completion_s(99),
+        **{f"ratio_{rival}": _ratio(unequal, rival) for rival in rivals},
+        **({} if "oracle" in rivals else {"ratio_oracle": None}),
+        "ratio_equal_nodes_least_loaded": _ratio(equal, "least_loaded"),
+        "unanswered": ours.asked - len(ours.ended),
+        "decide_us_p50": percentile(ours.decide_us, 50),
+        "decide_us_p99": percentile(ours.decide_us, 99),
+        "events_per_s": ours.events_per_s,
+    }
+
+
+def compare(name: str, made: Fleets, nodes: int, sides: Iterable[str]) -> dict[str, Result]:
+    """Let each side route the same requests on ``nodes`` machines; print a line for each."""
+    trial = Trial.of(name, made, nodes)
+    print(f"{nodes} {name} nodes, {trial.rate_per_s:.1f} requests/s:", flush=True)
+    print(f"  {'':20}  {'first token p50':>15} {'p99':>8}  {'completion p50':>15} {'p99':>8}")
+    results = {}
+    for side in sides:
+        results[side] = result = run(side, trial)
+        print(
+            f"  {side:20}  {result.first_token_s(50):13.2f} s {result.first_token_s(99):6.2f} s"
+            f"  {result.completion_s(50):13.2f} s {result.completion_s(99):6.2f} s",
+            flush=True,
+        )
+    return results
+
+
+def run(side: str, trial: Trial) -> Result:
+    """Play one side until everything that was asked has ended."""
+    asked = asks(
+        trial.rate_per_s, warm_up_s=trial.warm_up_s, measured_s=trial.measured_s, seed=SEED
+    )
+    world = ServingWorld(trial.made(trial.nodes, Random(SEED)), asked, Random(SEED))
+    decider = Timed(SIDES[side](world, SEED))
+    measured_from_s = FROM_S + trial.warm_up_s
+    asked_until_s = measured_from_s + trial.measured_s
+    began_s, until_s = time.perf_counter(), 0.0
+    while until_s < asked_until_s + DRAIN_S and world.play(decider, until_s):
+        _tell(side, until_s, asked_until_s)
+        until_s += 1.0
+    _tell(side, None, asked_until_s)
+    took_s = time.perf_counter() - began_s
+    measured = sum(each.at_s >= measured_from_s for each in asked)
+    ended = answered(world.outcomes, measured_from_s)
+    return Result(measured, ended, world.handled / took_s, decider.decide_us)
+
+
+def _ratio(results: dict[str, Result], rival: str) -> float:
+    return results["ours"].first_token_s(99) / results[rival].first_token_s(99)
+
+
+def _tell(side: str, now_s: float | None, of_s: float) -> None:
+    """Show on a terminal how far a side is; None: it is done, and the line is free again."""
+    if sys.stdout.isatty():
+        shown = "" if now_s is None else f"  {side}: {now_s:.0f} of {of_s:.0f} virtual seconds"
+        print(f"\r{shown:60}\r", end="", flush=True)
