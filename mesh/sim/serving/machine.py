@@ -61,6 +61,11 @@ class Machine:
         self._spoke_s = 0.0
         self._busy_told = (0.0, 0.0)
 
+    @property
+    def slots_free(self) -> int:
+        """How many more it would take, were all that is on its way there."""
+        return self.held.warm.slots - len(self._taken) - len(self.on_their_way)
+
     # -- what it hears -----------------------------------------------------------------------------
 
     def attach(self, now_s: float) -> Iterable[Event]:

@@ -40,7 +40,7 @@ class Outcome:
     first_s: float | None = None
     last_s: float | None = None
     failed: str = ""
-    kind: str = ""  # of the machine that answered
+    node_id: NodeId | None = None  # that was given it last
 
     @property
     def first_token_s(self) -> float:
@@ -120,7 +120,7 @@ class ServingWorld:
                 machine = self._by_connection[action.connection_id]
                 self._attempts[action.attempt_id] = machine
                 outcome = self.outcomes[action.key]
-                outcome.kind = machine.desk.kind.name
+                outcome.node_id = machine.desk.node_id
                 if outcome.began_s is None:
                     outcome.began_s = self.now_s
                 machine.told_to_start(action, outcome.ask, self.now_s)
