@@ -43,23 +43,23 @@ class Oracle:
             return None
         ask = self._world.outcomes[request.key].ask
         weights, now_s = WEIGHTS[request.policy], self._world.now_s
+        per_first, per_rest = weights.first_token + weights.completion, weights.completion
+        prompt_tokens, rest_tokens = ask.prompt_tokens, ask.output_tokens - 1
         best, best_cost = None, inf
         for prefill_s, step_s, machines in self._kinds:
-            first_s = ask.prompt_tokens * prefill_s
-            last_s = first_s + (ask.output_tokens - 1) * step_s
-            if weights.cost(Prediction(first_s, last_s)) >= best_cost:
+            if per_first * prompt_tokens * prefill_s + per_rest * rest_tokens * step_s >= best_cost:
                 continue
             for machine in machines:
                 node_id = machine.desk.node_id
                 if node_id not in self._free:
                     continue
-                rtt_s = machine.desk.rtt_s
-                first_s = rtt_s + _first_s_at_least(machine, ask, now_s)
-                last_s = first_s + (ask.output_tokens - 1) * machine.service.pace.step_s
-                if weights.cost(Prediction(first_s, last_s)) >= best_cost:
+                service = machine.service
+                first_s = service.first_s_at_least(prompt_tokens, now_s) + _load_s(machine, now_s)
+                first_s += machine.desk.rtt_s
+                rest_s = rest_tokens * service.pace.step_s
+                if per_first * first_s + per_rest * rest_s >= best_cost:
                     continue
-                true = foresee(machine, ask, now_s)
-                if (cost := weights.cost(true)) < best_cost:
+                if (cost := weights.cost(foresee(machine, ask, now_s))) < best_cost:
                     best, best_cost = node_id, cost
         return self._free[best] if best is not None else None
 
@@ -98,23 +98,6 @@ def _run(
             first_s = at_s if ours else first_s
         elif heappop(decoders)[1]:
             return first_s, at_s
-
-
-def _first_s_at_least(machine: Machine, ask: Ask, now_s: float) -> float:
-    """Return a time before which the prompt cannot be read: a cheap bound.
-
-    Prompts take turns, so of each that is there as much is read as of ours, or all of it.
-    """
-    service = machine.service
-    reading, decoding = service.left(now_s)
-    tokens = ask.prompt_tokens + sum(min(left, ask.prompt_tokens) for left, _ in reading)
-    read_s = tokens * service.pace.prefill_token_s
-    if decoding:
-        turns = tokens / service.pace.chunk_tokens
-        staying = sum(left >= turns for left in decoding)
-        if staying:
-            read_s += turns * service.pace.batch_s(staying)
-    return _load_s(machine, now_s) + read_s
 
 
 def _load_s(machine: Machine, now_s: float) -> float:

@@ -141,6 +141,25 @@ class Service:
         reading = [(max(0.0, until - read), work.output_tokens) for until, _, work in self._reading]
         return reading, [max(0.0, until - said) for until, _, _ in self._decoding]
 
+    def first_s_at_least(self, prompt_tokens: int, now_s: float) -> float:
+        """Return seconds in which a prompt that joins now can't be read: a cheap bound.
+
+        Prompts take turns, so of each that is there as much is read as of this one, or all of it.
+        """
+        passed_s = now_s - self._at_s
+        tokens = float(prompt_tokens)
+        if self._reading:
+            read = self._read + self._rates[0] * passed_s
+            tokens += sum(min(max(0.0, each[0] - read), prompt_tokens) for each in self._reading)
+        read_s = tokens * self.pace.prefill_token_s
+        if self._decoding:
+            turns = tokens / self._chunk_tokens
+            staying_until = self._said + self._rates[1] * passed_s + turns
+            staying = sum(each[0] >= staying_until for each in self._decoding)
+            if staying:
+                read_s += turns * self.pace.batch_s(staying)
+        return read_s
+
     def rates(self, reading: int, decoding: int) -> tuple[float, float]:
         """Return tokens/s for each who reads and for each who decodes."""
         if not reading:

@@ -4,9 +4,8 @@ The same code drives all of them, with the same arrivals: events go in, actions 
 client sees is noted from the actions alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from random import Random
 from typing import Protocol
 
@@ -43,20 +42,8 @@ class Outcome:
     node_id: NodeId | None = None  # that was given it last
 
     @property
-    def first_token_s(self) -> float:
-        assert self.first_s is not None
-        return self.first_s - self.ask.at_s
-
-    @property
-    def waited_s(self) -> float:
-        """In the line, for a free slot."""
-        assert self.began_s is not None
-        return self.began_s - self.ask.at_s
-
-    @property
-    def completion_s(self) -> float:
-        assert self.last_s is not None
-        return self.last_s - self.ask.at_s
+    def answered(self) -> bool:
+        return self.last_s is not None and not self.failed
 
 
 class ServingWorld:
@@ -83,19 +70,22 @@ class ServingWorld:
     def play(self, decider: Decider, until_s: float) -> bool:
         """Play until ``until_s``; False once all that was asked has ended."""
         while self.asking or self.open:
-            due_s = self._next(decider)
+            own_s, decider_s = self._timeline.next_due_s, decider.next_due_s
+            assert own_s is not None, "machines beat for ever"
+            due_s = own_s if decider_s is None else min(own_s, max(decider_s, self.now_s))
             if due_s > until_s:
                 return True
             self.now_s = due_s
-            for event in chain(_timed(decider, due_s), self._timeline.pop_due(due_s)):
-                self.handled += 1
-                for action in decider.handle(event, due_s):
-                    self._carry_out(action)
+            if decider_s is not None and decider_s <= due_s:
+                self._happen(decider, events.TimePassed())
+            for event in self._timeline.pop_due(due_s):
+                self._happen(decider, event)
         return False
 
-    def _next(self, decider: Decider) -> float:
-        due = [each for each in (self._timeline.next_due_s, decider.next_due_s) if each is not None]
-        return min(due)
+    def _happen(self, decider: Decider, event: Event) -> None:
+        self.handled += 1
+        for action in decider.handle(event, self.now_s):
+            self._carry_out(action)
 
     def _next_ask(self) -> None:
         ask = next(self._asks, None)
@@ -138,17 +128,3 @@ class ServingWorld:
         outcome = self.outcomes[key]
         outcome.last_s = self.now_s
         return outcome
-
-
-def _timed(decider: Decider, now_s: float) -> Iterable[Event]:
-    if decider.next_due_s is not None and decider.next_due_s <= now_s:
-        yield events.TimePassed()
-
-
-def answered(outcomes: Mapping[RequestKey, Outcome], from_s: float) -> list[Outcome]:
-    """Return those asked since ``from_s`` that were answered to the end."""
-    return [
-        each
-        for each in outcomes.values()
-        if each.ask.at_s >= from_s and each.last_s is not None and not each.failed
-    ]
