@@ -21,7 +21,7 @@ from mesh.sim.serving.world import ServingWorld
 Fleets = Callable[[int, Random], tuple[Desk, ...]]
 
 SHARE = 0.8  # of the most
-SUSTAINED_PER_NODE = {"unequal": 0.433, "equal": 0.341}  # requests/s
+SUSTAINED_PER_NODE = {"unequal": 0.433, "equal": 0.334}  # requests/s
 
 FROM_S = 2.0  # all machines have attached by then
 NODES = 300
