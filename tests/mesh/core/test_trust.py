@@ -163,6 +163,18 @@ def test_one_machine_of_one_is_always_tried(script: Script) -> None:
     assert [kinds(script.ask(f"many {i}")) for i in range(3)] == [["StartAttempt"]] * 3
 
 
+def test_the_operator_is_not_told_of_a_pause_that_nobody_takes(script: Script) -> None:
+    script.attach("desk", LLAMA, slots=8)
+    lines = []
+    for number in range(9):
+        start = only(script.ask(f"r{number}"), StartAttempt)
+        lines += [each.line for each in of_type(script.fail(start), TellOperator)]
+    assert lines == [
+        "desk failed 3 requests of llama in a row (node_lost): "
+        "more than half of those that have it fail, so that none is left out"
+    ]
+
+
 def test_two_of_three_that_fail_are_tried_all_the_same(three: Script) -> None:
     fails(three, "bad", 3)
     assert goes_to(three, three.ask("r0")) != "bad"
