@@ -64,11 +64,11 @@ def test_a_node_is_as_fast_as_its_answers_not_as_its_word(script: Script) -> Non
 
 def test_a_node_that_claims_to_be_infinitely_fast_gets_a_request_or_two(script: Script) -> None:
     script.attach("liar", LLAMA, status=warm(prefill=1e7, decode=1e7))
-    script.attach("honest", LLAMA, status=warm(prefill=500, decode=20))
+    script.attach("honest", LLAMA, status=warm(prefill=5000, decode=100))
     chosen = [
-        answer(script, f"l{i}", first_token_s=10, token_s=0.5)
+        answer(script, f"l{i}", first_token_s=1.9, token_s=0.5)  # slower, and it would move
         if (named := who_is_next(script)) == "liar"
-        else answer(script, f"h{i}", first_token_s=1.05, token_s=0.05)
+        else answer(script, f"h{i}", first_token_s=0.11, token_s=0.01)
         for i in range(30)
     ]
     assert named == "honest"
