@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from bench import engine, fleet, idle, ledger, page, relay, warm
+from bench import engine, fleet, idle, ledger, page, relay, routing, warm
 from bench.result import Figures, print_result
 
 BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
@@ -18,6 +18,7 @@ BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
     "ledger": ledger.measure,
     "page": page.measure,
     "relay": relay.measure,
+    "routing": routing.measure,
     "warm": warm.measure,
 }
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import islice
 from random import Random
 
-from mesh.core.cost import BYTES_PER_TOKEN
 from mesh.core.directory import Directory
+from mesh.core.experience import BYTES_PER_TOKEN
 from mesh.core.ladder import is_automatic, ladder
 from mesh.core.node import Node, Replica
 from mesh.core.receipt import RuledOut

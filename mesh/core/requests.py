@@ -154,6 +154,7 @@ class Requests:
         attempt.tokens += event.token_count
         if attempt.first_token_s is None:
             attempt.first_token_s = now_s
+            self._books.read(attempt)
         return [SendDelta(progress.request.key, event.payload)]
 
     def finished(self, event: AttemptFinished, now_s: float) -> list[Action]:
@@ -164,6 +165,7 @@ class Requests:
         if not attempt.started:
             return self._broke_protocol(running, "it finished before it began", now_s)
         attempt.charge(event.cost_microusd, event.price_version)
+        self._books.learn(progress, attempt, event.usage, now_s)
         self._books.release(attempt)
         progress.close("answered", "", now_s, event.usage)
         self._books.forget(progress)

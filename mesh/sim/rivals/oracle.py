@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush
 from itertools import groupby
 from math import inf
 
-from mesh.core.cost import WEIGHTS, Prediction
+from mesh.core.cost import Prediction, cost_of
 from mesh.core.types import NodeId, ReplicaState, Request
 from mesh.sim.rivals.plain_fleet import View
 from mesh.sim.serving.arrivals import Ask
@@ -42,8 +42,8 @@ class Oracle:
         if not self._free:
             return None
         ask = self._world.outcomes[request.key].ask
-        weights, now_s = WEIGHTS[request.policy], self._world.now_s
-        per_first, per_rest = weights.first_token + weights.completion, weights.completion
+        policy, now_s = request.policy, self._world.now_s
+        per_first, per_rest = policy.first_token + policy.completion, policy.completion
         prompt_tokens, rest_tokens = ask.prompt_tokens, ask.output_tokens - 1
         best, best_cost = None, inf
         for prefill_s, step_s, machines in self._kinds:
@@ -59,7 +59,7 @@ class Oracle:
                 rest_s = rest_tokens * service.pace.step_s
                 if per_first * first_s + per_rest * rest_s >= best_cost:
                     continue
-                if (cost := weights.cost(foresee(machine, ask, now_s))) < best_cost:
+                if (cost := cost_of(policy, foresee(machine, ask, now_s))) < best_cost:
                     best, best_cost = node_id, cost
         return self._free[best] if best is not None else None
 

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from mesh.core.cost import WEIGHTS
+from mesh.core.cost import cost_of
 from mesh.sim.rivals.oracle import Oracle, foresee
 from mesh.sim.rivals.plain_fleet import PlainFleet
 from mesh.sim.serving import fleets
@@ -44,9 +44,8 @@ def test_it_takes_the_machine_on_which_the_request_costs_least() -> None:
     fleet = PlainFleet(Oracle(world))
     last = asks[-1]
     world.play(fleet, last.at_s - 1e-6)
-    weights = WEIGHTS[last.request.policy]
     costs = {
-        node_id: weights.cost(foresee(machine, last, last.at_s))
+        node_id: cost_of(last.request.policy, foresee(machine, last, last.at_s))
         for node_id, machine in world.machines.items()
         if machine.slots_free
     }
