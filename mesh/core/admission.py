@@ -10,7 +10,7 @@ from mesh.core.types import Request
 HOPE = 0.5  # of a predicted time; the worst queue we know to serve ends twice as soon as predicted
 PATIENT_FOR = 2.0  # times the predicted wait, after which any free machine is taken
 # In a row, for a slot that came free: they wait for quicker machines, and those behind them do too.
-DECLINED_MAX = 4
+DECLINED_MAX = 2
 RETRY_AFTER_S_MIN, RETRY_AFTER_S_MAX = 1.0, 300.0
 
 

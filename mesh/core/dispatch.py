@@ -20,6 +20,7 @@ from mesh.core.cloud import as_candidate, may_leave, names_cloud, says_cloud
 from mesh.core.filter import (
     EXPLAINED_MAX,
     REFUSED_MAX,
+    beginning_on,
     can_begin_on,
     capable,
     hopeful,
@@ -46,7 +47,7 @@ from mesh.core.refusals import (
     unknown_model,
 )
 from mesh.core.retry import RetryBudget
-from mesh.core.routing import AllBusy, Placed, Unplaceable, place, place_now
+from mesh.core.routing import AllBusy, Placed, Unplaceable, had_better_wait, place, place_now
 from mesh.core.types import (
     CloudModel,
     Failure,
@@ -151,14 +152,20 @@ class Dispatch:
             request, avoid = progress.request, progress.avoid
             if not now_s < request.deadline_s:
                 continue  # the time that passed ends it
-            if not can_begin_on(node, request, self._directory, avoid):
+            begins = beginning_on(node, request, self._directory, avoid)
+            if not begins:
                 continue
-            placed = place_now(request, self._directory, avoid, self._rng, ahead=declined)
-            if placed is None:  # it had better wait for a quicker one, and so had those behind it
-                declined += 1
+            if all(
+                had_better_wait(request, e, self._directory, self._rng, declined) for e in begins
+            ):
+                declined += 1  # it waits for a quicker one, and so had those behind it better
                 if declined >= DECLINED_MAX:
                     break
-            elif in_time(placed.chosen.first_token_s, request, now_s):
+                continue
+            placed = place_now(request, self._directory, avoid, self._rng, ahead=declined)
+            if placed is None:
+                continue
+            if in_time(placed.chosen.first_token_s, request, now_s):
                 actions.append(self._start(progress, placed, now_s))
                 if not self._servable(node):
                     break

@@ -78,6 +78,8 @@ class Membership:
             node.become(NodeState.ALIVE, now_s)
             self._timers.set(now_s + self._limits.suspect_after_s, Due.SILENCE, node.node_id)
         self._directory.refresh(node, None if whole else about)
+        if not (whole or about):
+            return []  # it is alive, and nothing else is new
         return self._requests.slots_freed(node.node_id, now_s)
 
     def inventory(self, event: InventoryReported, now_s: float) -> list[Action]:

@@ -6,7 +6,7 @@ from itertools import islice
 from random import Random
 
 from mesh.core.blocks import BLOCK_BYTES
-from mesh.core.cost import Demand, Prediction, cost_of, factor_of, predict
+from mesh.core.cost import Demand, Prediction, factor_of, predict
 from mesh.core.directory import Directory, Holders
 from mesh.core.filter import BYTES_PER_TOKEN_MAX, unfit
 from mesh.core.ladder import Rung
@@ -20,12 +20,13 @@ CANDIDATES_MAX = 64  # predicted for one pick: bounds a decision's time in a mes
 # where ``ENOUGH`` are found, none is looked at that is four times as slow for a usual request.
 OF_A_MODEL_MAX, ENOUGH, FAR_RANKS = 32, 16, 4
 HASHED_MODELS_MAX = 4  # of one pick: to hash a long prompt takes as long as the pick itself
-WAITED_FOR_MAX = 16  # full replicas that are looked at, the quickest, beside the free ones
+WAITED_FOR_MAX = 8  # full replicas that are looked at, the quickest, beside the free ones
 # Who waits knows that all slots are taken, and guesses when they end: a guess counts twice.
 WAIT_DOUBT = 2.0
 
 Held = tuple[ModelId, Holders]
 Scored = tuple[float, Replica]  # the cost first
+Waiting = tuple[float, float, Replica]  # the cost, and the seconds until it has a slot
 
 
 @dataclass(slots=True)
@@ -39,6 +40,8 @@ class Pick:
     rng: Random
     _held: list[Held] = field(init=False)
     _demands: dict[ModelId, Demand] = field(default_factory=dict)
+    _waited_for: dict[ModelId, list[tuple[float, Replica]]] = field(default_factory=dict)
+    _turns: dict[ModelId, float] = field(default_factory=dict)  # seconds between two free slots
     _found: dict[ModelId, Mapping[NodeId, Found]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,56 +113,55 @@ class Pick:
         told = [(self.cost(replica), replica) for replica in able]
         return told + [each for each in scored if each[1].node.node_id not in found]
 
-    def busy(self, ahead: int) -> list[Candidate]:
+    def busy(self, ahead: int) -> list[Waiting]:
         """Return those that could serve the request, were their slots not taken.
 
         Args:
             ahead: requests that wait before it.
         """
         held = [each for each in self._held if len(each[1].full)]
-        candidates: list[Candidate] = []
-        for _, holders in some_of(held, self.rng):
-            full = self.full(holders, share_of(len(held)))
-            turns_s = self.turn_s(holders, full) if full else 0.0
-            for replica in full:
-                wait_s = self.frees_s(replica) + ahead * turns_s
-                candidates.append(self.candidate(self.cost(replica, wait_s), replica, wait_s))
-        return candidates
+        most = share_of(len(held))
+        waiting: list[Waiting] = []
+        for model_id, holders in some_of(held, self.rng):
+            full = self._full(model_id, holders, most if self.request.explain else WAITED_FOR_MAX)
+            for frees_s, replica in full:
+                wait_s = frees_s + ahead * self._turns[model_id]
+                waiting.append((self.cost(replica, wait_s), wait_s, replica))
+        return waiting
 
     def better_waits(self, best: Scored, ahead: int) -> bool:
         """Is a quicker replica, all of whose slots are taken, expected to begin so much sooner?"""
         rank = best[1].rank
-        for _, holders in self._held:
+        for model_id, holders in self._held:
             if not len(holders.full) or holders.full.first_rank >= rank:
                 continue
-            full = self.full(holders, WAITED_FOR_MAX)
-            if not full:
-                continue
-            turns_s = self.turn_s(holders, full)
-            for replica in full:
-                wait_s = WAIT_DOUBT * (self.frees_s(replica) + ahead * turns_s)
+            for frees_s, replica in self._full(model_id, holders, WAITED_FOR_MAX):
+                wait_s = WAIT_DOUBT * (frees_s + ahead * self._turns[model_id])
                 if self.cost(replica, wait_s) < best[0]:
                     return True
         return False
 
-    def full(self, holders: Holders, most: int) -> list[Replica]:
-        """Return replicas that could serve the request, were their slots not taken."""
+    def _full(self, model_id: ModelId, holders: Holders, most: int) -> list[tuple[float, Replica]]:
+        """Return the quickest replicas all of whose slots are taken, and when one comes free.
+
+        One that waits expects answers like its own to end before it.
+        """
+        known = self._waited_for.get(model_id)
+        if known is not None and most <= WAITED_FOR_MAX:
+            return known
+        request, avoid = self.request, self.avoid
         eligible = (
-            replica
-            for replica in holders.full.walk(self.rng)
-            if unfit(self.request, replica, self.avoid) is None
+            each for each in holders.full.walk(self.rng) if unfit(request, each, avoid) is None
         )
-        return list(islice(eligible, most))
-
-    def turn_s(self, holders: Holders, full: list[Replica]) -> float:
-        """Return how often a slot of the model comes free, by those that were looked at."""
-        frees_per_s = sum(1 / self.frees_s(replica) for replica in full)
-        return len(full) / (frees_per_s * len(holders.full))
-
-    def frees_s(self, replica: Replica) -> float:
-        """Until a slot of the replica is free: one that waits expects answers like its own."""
-        demand = self.demand_of(replica)
-        return replica.frees_s(demand.prompt_tokens, demand.output_tokens)
+        full = []
+        for replica in islice(eligible, most):
+            demand = self.demand_of(replica)
+            full.append((replica.frees_s(demand.prompt_tokens, demand.output_tokens), replica))
+        self._waited_for[model_id] = full
+        # How often a slot of the model comes free anywhere, by those that were looked at.
+        frees_per_s = sum([1 / frees_s for frees_s, _ in full])
+        self._turns[model_id] = len(full) / (frees_per_s * len(holders.full)) if full else 0.0
+        return full
 
     def demand(self, model_id: ModelId) -> Demand:
         """What the request demands of one that holds nothing of its prompt."""
@@ -182,8 +184,19 @@ class Pick:
         return demand.less(found.of(self.request.prompt_bytes, demand.prompt_tokens))
 
     def cost(self, replica: Replica, wait_s: float = 0.0) -> float:
-        predicted = predicted_for(self.demand_of(replica), replica, wait_s)
-        return cost_of(self.request.policy, predicted, replica.node.strain)
+        """What ``cost_of(policy, predict(...))`` would say, written out: a pick asks it often."""
+        node, speed, policy, demand = (
+            replica.node,
+            replica.speed,
+            self.request.policy,
+            self.demand_of(replica),
+        )
+        crowd = replica.crowd
+        first_token_s = node.rtt_s + wait_s + replica.ready_s + crowd * speed.decode_s
+        first_token_s += (1 + crowd) * demand.prompt_tokens * speed.prefill_s
+        rest_s = (1 + crowd) * demand.output_tokens * speed.decode_s
+        cost = policy.weigh(first_token_s, first_token_s + rest_s)
+        return cost if node.strain is None else cost * factor_of(policy, node.strain)
 
     def candidate(self, cost: float, replica: Replica, wait_s: float | None = None) -> Candidate:
         """Put a replica on the receipt; ``wait_s`` if it has no free slot."""

@@ -15,12 +15,13 @@ Nothing here changes anything: a placement may be computed and thrown away.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from random import Random
 
 from mesh.core.directory import Directory
 from mesh.core.ladder import Rung, ladder
-from mesh.core.pick import CANDIDATES_MAX, Pick, Scored
+from mesh.core.node import Replica
+from mesh.core.pick import CANDIDATES_MAX, Pick, Scored, Waiting
 from mesh.core.receipt import Candidate
 from mesh.core.types import NodeId, Request
 
@@ -67,21 +68,21 @@ def place(
         rng: draws among near-equals, and which are looked at where there are too many.
         ahead: requests that wait before it, if it may wait for a better machine than is free.
     """
-    if placed := place_now(request, directory, avoid, rng, ahead):
-        return placed
-    busy: list[Candidate] = []
-    known = False
-    for rung in ladder(request, directory):
-        known = True
-        busy += Pick(request, rung, directory, avoid, rng).busy(ahead or 0)
+    found = _pick(request, directory, avoid, rng, ahead)
+    if isinstance(found, Placed):
+        return found
+    busy: list[tuple[Waiting, Pick]] = []
+    for pick in found:
+        busy += [(each, pick) for each in pick.busy(ahead or 0)]
         if len(busy) >= CANDIDATES_MAX:
             break
-    if busy:
-        busy.sort(key=attrgetter("cost"))
-        earliest_s = min(each.first_token_s for each in busy)
-        kept = busy if request.explain else busy[:CANDIDATES_KEPT]
-        return AllBusy(tuple(kept), len(busy), earliest_s)
-    return Unplaceable(known)
+    if not busy:
+        return Unplaceable(model_known=bool(found))
+    busy.sort(key=lambda each: each[0][0])
+    kept = busy if request.explain else busy[:CANDIDATES_KEPT]
+    candidates = [pick.candidate(cost, held, wait_s) for (cost, wait_s, held), pick in kept]
+    earliest_s = min(each.first_token_s for each in candidates)
+    return AllBusy(tuple(candidates), len(busy), earliest_s)
 
 
 def place_now(
@@ -92,21 +93,45 @@ def place_now(
     ahead: int | None = None,
 ) -> Placed | None:
     """Choose a replica that has a free slot for ``request``; None if there is none worth taking."""
+    found = _pick(request, directory, avoid, rng, ahead)
+    return found if isinstance(found, Placed) else None
+
+
+def had_better_wait(
+    request: Request, replica: Replica, directory: Directory, rng: Random, ahead: int
+) -> bool:
+    """Would ``request`` wait for another one rather than take this free ``replica``?"""
+    rung = Rung((replica.model_id,), "")
+    pick = Pick(request, rung, directory, {}, rng)
+    return pick.better_waits((pick.cost(replica), replica), ahead)
+
+
+def _pick(
+    request: Request,
+    directory: Directory,
+    avoid: Mapping[NodeId, str],
+    rng: Random,
+    ahead: int | None,
+) -> Placed | list[Pick]:
+    """Return the placement, or the rungs that were tried: none if the model is unknown."""
+    tried: list[Pick] = []
     for rung in ladder(request, directory):
         pick = Pick(request, rung, directory, avoid, rng)
+        tried.append(pick)
         free = pick.free()
         if not free:
             continue
         free.sort(key=itemgetter(0))
         if ahead is not None and pick.better_waits(free[0], ahead):
-            return None
+            return tried
         free.insert(0, free.pop(_draw(free, rng)))
         kept = free if request.explain else free[:CANDIDATES_KEPT]
         candidates = tuple(pick.candidate(*each) for each in kept)
         if request.explain:
-            candidates += tuple(pick.busy(ahead or 0))
+            busy = pick.busy(ahead or 0)
+            candidates += tuple(pick.candidate(cost, held, wait_s) for cost, wait_s, held in busy)
         return Placed(candidates[0], candidates, _why(candidates, rung))
-    return None
+    return tried
 
 
 def _draw(by_cost: list[Scored], rng: Random) -> int:
