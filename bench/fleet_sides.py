@@ -31,5 +31,5 @@ SIDES: dict[str, Side] = {
     "personal_ai_router": lambda world, seed: PlainFleet(
         PersonalAiRouter(lambda view: world.machines[view.node_id].busy_share(world.now_s))
     ),
-    "oracle": lambda world, seed: PlainFleet(Oracle(world)),
+    "oracle": lambda world, seed: PlainFleet(Oracle(world, Random(seed))),
 }
