@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mesh.core.breaker import Standing
+from mesh.core.experience import Experience, Habits
 from mesh.core.node import Node, Replica
-from mesh.core.pool import Pool
+from mesh.core.pool import Pool, Ranked
+from mesh.core.prefix_index import PrefixIndex
 from mesh.core.types import Model, ModelId, NodeId
 
 
@@ -24,7 +26,9 @@ class Holders:
     embeds: bool = False  # a fact of its file, so the first who holds it may tell
     every: Pool = field(default_factory=Pool)
     able: Pool = field(default_factory=Pool)  # those that may serve, now or once a slot is free
-    free: Pool = field(default_factory=Pool)  # those that can begin one more attempt now
+    free: Ranked = field(default_factory=Ranked)  # those that can begin one more attempt now
+    full: Ranked = field(default_factory=Ranked)  # the other able ones
+    prefixes: PrefixIndex = field(default_factory=PrefixIndex)
     _fit: set[NodeId] = field(default_factory=set)  # those that may serve, but for their failures
     _doubted: dict[NodeId, Replica] = field(default_factory=dict)  # of them, those not trusted
     panics: bool = False  # more than half are not trusted, so that none is left out
@@ -47,8 +51,9 @@ class Holders:
 
     def discard(self, node_id: NodeId) -> bool:
         """Drop a node; return whether all others are pardoned now."""
-        for pool in (self.every, self.able, self.free):
+        for pool in (self.every, self.able, self.free, self.full):
             pool.discard(node_id)
+        self.prefixes.keep(node_id, ())
         self._fit.discard(node_id)
         self._doubted.pop(node_id, None)
         return self._weigh()
@@ -69,8 +74,12 @@ class Holders:
 
     def _keep(self, replica: Replica) -> None:
         able = replica.able
+        free = able and replica.slots_free > 0
         self.able.keep(replica, able)
-        self.free.keep(replica, able and replica.slots_free > 0)
+        self.free.keep(replica, free)
+        self.full.keep(replica, able and not free)
+        held = replica.status.prefixes if able and replica.warm else ()
+        self.prefixes.keep(replica.node.node_id, held)
 
 
 @dataclass(slots=True)
@@ -78,17 +87,26 @@ class Directory:
     """Kept in step with the nodes by ``index``, ``refresh`` and ``forget``."""
 
     nodes: dict[NodeId, Node] = field(default_factory=dict)
+    habits: Habits = field(default_factory=Habits)
     _holders: dict[ModelId, Holders] = field(default_factory=dict)
     # name -> model -> how many nodes call it so
     _by_name: dict[str, dict[ModelId, int]] = field(default_factory=dict)
     _held: dict[NodeId, tuple[Model, ...]] = field(default_factory=dict)
     _pardoned: list[NodeId] = field(default_factory=list, repr=False)
+    # What is known of what a node holds; a node that attaches anew is not a stranger.
+    _experience: dict[NodeId, dict[ModelId, Experience]] = field(default_factory=dict, repr=False)
     # Worked out when asked for; None: again.
     _automatic: dict[ModelId, None] | None = field(default=None, repr=False)
 
     def index(self, node: Node) -> None:
         """Make ``node`` findable by what it holds now."""
         held = tuple(replica.model for replica in node.replicas.values())
+        known = self._experience.get(node.node_id, {})
+        for model_id, replica in node.replicas.items():
+            replica.remember(known.get(model_id))
+        self._experience[node.node_id] = {
+            model_id: replica.experience for model_id, replica in node.replicas.items()
+        }
         for replica in node.replicas.values():  # before the old ones go: a kept model stays
             self._add(replica)
         self._release(self._held.get(node.node_id, ()), node.node_id, kept=node.replicas)
@@ -112,6 +130,7 @@ class Directory:
     def forget(self, node_id: NodeId) -> None:
         """Drop a node, and each model that nobody holds any more."""
         if self.nodes.pop(node_id, None) is not None:
+            del self._experience[node_id]
             self._release(self._held.pop(node_id), node_id, kept={})
 
     def resolve(self, name: str) -> tuple[ModelId, ...]:

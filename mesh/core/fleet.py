@@ -89,7 +89,7 @@ class Fleet:
             case events.RequestArrived():
                 return requests.arrived(event.request, now_s)
             case events.DeliveryOpened():
-                return requests.delivery_opened(event)
+                return requests.delivery_opened(event, now_s)
             case events.AttemptStarted():
                 return requests.started(event, now_s)
             case events.AttemptFinished():

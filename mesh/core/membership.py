@@ -60,6 +60,8 @@ class Membership:
             self._timers.set(now_s + self._limits.suspect_after_s, Due.SILENCE, node.node_id)
         self._directory.refresh(node, None if whole else about)
         moved = self._requests.relieve(node, "its owner is using it", now_s) if returned else []
+        if not (whole or about):
+            return moved  # it is alive, and nothing else is new
         return moved + self._requests.slots_freed(node.node_id, now_s)  # the owner's own may wait
 
     def inventory(self, event: InventoryReported, now_s: float) -> list[Action]:

@@ -114,13 +114,15 @@ class Requests:
 
     # -- an attempt's life -------------------------------------------------------------------------
 
-    def delivery_opened(self, event: DeliveryOpened) -> list[Action]:
+    def delivery_opened(self, event: DeliveryOpened, now_s: float) -> list[Action]:
         running = self._books.running.get(event.attempt_id)
         if running is None or running[1].epoch != event.epoch or running[1].delivered:
             return [RejectDelivery(event.delivery_id, event.attempt_id)]
         progress, attempt = running
         attempt.delivered = True
         self._timers.clear(Due.DELIVERY, event.attempt_id)
+        attempt.heard_s = now_s
+        self._books.watch(attempt, now_s)
         return [AcceptDelivery(event.delivery_id, event.attempt_id, progress.request.key)]
 
     def started(self, event: AttemptStarted, now_s: float) -> list[Action]:
@@ -156,6 +158,7 @@ class Requests:
         attempt.heard_s = now_s
         if attempt.first_token_s is None:
             attempt.first_token_s = now_s
+            self._books.read(attempt)
         if progress.first_token_s is None:
             progress.first_token_s = now_s
         progress.given.add(event.token_count)
@@ -169,6 +172,7 @@ class Requests:
         if not attempt.started:
             return self._broke_protocol(running, "it finished before it began", now_s)
         attempt.charge(event.cost_microusd, event.price_version)
+        self._books.learn(progress, attempt, event.usage, now_s)
         self._books.release(attempt)
         self._trust.attempt_succeeded(attempt.node_id, attempt.candidate.model_id)
         progress.close("answered", "", now_s, event.usage)

@@ -27,13 +27,13 @@ def doubts(node: Node) -> str:
     if node.contested:
         return "another machine has the same identity, and tries to take its place"
     if node.losses.standing is not Standing.TRUSTED:
-        return f"held back: lost its connection {node.losses.failures} times in a row"
-    held_back = [
+        return f"doubted: lost its connection {node.losses.failures} times in a row"
+    failed = [
         f"{node.replicas[model_id].model.name} failed {breaker.failures} requests in a row"
         for model_id, breaker in node.breakers.items()
         if breaker.standing is not Standing.TRUSTED
     ]
-    return f"held back: {'; '.join(held_back[:DOUBTS_SHOWN_MAX])}" if held_back else ""
+    return f"doubted: {'; '.join(failed[:DOUBTS_SHOWN_MAX])}" if failed else ""
 
 
 @dataclass(slots=True)
@@ -58,10 +58,13 @@ class Trust:
         self._moved(node)
         if before is not Standing.TRUSTED:
             return []  # the operator knows
-        model = node.replicas[model_id].model.name
+        replica = node.replicas[model_id]
+        what_now = f"the next one goes there in {breaker.until_s - now_s:.0f} s"
+        if replica.pardoned:
+            what_now = "more than half of those that have it fail, so that none is left out"
         line = (
-            f"{node.name} failed {breaker.failures} requests of {model} in a row ({code}): "
-            f"the next one goes there in {breaker.until_s - now_s:.0f} s"
+            f"{node.name} failed {breaker.failures} requests of {replica.model.name} in a row "
+            f"({code}): {what_now}"
         )
         return self.tell(node_id, f"failed {model_id}", line, now_s)
 

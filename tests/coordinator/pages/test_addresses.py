@@ -178,5 +178,5 @@ async def test_a_node_that_flaps_says_why_nothing_goes_there() -> None:
         mesh.loop.post(events.ConnectionLost(1, node_id, "pulled the plug"))
     attach(mesh, "desk", "qwen")
     assert view_node(mesh.fleet.directory.nodes[node_id], mesh.loop.now_s).why == (
-        "held back: lost its connection 3 times in a row"
+        "doubted: lost its connection 3 times in a row"
     )

@@ -64,7 +64,7 @@ def test_two_of_one_name_are_told_apart_by_id() -> None:
     [
         (a_node("desk"), "alive"),
         (a_node("desk", owner_busy=True), "owner busy"),
-        (a_node("desk", reason="held back: x"), "alive (held back: x)"),
+        (a_node("desk", reason="doubted: x"), "alive (doubted: x)"),
         (
             a_node(
                 "desk",
