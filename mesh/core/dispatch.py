@@ -174,7 +174,8 @@ class Dispatch:
             if not begins:
                 continue
             if all(
-                had_better_wait(request, e, self._directory, self._rng, declined) for e in begins
+                had_better_wait(request, each, self._directory, avoid, self._rng, declined)
+                for each in begins
             ):
                 declined += 1  # it waits for a quicker one, and so had those behind it better
                 if declined >= DECLINED_MAX:

@@ -67,3 +67,13 @@ def test_who_waited_far_longer_than_was_predicted_takes_what_there_is(script: Sc
         for name in ("quick", "slow"):
             script.report(name)
     assert started(actions) == [("r4", 2)]
+
+
+def test_nobody_waits_for_a_machine_that_failed_it(script: Script) -> None:
+    """One slot each: the slow one comes free while the quick one, which it must avoid, is taken."""
+    script.attach("quick", LLAMA, status=warm(1, prefill=5000, decode=200))
+    failing = only(script.ask("r0", within_s=1e4), StartAttempt)
+    script.attach("slow", LLAMA, status=warm(1, 1, prefill=5, decode=1))
+    script.fail(failing)
+    script.ask("r1")
+    assert started(script.report("slow", (LLAMA, warm(1, 0, prefill=5, decode=1)))) == [("r0", 2)]
