@@ -33,7 +33,7 @@ def learn(replica: Replica, habits: Habits, progress: Progress, usage: Usage, no
         token_s = (now_s - attempt.first_token_s) / (output_tokens - 1)
         slower = slowdown(replica.status.decode_rates_by_batch, batch) * crowd
         replica.experience.decode_s.add(token_s / slower)
-    if not (reserved.cold or request.resumed_tokens):
+    if not request.resumed_tokens:
         read_tokens = max(0, prompt_tokens - max(0, usage.cached_tokens))
         _learn_first_token(replica, attempt, reserved, read_tokens, crowd)
     replica.reckon()
@@ -46,6 +46,10 @@ def _learn_first_token(
     candidate, experience = attempt.candidate, replica.experience
     taken_s = attempt.first_token_s - attempt.began_s - replica.node.rtt_s - candidate.decode_s
     prefill_s = candidate.reading_s / max(1.0, candidate.prompt_tokens)  # as it was predicted
+    if reserved.cold:
+        read_s = reserved.ahead_s + read_tokens * prefill_s
+        experience.load_s.add(max(OVERHEAD_S_MIN, taken_s - read_s))
+        return
     if read_tokens < PROMPT_TOKENS_MIN or prefill_s <= 0:
         beside_s = taken_s - reserved.ahead_s - read_tokens * prefill_s
         experience.overhead_s.add(max(OVERHEAD_S_MIN, beside_s))

@@ -23,8 +23,8 @@ HASHED_MODELS_MAX = 4  # of one pick: to hash a long prompt takes as long as the
 WAITED_FOR_MAX = 8  # full replicas that are looked at, the quickest, beside the free ones
 # Who waits knows that all slots are taken, and guesses when they end. So many times as much counts
 # the guess: of 200 simulated unequal nodes (`python -m bench fleet`) the p99 first token was 7.9 s
-# at 1, 5.2 s at 2, 3.9 s at 4.
-WAIT_DOUBT = 4.0
+# at 1, 5.2 s at 2, 3.9 s at 4, 3.3 s at 8.
+WAIT_DOUBT = 8.0
 
 Held = tuple[ModelId, Holders]
 Scored = tuple[float, Replica]  # the cost first

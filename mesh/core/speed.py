@@ -28,7 +28,8 @@ CHUNK_S, CHUNK_TOKENS_MIN, CHUNK_TOKENS_MAX = 0.1, 16, 128
 # A measurement outside of these, NaN and infinity included, counts as none: a node may err or lie,
 # and neither may decide a pick or break the arithmetic.
 RATE_MIN, RATE_MAX = 1e-3, 1e7  # tokens/s
-LOAD_S_MAX = 3600.0
+LOAD_S_MIN, LOAD_S_MAX = 0.01, 3600.0
+LOADED_SHARE_MAX = 0.9  # a load that is told to be all but over may have stood there for long
 OVERHEAD_S_MAX = 10.0
 
 TOLD_WITHIN = 4.0  # a factor; heat, or an owner at work, may have come since we measured
@@ -64,7 +65,7 @@ def speed_of(
     return Speed(
         prefill_s * interruption(prefill_s, decode_s, rates, batch - 1),
         decode_s * slowdown(rates, batch),
-        _load_s(model, status),
+        _load_s(model, status, experience),
         overhead_s,
     )
 
@@ -130,13 +131,15 @@ def _measured(rate: float) -> bool:
     return RATE_MIN <= rate <= RATE_MAX
 
 
-def _load_s(model: Model, status: ReplicaStatus) -> float:
+def _load_s(model: Model, status: ReplicaStatus, experience: Experience | None) -> float:
     if status.state is ReplicaState.WARM:
         return 0.0
-    measured = 0.0 < status.load_s <= LOAD_S_MAX
+    measured = LOAD_S_MIN <= status.load_s <= LOAD_S_MAX
     load_s = status.load_s if measured else LOAD_FIXED_S + model.size_bytes / LOAD_BYTES_PER_S
+    if experience is not None:
+        load_s = min(LOAD_S_MAX, _blended(load_s, experience.load_s))
     if status.state is ReplicaState.LOADING and 0.0 <= status.load_progress <= 1.0:
-        load_s *= 1.0 - status.load_progress
+        load_s *= 1.0 - LOADED_SHARE_MAX * status.load_progress
     return load_s
 
 

@@ -9,7 +9,7 @@ from mesh.core import events
 from mesh.core.actions import StartAttempt
 from mesh.core.node import Replica
 from mesh.core.receipt import Candidate
-from mesh.core.types import Capability, Usage
+from mesh.core.types import Capability, ReplicaState, ReplicaStatus, Usage
 from tests.mesh.core.script import LLAMA, Script, only, warm
 
 ABSURD_COUNTS = (-1, 0, 2**63, -(2**63))
@@ -146,3 +146,11 @@ def test_two_alike_share_a_burst_by_what_they_were_given_and_have_not_reported(
         script.attach(name, LLAMA, slots=8)
     chosen = [only(script.ask(f"r{i}"), StartAttempt).connection_id for i in range(8)]
     assert chosen.count(1) == chosen.count(2) == 4
+
+
+def test_a_node_that_says_it_loads_in_no_time_is_believed_once(script: Script) -> None:
+    cold = ReplicaStatus(state=ReplicaState.AVAILABLE, load_s=0.01, prefill_tokens_per_s=500)
+    script.attach("liar", LLAMA, status=cold)
+    assert replica(script, "liar").speed.load_s < 0.1
+    answer(script, "r1", first_token_s=9)
+    assert replica(script, "liar").speed.load_s > 1
