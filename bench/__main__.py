@@ -8,11 +8,12 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from bench import engine, fleet, idle, ledger, page, relay, routing, warm
+from bench import engine, failover, fleet, idle, ledger, page, relay, routing, warm
 from bench.result import Figures, print_result
 
 BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
     "engine": engine.measure,
+    "failover": failover.measure,
     "fleet": fleet.measure,
     "idle": idle.measure,
     "ledger": ledger.measure,

@@ -94,6 +94,9 @@ class CountedToday:
     def request_started(self, started: actions.SendStarted) -> None:
         """It counts when it ends."""
 
+    def request_moved(self, moved: actions.SendMoved) -> None:
+        """Likewise."""
+
     def request_ended(self, request: Request, receipt: Receipt, failure: Failure | None) -> None:
         now_s = self._clock()
         arrived_us = int((now_s - receipt.total_s) * 1_000_000)

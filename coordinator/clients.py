@@ -22,6 +22,7 @@ class ClientStream:
     features: Request
     request: inference.GenerateRequest
     on_overflow: Callable[[], None]  # called once, when the client lags too far behind
+    told: inference.GenerateRequest | None = None  # what the machine got that answers it now
     failure: Failure | None = None
     ended: bool = False
     too_slow: bool = False

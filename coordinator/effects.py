@@ -9,12 +9,13 @@ from coordinator.calm import BATCH_TOKENS_MAX, Calm
 from coordinator.clients import ClientStream
 from coordinator.connections import NodeConnection
 from coordinator.deliveries import Delivery
+from coordinator.given import GivenAnswers
 from coordinator.watching import Watcher
 from mesh.core import actions
 from mesh.core.actions import Action
 from mesh.core.directory import Directory
 from mesh.core.receipt import Receipt
-from mesh.core.types import AttemptId, Failure, NodeId, Request, RequestKey
+from mesh.core.types import AttemptId, Failure, FailureCode, NodeId, Request, RequestKey
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import write_origin
 from mesh.wire.commands import write_cancel, write_start, write_welcome
@@ -55,6 +56,7 @@ class Relay:
     ids: "count[int]" = field(default_factory=lambda: count(1))
     watchers: list[Watcher] = field(default_factory=list)
     cloud: Cloud | None = None  # set where an upstream is configured
+    given: GivenAnswers = field(default_factory=GivenAnswers)
     calm: Calm = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +72,7 @@ class Relay:
             case actions.SendDelta():
                 if (client := self.clients.get(action.key)) is not None:
                     assert isinstance(action.payload, inference.GenerationDelta)
+                    self.given.add(action.key, action.payload)
                     client.send(inference.GenerateEvent(delta=action.payload))
             case actions.StartAttempt():
                 self._start(action)
@@ -79,6 +82,9 @@ class Relay:
                 self.deliveries[action.attempt_id] = delivery
             case actions.SendStarted():
                 self._send_started(action)
+            case actions.SendMoved():
+                for watcher in self.watchers:
+                    watcher.request_moved(action)
             case actions.FinishRequest():
                 self._finish(action)
             case actions.FailRequest():
@@ -99,6 +105,8 @@ class Relay:
             case actions.CloseConnection():
                 if (connection := self.connections.get(action.connection_id)) is not None:
                     connection.close(action.failure)
+            case actions.TellOperator():
+                log.warning("%s", action.line)
 
     def forget_connection(self, connection: NodeConnection) -> None:
         del self.connections[connection.connection_id]
@@ -123,10 +131,11 @@ class Relay:
         client = self.clients.get(action.key)
         if connection is None or client is None:
             return  # its end is an event under way
+        client.told = request = self.given.continued(action.key, client.request)
         connection.send(
             write_start(
                 action,
-                client.request,
+                request,
                 batch_interval_ms=self.calm.batch_interval_ms,
                 batch_tokens_max=BATCH_TOKENS_MAX,
                 block_hashes=client.features.block_hashes(action.model_id),
@@ -166,6 +175,7 @@ class Relay:
         assert isinstance(action.payload, inference.GenerationStarted)
         started.CopyFrom(action.payload)
         write_origin(started, action)
+        self.given.begin(action.key, client.request, started)
         for watcher in self.watchers:
             watcher.request_started(action)
         client.send(inference.GenerateEvent(started=started))
@@ -173,6 +183,7 @@ class Relay:
     def _finish(self, action: actions.FinishRequest) -> None:
         answered = action.receipt.attempts[-1]
         self.deliveries.pop(answered.attempt_id, None)
+        self.given.forget(action.key)
         client = self.clients.get(action.key)
         if client is None:
             return
@@ -186,6 +197,8 @@ class Relay:
     def _fail(self, action: actions.FailRequest) -> None:
         # The code alone: a node's words may hold what its model's template said of a prompt.
         log.info("request %s failed: %s", action.key.request_id, action.failure.code)
+        if action.failure.code is not FailureCode.REQUEST_EXISTS:  # else it is another's key
+            self.given.forget(action.key)
         client = self.clients.get(action.key)
         if client is not None:
             self._ended(client.features, action.receipt, action.failure)

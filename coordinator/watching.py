@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from mesh.core.actions import SendStarted
+from mesh.core.actions import SendMoved, SendStarted
 from mesh.core.receipt import Receipt
 from mesh.core.types import Failure, Request
 
@@ -16,6 +16,10 @@ class Watcher(Protocol):
 
     def request_started(self, started: SendStarted) -> None:
         """Somebody begins to answer it; again, if that one fails before the first token."""
+        ...
+
+    def request_moved(self, moved: SendMoved) -> None:
+        """Another machine goes on with an answer, as the one that gave it failed."""
         ...
 
     def request_ended(self, request: Request, receipt: Receipt, failure: Failure | None) -> None:

@@ -1,8 +1,8 @@
 """One request on its way to a coordinator, sent again where the connection breaks.
 
-A coordinator that restarts is back within seconds, and whoever asked has seen nothing yet: until
-the first token the request is simply sent again. After it nothing is: a second answer is another
-one, and two of them spliced would be neither.
+A coordinator that restarts is back within seconds. Until the first token the request is simply sent
+again; after it, with all that has come, as a request for the rest. Where nobody can give exactly
+that, the answer is lost: a second one is another one, and two of them spliced would be neither.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import grpc
 
-from mesh.core.types import FailureCode
 from mesh.errors import AnswerLost, MeshError, RequestExists
-from mesh.rpc import ERROR_BY_CODE, broke_off, from_rpc
+from mesh.held_answer import CUT, CUT_HINT, HeldAnswer
+from mesh.rpc import broke_off, from_rpc
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1.inference_pb2_grpc import InferenceStub
 
@@ -23,9 +23,6 @@ AGAIN_AFTER_S = 0.2  # as the first reconnect of a channel
 TIMEOUT_S = 600.0  # a long answer from a slow desk
 LATE_S = 5.0  # a coordinator that keeps the time itself tells more than a transport that breaks off
 MODELS_WITHIN_S = 10.0
-
-CUT = "the coordinator was lost mid-answer"
-CUT_HINT = "ask again"
 
 # Lends a connection for one try; its times are on the event loop's clock. ``until_s``: a try has
 # failed, so wait for a connection that stands, but no longer than this. ``deadline_s``: in no case
@@ -65,26 +62,35 @@ async def answer(
 async def _answer(
     reach: Reach, request: inference.GenerateRequest, tries: "_Tries"
 ) -> AsyncGenerator[inference.GenerateEvent, None]:
-    seen = _Seen(request)
+    held = HeldAnswer(request)
     while True:
-        async with reach(tries.until_s, tries.deadline_s) as stub:
-            tries.narrow(request)
-            call = stub.Generate(request, timeout=tries.left_s + LATE_S)
-            try:
-                async for event in call:
-                    seen.take(event)
-                    yield event
-                return
-            except grpc.aio.AioRpcError as failure:
-                broken = failure
-            finally:
-                call.cancel()  # a call that is dropped without it is never collected
-        if seen.failure is not None:
-            raise seen.failure from None
-        if broke_off(broken) and seen.delta:
-            yield seen.cut()
-            raise AnswerLost(CUT, hint=CUT_HINT) from None
-        await tries.another(broken)
+        try:
+            async with reach(tries.until_s, tries.deadline_s) as stub:
+                tries.narrow(request)
+                call = stub.Generate(request, timeout=tries.left_s + LATE_S)
+                try:
+                    async for event in call:
+                        if held.take(event):
+                            yield event
+                        tries.heard()
+                    return
+                except grpc.aio.AioRpcError as failure:
+                    broken = failure
+                finally:
+                    call.cancel()  # a call that is dropped without it is never collected
+            if held.failure is not None:
+                raise held.failure from None
+            if broke_off(broken) and held.delta:
+                if not held.can_go_on:
+                    raise OutOfReach(from_rpc(broken)) from None
+                held.ask_for_the_rest()
+            await tries.another(broken)
+        except OutOfReach:
+            if not held.delta:
+                raise
+            break
+    yield held.cut()
+    raise AnswerLost(CUT, hint=CUT_HINT)
 
 
 async def models(reach: Reach) -> tuple[inference.ModelView, ...]:
@@ -155,6 +161,10 @@ class _Tries:
     def left_s(self) -> float:
         return max(0.0, self.deadline_s - self._clock())
 
+    def heard(self) -> None:
+        """Somebody answers: patience begins anew, should the connection break again."""
+        self.until_s = None
+
     def narrow(self, request: inference.GenerateRequest) -> None:
         """Give the request no more time than is left, if it was given any."""
         if request.deadline_ms:
@@ -171,51 +181,3 @@ class _Tries:
         if now_s >= self.until_s:
             raise OutOfReach(failure) from None
         await asyncio.sleep(AGAIN_AFTER_S)
-
-
-class _Seen:
-    """What the client has got so far."""
-
-    def __init__(self, request: inference.GenerateRequest) -> None:
-        self._request = request
-        self._started = inference.GenerationStarted()
-        self.delta = False  # some of the answer
-        self.failure: MeshError | None = None  # told in the stream, with the receipt
-
-    def take(self, event: inference.GenerateEvent) -> None:
-        match event.WhichOneof("event"):
-            case "delta":
-                self.delta = True
-            case "started":
-                self._started = event.started
-            case "failed":
-                told = event.failed
-                error = ERROR_BY_CODE.get(told.code, MeshError)
-                self.failure = error(told.message, hint=told.hint)
-            case _:
-                pass
-
-    def cut(self) -> inference.GenerateEvent:
-        """Return the last event of an answer whose rest is gone, with the receipt that is left."""
-        started, code = self._started, FailureCode.ANSWER_LOST
-        attempt = inference.Attempt(
-            attempt_id=started.attempt_id,
-            node_id=started.node_id,
-            node_name=started.node_name,
-            model_id=started.model_id,
-            model_name=started.model_name,
-            outcome=code,
-            reason=CUT,
-            tier=started.tier,
-        )
-        receipt = inference.Receipt(
-            request_id=self._request.request_id,
-            asked_model=self._request.model,
-            tier=started.tier,
-            attempts=[attempt],
-            why=started.why,
-        )
-        failed = inference.GenerationFailed(
-            code=code, message=CUT, hint=CUT_HINT, retryable=True, receipt=receipt
-        )
-        return inference.GenerateEvent(failed=failed)

@@ -98,7 +98,9 @@ class Account:
         if attempt is not None:
             self._progress.close(failure.code, failure.message, self._clock())
             if failure.code.elsewhere:
-                failure = node_failed(self._node_name, failure, seen=attempt.seen)
+                failure = node_failed(
+                    self._node_name, failure, seen=attempt.first_token_s is not None
+                )
         failed = write_failed(failure, self._receipt(), NO_COORDINATOR)
         return inference.GenerateEvent(failed=failed), failure
 

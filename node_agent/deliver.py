@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from mesh.core.blocks import BLOCKS_MAX
 from mesh.core.generation import Delta, Finished, Generation, Started
-from mesh.errors import InternalError, InvalidRequest, MeshError
+from mesh.errors import InternalError, InvalidRequest, MeshError, Unsupported
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import write_attempt_failed, write_finished, write_started
@@ -126,6 +126,13 @@ class Delivery:
     def _work(self, request: inference.GenerateRequest) -> Generation:
         if self._start.HasField("resume"):
             request.resume.CopyFrom(self._start.resume)
+        theirs = request.resume.sampler_version
+        if theirs and theirs != SAMPLER_VERSION:
+            raise Unsupported(
+                f"this machine draws tokens by {SAMPLER_VERSION}, and the answer was begun by "
+                f"{theirs[:64]}",
+                hint="update deskmesh on the older of the two machines",
+            )
         hashes = tuple(self._start.block_hashes[:BLOCKS_MAX])
         return replace(read_generation(request), block_hashes=hashes)
 

@@ -18,7 +18,7 @@ from coordinator.ledger.records import (
 from coordinator.ledger.today import Today
 from coordinator.ledger.totals import day_of
 from coordinator.ledger.writer import Restored, Writer
-from mesh.core.actions import SendStarted
+from mesh.core.actions import SendMoved, SendStarted
 from mesh.core.receipt import Receipt
 from mesh.core.types import Failure, Request, RequestKey
 
@@ -89,6 +89,9 @@ class Ledger:
 
     def request_started(self, started: SendStarted) -> None:
         """Nothing yet: it is in the receipt, in the end."""
+
+    def request_moved(self, moved: SendMoved) -> None:
+        """Likewise."""
 
     def request_ended(self, request: Request, receipt: Receipt, failure: Failure | None) -> None:
         now_s = self._clock()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from statistics import median
 
-from mesh.core.actions import SendStarted
+from mesh.core.actions import SendMoved, SendStarted
 from mesh.core.receipt import Receipt
 from mesh.core.types import Failure, FailureCode, Request, RequestKey, Tier
 from mesh.wire.text import printable
@@ -16,6 +16,7 @@ RATE_S = 60  # how long the rate looks back, and how many points its curve has
 FIRST_TOKENS_KEPT = 200  # a median of fewer jumps about; of more it tells of long ago
 NAME_SHOWN_MAX = 64  # of a model that a client asks for, whatever it may have written there
 WHY_SHOWN_MAX = 160
+BEFORE_SHOWN_MAX = 3  # of an answer that moved: more is a sick mesh, which others show
 _LEFT_THE_MESH = "cloud: "
 
 
@@ -30,6 +31,7 @@ class Passing:
     state: str = "waiting"  # "running", "answered", "failed"
     model: str = ""
     machine: str = ""
+    before: tuple[str, ...] = ()  # machines that gave the answer's beginning, and failed
     tier: Tier | None = None  # how far the prompt travelled
     why: str = ""
     tokens: int = 0
@@ -69,6 +71,13 @@ class Flow:
             passing.state, passing.tier = "running", started.tier
             passing.model, passing.machine = chosen.model_name, chosen.node_name
             passing.why = told(started.why)
+
+    def request_moved(self, moved: SendMoved) -> None:
+        self.changes += 1
+        if (passing := self._open.get(moved.key)) is not None:
+            passing.before = (*passing.before, passing.machine)[-BEFORE_SHOWN_MAX:]
+            passing.machine = moved.candidate.node_name
+            passing.why = told(moved.why)
 
     def request_ended(self, request: Request, receipt: Receipt, failure: Failure | None) -> None:
         self.changes += 1

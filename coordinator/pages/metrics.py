@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from coordinator.pages.views import key_of, slots_of
-from mesh.core.actions import SendStarted
+from mesh.core.actions import SendMoved, SendStarted
 from mesh.core.fleet import Fleet
 from mesh.core.node import Node
 from mesh.core.receipt import Receipt
@@ -41,6 +41,11 @@ class Metrics:
             "deskmesh_requests",
             "Requests that have ended, by how far the prompt travelled and how they ended.",
             ("tier", "outcome"),
+            registry=self._registry,
+        )
+        self._handoffs = Counter(
+            "deskmesh_handoffs",
+            "Answers that another machine went on with, in their middle.",
             registry=self._registry,
         )
         self._attempts = Counter(
@@ -81,6 +86,9 @@ class Metrics:
 
     def request_started(self, started: SendStarted) -> None:
         """Likewise."""
+
+    def request_moved(self, moved: SendMoved) -> None:
+        self._handoffs.inc()
 
     def request_ended(self, request: Request, receipt: Receipt, failure: Failure | None) -> None:
         tier = _label(receipt.tier)

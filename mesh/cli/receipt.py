@@ -33,6 +33,9 @@ def explain(receipt: inference.Receipt, console: Console) -> None:
     parts += [Text(_attempt(attempt)) for attempt in receipt.attempts]
     if receipt.cost_microusd:
         parts.append(Text(f"cost: {money(receipt.cost_microusd)} (price: {receipt.price_version})"))
+    if receipt.numerics_changed_at_token:
+        changed = receipt.numerics_changed_at_token
+        parts.append(Text(f"numerics changed at token {changed}: another machine would round so"))
     parts += [Text(note) for note in receipt.notes]
     console.print(Group(*parts))
 

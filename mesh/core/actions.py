@@ -36,6 +36,13 @@ class CloseConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class TellOperator:
+    """Say something that a person should know of. Rare: its rate is bounded where it is decided."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartAttempt:
     """Tell a node to begin."""
 
@@ -45,6 +52,7 @@ class StartAttempt:
     key: RequestKey
     model_id: ModelId
     remaining_s: float
+    resumed_tokens: int = 0  # of the answer that were given before: the node goes on from there
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,18 @@ class SendStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SendMoved:
+    """Another node goes on with an answer of which the client has a part."""
+
+    key: RequestKey
+    attempt_id: AttemptId
+    candidate: Candidate  # who goes on
+    tier: Tier
+    token: int  # the first one that it gives, counted from the answer's start
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SendDelta:
     """Pass tokens on to the client."""
 
@@ -140,6 +160,7 @@ class FailRequest:
 Action = (
     AdmitNode
     | CloseConnection
+    | TellOperator
     | StartAttempt
     | CancelAttempt
     | StartCloudAttempt
@@ -148,6 +169,7 @@ Action = (
     | RejectDelivery
     | EndDelivery
     | SendStarted
+    | SendMoved
     | SendDelta
     | FinishRequest
     | FailRequest

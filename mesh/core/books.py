@@ -9,7 +9,8 @@ from mesh.core.directory import Directory
 from mesh.core.learning import learn
 from mesh.core.limits import FleetLimits
 from mesh.core.line import Line
-from mesh.core.node import Node
+from mesh.core.node import Node, Replica
+from mesh.core.patience import PATIENCE_MIN_S, patience_s
 from mesh.core.progress import Attempt, Progress
 from mesh.core.receipt import Candidate
 from mesh.core.timers import Due, Timers
@@ -58,7 +59,7 @@ class Books:
 
     def join_line(self, progress: Progress, now_s: float) -> None:
         """Make a request wait for a slot."""
-        self.line.join(progress.request, progress.number, progress.arrived_s)
+        self.line.join(progress.wanted, progress.number, progress.arrived_s)
         self.watch_line(now_s)
 
     def watch_line(self, now_s: float) -> None:
@@ -80,7 +81,9 @@ class Books:
             node.replicas[chosen.model_id].model.test,
             # A prompt that may go to the cloud has still travelled no further than this.
             min(progress.request.tier, Tier.MESH),
-            tokens=progress.request.resumed_tokens,
+            heard_s=now_s,
+            tokens=progress.given.tokens,
+            others_tokens=progress.given.tokens - progress.request.resumed_tokens,
         )
         node.begin(attempt.attempt_id, chosen.model_id, chosen.reading_s)
         self.directory.refresh(node, (chosen.model_id,))
@@ -102,11 +105,26 @@ class Books:
         """Take the attempt off its node's books; the caller closes it next."""
         del self.running[attempt.attempt_id]
         self._timers.clear(Due.DELIVERY, attempt.attempt_id)
+        self._timers.clear(Due.STANDSTILL, attempt.attempt_id)
         node = self.directory.nodes.get(attempt.node_id)
         if node is not None:
             node.end(attempt.attempt_id)
             self.directory.refresh(node, (attempt.candidate.model_id,))
         return node
+
+    def replica_of(self, attempt: Attempt) -> Replica | None:
+        """Return where the attempt runs, if the node is known still."""
+        node = self.directory.nodes.get(attempt.node_id)
+        return node.replicas.get(attempt.candidate.model_id) if node is not None else None
+
+    def stuck_s(self, attempt: Attempt) -> float:
+        """Return when the attempt counts as stuck, unless it is heard before."""
+        return attempt.heard_s + patience_s(attempt, self.replica_of(attempt))
+
+    def watch(self, attempt: Attempt, now_s: float) -> None:
+        """Look at the attempt again when it might be stuck, and not at once."""
+        due_s = max(self.stuck_s(attempt), now_s + PATIENCE_MIN_S / 2)
+        self._timers.set(due_s, Due.STANDSTILL, attempt.attempt_id)
 
     def read(self, attempt: Attempt) -> None:
         """The attempt's first token came: whoever is sent to its node need not wait for it."""

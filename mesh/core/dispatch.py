@@ -20,6 +20,7 @@ from mesh.core.cloud import as_candidate, may_leave, names_cloud, says_cloud
 from mesh.core.filter import (
     EXPLAINED_MAX,
     REFUSED_MAX,
+    asleep,
     beginning_on,
     can_begin_on,
     capable,
@@ -51,10 +52,16 @@ from mesh.core.routing import AllBusy, Placed, Unplaceable, had_better_wait, pla
 from mesh.core.types import (
     CloudModel,
     Failure,
+    FailureCode,
     NodeId,
     Request,
     Tier,
 )
+
+RELIEVED = "relieved"  # the outcome of an attempt whose machine was wanted back
+
+# Nothing that a machine failed at: the client left, or its time was over.
+_ENDS_BY_ITSELF = frozenset({FailureCode.CANCELLED, FailureCode.DEADLINE_EXCEEDED})
 
 
 class Dispatch:
@@ -78,21 +85,22 @@ class Dispatch:
 
     def place(self, progress: Progress, now_s: float, last: Failure | None = None) -> list[Action]:
         """Start an attempt, or wait for a slot, or fail: with ``last`` if nowhere is left."""
-        request = progress.request
+        request = progress.wanted
         if not now_s < request.deadline_s:
             return self.fail(progress, time_is_up(progress), now_s)
         if len(progress.past) >= self._limits.attempts_max:
             return self._leave_or_fail(progress, no_attempts_left(progress), now_s)
         if self.cloud is not None and self._for_cloud_alone(request, self.cloud):
             return self._ask_cloud(progress, self.cloud, last, now_s)
-        ahead = self._books.line.ahead_of(request)
-        match place(request, self._directory, progress.avoid, self._rng, ahead):
+        match self._find(progress, request):
             case Placed() as placed:
                 return [self._start(progress, placed, now_s)]
             case AllBusy() as busy:
                 return self._wait(progress, all_busy(busy), now_s, busy)
             case Unplaceable() if now_s < self.settled_s and self._for_machines_alone(progress):
                 return self._wait(progress, MACHINES_RETURN, now_s)
+            case Unplaceable() if self._forgive(progress):
+                return self.place(progress, now_s, last)
             case Unplaceable() as unplaceable if last is None:
                 return self._refuse(progress, unplaceable, now_s)
             case Unplaceable():
@@ -104,11 +112,19 @@ class Dispatch:
         """Close an attempt that failed, and begin the next one if there may be one."""
         self._books.release(attempt)
         progress.close(failure.code, failure.message, now_s)
-        if attempt.in_cloud and progress.instead_of is not None and not attempt.seen:
+        seen = progress.given.seen
+        # Whoever goes on may have less context, or an older version: another one may not.
+        goes_on = progress.lost is not None and failure.code not in _ENDS_BY_ITSELF
+        elsewhere = failure.code.elsewhere or goes_on
+        if attempt.in_cloud and progress.instead_of is not None and not seen:
             failure = cloud_failed(progress.instead_of, failure)
-        elif failure.code.elsewhere:
-            failure = node_failed(attempt.candidate.node_name, failure, seen=attempt.seen)
-        if failure.code.elsewhere and self._budget.spend():
+            elsewhere = failure.code.elsewhere
+        elif elsewhere:
+            failure = node_failed(attempt.candidate.node_name, failure, seen=seen)
+        if seen and elsewhere:
+            progress.lost = failure
+        # An answer that goes on is no retry: there is one for each machine that failed, at most.
+        if elsewhere and progress.given.movable and (seen or self._budget.spend()):
             actions = self.place(progress, now_s, failure)
         else:
             actions = self.fail(progress, failure, now_s)
@@ -130,13 +146,15 @@ class Dispatch:
         now_s: float,
         explained: tuple[RuledOut, ...] = (),
     ) -> list[Action]:
-        """End the request badly."""
+        """End the request badly. Of an answer that could not go on, the first failure counts."""
+        if progress.lost is not None and failure.code not in _ENDS_BY_ITSELF:
+            failure = progress.lost
         attempt = progress.attempt
         if attempt is not None:
             self._books.release(attempt)
             progress.close(failure.code, failure.message, now_s)
         self._books.forget(progress)
-        receipt = progress.receipt(now_s, explained or self.explained(progress))
+        receipt = progress.receipt(now_s, explained or self.explained(progress, now_s))
         failed = FailRequest(progress.request.key, receipt, failure)
         return [failed, *(self.slots_freed(attempt.node_id, now_s) if attempt else ())]
 
@@ -149,7 +167,7 @@ class Dispatch:
         declined = 0
         for key in self._books.line.waiting_for(self._servable(node)):
             progress = self._books.open[key]
-            request, avoid = progress.request, progress.avoid
+            request, avoid = progress.wanted, progress.avoid
             if not now_s < request.deadline_s:
                 continue  # the time that passed ends it
             begins = beginning_on(node, request, self._directory, avoid)
@@ -177,7 +195,7 @@ class Dispatch:
         declined = 0
         for key in self._books.line.waiting_for(list(self._books.line.kinds())):
             progress = self._books.open[key]
-            request, avoid = progress.request, progress.avoid
+            request, avoid = progress.wanted, progress.avoid
             if not hopeful(request, self._directory, avoid, self._rng):
                 actions += self.place(progress, now_s)
                 continue
@@ -194,35 +212,76 @@ class Dispatch:
 
     def can_move(self, progress: Progress, attempt: Attempt) -> bool:
         """Is there a node that could take over the attempt, and may it?"""
-        if not self._budget.allows or len(progress.past) + 1 >= self._limits.attempts_max:
+        given = progress.given
+        if not given.movable or len(progress.past) + 1 >= self._limits.attempts_max:
             return False
-        request, avoid = progress.request, {**progress.avoid, attempt.node_id: "silent"}
+        if not given.seen and not self._budget.allows:
+            return False
+        request, avoid = progress.wanted, {**progress.avoid, attempt.node_id: "silent"}
         if place_now(request, self._directory, avoid, self._rng) is not None:
             return True
         room = len(self._books.line) < self._limits.waiting_max
         return room and capable(request, self._directory, avoid)
 
-    def explained(self, progress: Progress) -> tuple[RuledOut, ...]:
+    def free_elsewhere(self, progress: Progress, attempt: Attempt) -> bool:
+        """Has another node a free slot for the attempt, which may be moved?"""
+        if not progress.given.movable or len(progress.past) + 1 >= self._limits.attempts_max:
+            return False
+        avoid = {**progress.avoid, attempt.node_id: "wants to be relieved"}
+        return place_now(progress.wanted, self._directory, avoid, self._rng) is not None
+
+    def relieve(
+        self, progress: Progress, attempt: Attempt, reason: str, now_s: float
+    ) -> list[Action]:
+        """Let another node have the attempt. It is nobody's failure, and costs no budget."""
+        stopped = self.stop(progress, "relieved")
+        self._books.release(attempt)
+        progress.close(RELIEVED, reason, now_s)
+        progress.avoid[attempt.node_id] = reason
+        return stopped + self.place(progress, now_s)
+
+    def explained(self, progress: Progress, now_s: float) -> tuple[RuledOut, ...]:
         """Why the other nodes could not serve the request, if it wants to know."""
         if not progress.request.explain:
             return ()
-        return ruled_out(progress.request, self._directory, progress.avoid, EXPLAINED_MAX)
+        request, avoid = progress.request, progress.avoid
+        return ruled_out(request, self._directory, avoid, EXPLAINED_MAX, now_s)
 
     # -- below the steps ---------------------------------------------------------------------------
 
+    def _find(self, progress: Progress, request: Request) -> Placed | AllBusy | Unplaceable:
+        """Find a place; for an answer that goes on, where it does so without a change if it can."""
+        others = progress.given.others(self._directory)
+        if others:
+            same = {**others, **progress.avoid}
+            if placed := place_now(request, self._directory, same, self._rng):
+                return placed
+        ahead = self._books.line.ahead_of(request)
+        return place(request, self._directory, progress.avoid, self._rng, ahead)
+
+    def _forgive(self, progress: Progress) -> bool:
+        """Let machines that failed the answer go on with it, once, where there are no others.
+
+        An engine that died is there again within seconds.
+        """
+        if not progress.given.seen or progress.forgiven or not progress.avoid:
+            return False
+        progress.forgiven = True
+        progress.avoid.clear()
+        return True
+
     def _refuse(self, progress: Progress, found: Unplaceable, now_s: float) -> list[Action]:
-        request, nodes = progress.request, len(self._directory.nodes)
-        explained = self.explained(progress)
+        request, avoid = progress.request, progress.avoid
+        nodes, explained = len(self._directory.nodes), self.explained(progress, now_s)
         if not nodes:
             failure = no_nodes()
         elif not found.model_known and not is_automatic(request):
             failure = unknown_model(request.model, self._directory.names())
         else:
-            explained = explained or ruled_out(
-                request, self._directory, progress.avoid, REFUSED_MAX
-            )
-            at_fault = too_long(request, self._directory, progress.avoid)
-            failure = nowhere(explained, nodes, too_long=at_fault)
+            explained = explained or ruled_out(request, self._directory, avoid, REFUSED_MAX, now_s)
+            at_fault = too_long(request, self._directory, avoid)
+            sleeping = asleep(request, self._directory, avoid)
+            failure = nowhere(explained, nodes, too_long=at_fault, asleep=sleeping)
         return self._leave_or_fail(progress, failure, now_s, explained)
 
     def _for_cloud_alone(self, request: Request, model: CloudModel) -> bool:
@@ -252,7 +311,7 @@ class Dispatch:
     ) -> list[Action]:
         """No machine can: ask the cloud if the request may go there, else end it."""
         model = may_leave(progress.request, self.cloud, progress.avoid)
-        if model is None:
+        if model is None or progress.given.seen:  # nobody else goes on with an answer of a machine
             return self.fail(progress, failure, now_s, explained)
         progress.instead_of = failure
         progress.why = f"cloud: {failure.message}"
@@ -297,6 +356,7 @@ class Dispatch:
             request.key,
             placed.chosen.model_id,
             request.deadline_s - now_s,
+            resumed_tokens=progress.given.tokens,
         )
 
     def _start_in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> Action:

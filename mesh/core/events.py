@@ -136,6 +136,7 @@ class AttemptStarted:
     prompt_tokens: int
     numerics: str
     payload: object
+    resumable: bool = False  # the edge has what another node needs to go on with the answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ def learn(replica: Replica, habits: Habits, progress: Progress, usage: Usage, no
     request, attempt = progress.request, progress.attempt
     assert attempt is not None, "an answer that is whole was being given"
     output_tokens = attempt.tokens - request.resumed_tokens
+    own_tokens = output_tokens - attempt.others_tokens
+    resumed = request.resumed_tokens + attempt.others_tokens
     prompt_tokens = min(max(0, usage.prompt_tokens), request.prompt_bytes + TEMPLATE_TOKENS_MAX)
     habits.learn(
         replica.model.model_id, request, prompt_tokens=prompt_tokens, output_tokens=output_tokens
@@ -28,12 +30,12 @@ def learn(replica: Replica, habits: Habits, progress: Progress, usage: Usage, no
     if attempt.first_token_s is None or reserved is None:
         return
     crowd = 1 + replica.crowd
-    if output_tokens >= DECODED_MIN:
+    if own_tokens >= DECODED_MIN:
         batch = (reserved.batch + replica.running) / 2
-        token_s = (now_s - attempt.first_token_s) / (output_tokens - 1)
+        token_s = (now_s - attempt.first_token_s) / (own_tokens - 1)
         slower = slowdown(replica.status.decode_rates_by_batch, batch) * crowd
         replica.experience.decode_s.add(token_s / slower)
-    if not request.resumed_tokens:
+    if not resumed:
         read_tokens = max(0, prompt_tokens - max(0, usage.cached_tokens))
         _learn_first_token(replica, attempt, reserved, read_tokens, crowd)
     replica.reckon()

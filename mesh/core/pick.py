@@ -68,7 +68,7 @@ class Pick:
         """
         request, policy, avoid = self.request, self.request.policy, self.avoid
         demand = self.demand(model_id)
-        prompt_tokens = demand.prompt_tokens
+        prompt_tokens, again_tokens = demand.prompt_tokens, demand.again_tokens
         per_first_token = policy.first_token + policy.completion
         per_token = policy.completion * demand.output_tokens
         tokens_min = request.prompt_bytes / BYTES_PER_TOKEN_MAX
@@ -88,7 +88,7 @@ class Pick:
                 continue
             speed = replica.speed
             wait_s, decode_s = node.rtt_s + replica.ready_s, speed.decode_s
-            read_s = prompt_tokens * speed.prefill_s
+            read_s = prompt_tokens * speed.prefill_s + again_tokens * decode_s
             if node.working > replica.works:
                 crowd = replica.crowd
                 wait_s += crowd * (decode_s + read_s)
@@ -194,6 +194,7 @@ class Pick:
         crowd = replica.crowd
         first_token_s = node.rtt_s + wait_s + replica.ready_s + crowd * speed.decode_s
         first_token_s += (1 + crowd) * demand.prompt_tokens * speed.prefill_s
+        first_token_s += (1 + crowd) * demand.again_tokens * speed.decode_s
         rest_s = (1 + crowd) * demand.output_tokens * speed.decode_s
         cost = policy.weigh(first_token_s, first_token_s + rest_s)
         return cost if node.strain is None else cost * factor_of(policy, node.strain)

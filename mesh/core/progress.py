@@ -1,7 +1,8 @@
 """How far a request has come: its attempts, and the receipt they add up to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mesh.core.given import Given
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut
 from mesh.core.types import AttemptId, Epoch, Failure, NodeId, Request, Tier, Usage
 
@@ -22,7 +23,9 @@ class Attempt:
     delivered: bool = False  # its answer stream is open
     started: bool = False  # the prompt was accepted
     first_token_s: float | None = None  # on the fleet's clock
-    tokens: int = 0
+    heard_s: float = 0.0  # when it last gave something, or began
+    tokens: int = 0  # of the answer from its start, whoever gave them
+    others_tokens: int = 0  # those of them that earlier attempts gave
     prompt_tokens: int = 0
     numerics: str = ""
     cost_microusd: int = 0
@@ -35,11 +38,6 @@ class Attempt:
     @property
     def in_cloud(self) -> bool:
         return self.tier is Tier.CLOUD
-
-    @property
-    def seen(self) -> bool:
-        """Has the client got a part of its answer?"""
-        return self.first_token_s is not None
 
     def account(self, outcome: str, reason: str, now_s: float, usage: Usage) -> AttemptAccount:
         first_token_s = self.first_token_s if self.first_token_s is not None else self.began_s
@@ -65,11 +63,17 @@ class Attempt:
         """Put down what the attempt cost, in place of what was put down before."""
         self.cost_microusd, self.price_version = cost_microusd, price_version
 
+    def own(self, whole: Usage) -> Usage:
+        """Return this attempt's part of an answer's usage, so that attempts add up to it."""
+        completion = max(0, whole.completion_tokens - self.others_tokens)
+        reasoning = min(whole.reasoning_tokens, completion)
+        return replace(whole, completion_tokens=completion, reasoning_tokens=reasoning)
+
     def usage(self) -> Usage:
         """What is known of an attempt that did not finish."""
         return Usage(
             prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.tokens,
+            completion_tokens=self.tokens - self.others_tokens,
             estimated=self.in_cloud,  # an upstream tells at its end, and counts for itself
         )
 
@@ -84,28 +88,42 @@ class Progress:
     attempt: Attempt | None = None
     last: Attempt | None = None  # the one that ended last
     past: list[AttemptAccount] = field(default_factory=list)
+    first_token_s: float | None = None  # when the client got the first one, on the fleet's clock
+    lost: Failure | None = None  # how the machine failed that had given a part of the answer
+    forgiven: bool = False  # machines that failed it may be asked once more
     avoid: dict[NodeId, str] = field(default_factory=dict)  # node -> why not again
     candidates: tuple[Candidate, ...] = ()
     why: str = ""
     first_attempt_s: float | None = None
     instead_of: Failure | None = None  # why no machine could, if the cloud was asked for that
 
+    given: Given = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.given = Given(self.request.resumed_tokens)
+
+    @property
+    def wanted(self) -> Request:
+        """What the next attempt asks of a machine."""
+        return self.given.wanted(self.request)
+
     def close(self, outcome: str, reason: str, now_s: float, usage: Usage | None = None) -> None:
         """End the attempt under way, if any, and put it on the account."""
         if self.attempt is None:
             return
         self.last, self.attempt = self.attempt, None
-        known = usage if usage is not None else self.last.usage()
+        known = self.last.own(usage) if usage is not None else self.last.usage()
         self.past.append(self.last.account(outcome, reason, now_s, known))
 
     def receipt(self, now_s: float, ruled_out: tuple[RuledOut, ...] = ()) -> Receipt:
         """Add up what happened; call after ``close``."""
         first_token_s, tokens_per_s = 0.0, 0.0
         last = self.last
-        if last is not None and last.first_token_s is not None:  # so it ended just now
-            first_token_s = last.first_token_s - self.arrived_s
-            decoding_s, completion = now_s - last.first_token_s, self.past[-1].usage
-            decoded = completion.completion_tokens - self.request.resumed_tokens
+        if last is not None and self.first_token_s is not None:  # so it ended just now
+            first_token_s = self.first_token_s - self.arrived_s
+            decoding_s = now_s - self.first_token_s
+            decoded = sum(each.usage.completion_tokens for each in self.past)
+            decoded -= self.request.resumed_tokens
             if decoding_s > 0 and decoded >= RATED_TOKENS_MIN:
                 tokens_per_s = (decoded - 1) / decoding_s
         queued_until_s = self.first_attempt_s if self.first_attempt_s is not None else now_s
@@ -125,4 +143,5 @@ class Progress:
             test_model=last is not None and last.test_model,
             cost_microusd=sum(past.cost_microusd for past in self.past),
             price_version=next((p.price_version for p in self.past if p.price_version), ""),
+            numerics_changed_at_token=self.given.numerics_changed_at_token,
         )

@@ -72,4 +72,5 @@ class Receipt:
     test_model: bool
     cost_microusd: int = 0  # of all attempts
     price_version: str = ""
+    numerics_changed_at_token: int = 0  # whoever went on there rounds otherwise; 0: never
     notes: tuple[str, ...] = ()

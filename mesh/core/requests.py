@@ -10,10 +10,10 @@ from mesh.core.actions import (
     FinishRequest,
     RejectDelivery,
     SendDelta,
+    SendMoved,
     SendStarted,
 )
 from mesh.core.books import Books, Running
-from mesh.core.directory import Directory
 from mesh.core.dispatch import Dispatch
 from mesh.core.events import (
     AttemptCharged,
@@ -29,9 +29,11 @@ from mesh.core.events import (
 )
 from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
+from mesh.core.patience import PATIENCE_MIN_S
 from mesh.core.progress import Progress
 from mesh.core.refusals import in_use, time_is_up, told_by
-from mesh.core.timers import Due, Timers
+from mesh.core.timers import Due
+from mesh.core.trust import Trust
 from mesh.core.types import (
     AttemptId,
     CloudModel,
@@ -39,6 +41,7 @@ from mesh.core.types import (
     FailureCode,
     NodeId,
     Refusal,
+    ReplicaState,
     Request,
     RequestKey,
 )
@@ -47,11 +50,10 @@ from mesh.core.types import (
 class Requests:
     """Decides what an event means for the requests that have not ended."""
 
-    def __init__(
-        self, limits: FleetLimits, directory: Directory, timers: Timers, rng: Random
-    ) -> None:
-        self._timers = timers
-        self._books = Books(limits, directory, timers)
+    def __init__(self, limits: FleetLimits, trust: Trust, rng: Random) -> None:
+        self._timers = trust.timers
+        self._trust = trust
+        self._books = Books(limits, trust.directory, trust.timers)
         self._dispatch = Dispatch(self._books, rng)
         self.total = 0  # requests since the start
 
@@ -112,13 +114,15 @@ class Requests:
 
     # -- an attempt's life -------------------------------------------------------------------------
 
-    def delivery_opened(self, event: DeliveryOpened) -> list[Action]:
+    def delivery_opened(self, event: DeliveryOpened, now_s: float) -> list[Action]:
         running = self._books.running.get(event.attempt_id)
         if running is None or running[1].epoch != event.epoch or running[1].delivered:
             return [RejectDelivery(event.delivery_id, event.attempt_id)]
         progress, attempt = running
         attempt.delivered = True
         self._timers.clear(Due.DELIVERY, event.attempt_id)
+        attempt.heard_s = now_s
+        self._books.watch(attempt, now_s)
         return [AcceptDelivery(event.delivery_id, event.attempt_id, progress.request.key)]
 
     def started(self, event: AttemptStarted, now_s: float) -> list[Action]:
@@ -130,16 +134,15 @@ class Requests:
             return self._broke_protocol(running, "it began its answer twice", now_s)
         attempt.started = True
         attempt.prompt_tokens, attempt.numerics = event.prompt_tokens, event.numerics
-        return [
-            SendStarted(
-                key=progress.request.key,
-                attempt_id=event.attempt_id,
-                candidate=attempt.candidate,
-                tier=attempt.tier,
-                why=progress.why,
-                payload=event.payload,
-            )
-        ]
+        attempt.heard_s = now_s
+        told = progress.request.key, event.attempt_id, attempt.candidate, attempt.tier
+        given = progress.given
+        if given.seen:
+            given.go_on(event.numerics)
+            return [SendMoved(*told, token=given.tokens, why=progress.why)]
+        model_id = attempt.candidate.model_id
+        given.begin(model_id, event.numerics, resumable=event.resumable)
+        return [SendStarted(*told, why=progress.why, payload=event.payload)]
 
     def progressed(self, event: AttemptProgressed, now_s: float) -> list[Action]:
         running = self._books.running.get(event.attempt_id)
@@ -152,9 +155,13 @@ class Requests:
             jumped = f"its answer jumped from token {attempt.tokens} to {event.token_offset}"
             return self._broke_protocol(running, jumped, now_s)
         attempt.tokens += event.token_count
+        attempt.heard_s = now_s
         if attempt.first_token_s is None:
             attempt.first_token_s = now_s
             self._books.read(attempt)
+        if progress.first_token_s is None:
+            progress.first_token_s = now_s
+        progress.given.add(event.token_count)
         return [SendDelta(progress.request.key, event.payload)]
 
     def finished(self, event: AttemptFinished, now_s: float) -> list[Action]:
@@ -167,9 +174,10 @@ class Requests:
         attempt.charge(event.cost_microusd, event.price_version)
         self._books.learn(progress, attempt, event.usage, now_s)
         self._books.release(attempt)
+        self._trust.attempt_succeeded(attempt.node_id, attempt.candidate.model_id)
         progress.close("answered", "", now_s, event.usage)
         self._books.forget(progress)
-        receipt = progress.receipt(now_s, self._dispatch.explained(progress))
+        receipt = progress.receipt(now_s, self._dispatch.explained(progress, now_s))
         done = FinishRequest(progress.request.key, receipt, event.payload)
         return [done, *self._dispatch.slots_freed(attempt.node_id, now_s)]
 
@@ -194,7 +202,9 @@ class Requests:
         progress, attempt = running
         failure = told_by(failure, in_cloud=attempt.in_cloud)
         progress.avoid[attempt.node_id] = f"failed this request: {failure.message}"
-        return self._dispatch.move(progress, attempt, failure, now_s)
+        model_id, began_s = attempt.candidate.model_id, attempt.began_s
+        told = self._trust.attempt_failed(attempt.node_id, model_id, failure.code, began_s, now_s)
+        return told + self._dispatch.move(progress, attempt, failure, now_s)
 
     def refused(self, event: AttemptRefused, now_s: float) -> list[Action]:
         """The node did not begin. It is not a failure, and costs no retry budget."""
@@ -221,10 +231,32 @@ class Requests:
         stopped = self._dispatch.stop(progress, "overdue")
         return stopped + self.failed(attempt_id, failure, now_s)
 
+    def standstill_due(self, attempt_id: AttemptId, now_s: float) -> list[Action]:
+        """The attempt may be stuck: let another machine have it, if there is one."""
+        running = self._books.running.get(attempt_id)
+        if running is None:
+            return []
+        progress, attempt = running
+        replica = self._books.replica_of(attempt)
+        if replica is not None and replica.status.state is ReplicaState.LOADING:
+            attempt.heard_s = now_s  # its node tells of a load that stands still
+        silent_s = now_s - attempt.heard_s
+        stuck = now_s >= self._books.stuck_s(attempt)
+        if not stuck or not self._dispatch.can_move(progress, attempt):
+            self._books.watch(attempt, now_s)
+            return []
+        failure = Failure(FailureCode.NODE_LOST, f"gave nothing for {silent_s:.1f} s")
+        return self._dispatch.stop(progress, "stuck") + self.failed(attempt_id, failure, now_s)
+
     # -- what membership and time tell -------------------------------------------------------------
 
+    def excuse(self, away_s: float, now_s: float) -> None:
+        """Hold the last ``away_s`` seconds against no attempt: we did not listen."""
+        for _, attempt in self._books.running.values():
+            attempt.heard_s = min(now_s, attempt.heard_s + away_s)
+
     def node_suspected(self, node: Node, now_s: float) -> list[Action]:
-        """The node went silent: what has no token yet moves, if there is anywhere to go.
+        """The node went silent: what gives nothing moves, if there is anywhere to go.
 
         Answers under way may still come, and so may the others: until the node is lost, staying
         is better than failing.
@@ -232,7 +264,8 @@ class Requests:
         actions: list[Action] = []
         failure = Failure(FailureCode.NODE_LOST, "the node went silent")
         for progress, attempt in self._books.running_on(node):
-            if not attempt.seen and self._dispatch.can_move(progress, attempt):
+            comes = progress.given.seen and now_s < attempt.heard_s + PATIENCE_MIN_S
+            if not comes and self._dispatch.can_move(progress, attempt):
                 actions += self._dispatch.stop(progress, failure.message)
                 actions += self.failed(attempt.attempt_id, failure, now_s)
         return actions
@@ -255,6 +288,18 @@ class Requests:
             actions += self._dispatch.move(progress, attempt, failure, now_s)
         return actions
 
+    def relieve(self, node: Node, reason: str, now_s: float) -> list[Action]:
+        """The node wants its machine back: what can go on elsewhere at once does.
+
+        The rest stays: to end it would help nobody but the owner, who can end it all the same.
+        """
+        actions: list[Action] = []
+        for progress, attempt in self._books.running_on(node):
+            own = progress.request.from_coordinator_host and node.on_coordinator_host
+            if not own and self._dispatch.free_elsewhere(progress, attempt):
+                actions += self._dispatch.relieve(progress, attempt, reason, now_s)
+        return actions
+
     def slots_freed(self, node_id: NodeId, now_s: float) -> list[Action]:
         """Give the free slots of a node to those that wait, in order of arrival."""
         return self._dispatch.slots_freed(node_id, now_s)
@@ -265,6 +310,7 @@ class Requests:
 
     def _broke_protocol(self, running: Running, message: str, now_s: float) -> list[Action]:
         progress, attempt = running
+        progress.forgiven = True  # who did so once is not asked again
         failure = Failure(FailureCode.NODE_LOST, message)
         end: list[Action] = [EndDelivery(attempt.attempt_id)]
         if attempt.in_cloud:

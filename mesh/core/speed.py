@@ -33,6 +33,7 @@ LOADED_SHARE_MAX = 0.9  # a load that is told to be all but over may have stood 
 OVERHEAD_S_MAX = 10.0
 
 TOLD_WITHIN = 4.0  # a factor; heat, or an owner at work, may have come since we measured
+TRUSTED_FROM = 0.5  # answers: a single one bounds a node's word until it has faded by half
 ANSWERS_DOUBTED = 2.0  # so many of our own measurements weigh as much as a node's word
 
 
@@ -148,7 +149,7 @@ def _blended(told_s: float, own: Estimate) -> float:
     if own.weight <= 0.0:
         return told_s
     measured_s = own.value
-    if own.weight >= 1.0:
+    if own.weight >= TRUSTED_FROM:
         told_s = min(measured_s * TOLD_WITHIN, max(measured_s / TOLD_WITHIN, told_s))
     share = own.weight / (own.weight + ANSWERS_DOUBTED)
     return exp((1 - share) * log(told_s) + share * log(measured_s))

@@ -38,6 +38,7 @@ def write_receipt(receipt: Receipt, coordinator_id: str) -> inference.Receipt:
         cost_microusd=receipt.cost_microusd,
         price_version=receipt.price_version,
         test_model=receipt.test_model,
+        numerics_changed_at_token=receipt.numerics_changed_at_token,
         notes=receipt.notes,
     )
 

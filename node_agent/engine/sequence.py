@@ -80,7 +80,7 @@ class Answer:
         return Delta(len(self.ids), (), unsent) if unsent else None
 
     def read(self, duration_s: float) -> None:
-        """Part of the prompt was read."""
+        """Part of the prompt was read, or of what was said before the answer was cut."""
         self._prefill_s += duration_s
         self._decode_began_s = time.monotonic()
 

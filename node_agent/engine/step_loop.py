@@ -52,7 +52,6 @@ class StepLoop:
         self._pace = pace
         self._inbox = inbox
         self._send = send
-        self._refeed_singly = plan.refeed_singly
         self._scheduler = Scheduler(llama.slots, ChunkSizer(), pair_rows=plan.pair_rows)
         self._prefixes = HeldPrefixes(self._scheduler.slots)
         self._warm: WarmSlots | None = None
@@ -169,15 +168,20 @@ class StepLoop:
             self._read(step)
             return
         sequences = [each for each in step.sequences if each is not None]
-        if self._decode(step, sequences, last=True) is None:
+        duration_s = self._decode(step, sequences, last=True)
+        if duration_s is None:
             return
         for slot in (row.slot for row, of in zip(step.rows, step.sequences, strict=True) if not of):
             held = self._scheduler.slots[slot].held
             kept = self._llama.truncate(slot, len(held))
             assert kept == len(held), "a companion's slot has lost more than its row"
         for row, sequence in enumerate(step.sequences):
-            if sequence is not None and sequence.drawn is None:
+            if sequence is None:
+                continue
+            if sequence.drawn is None:
                 self._draw(sequence, row)
+            else:  # it was said before the answer was cut
+                self._answers[sequence.number].read(duration_s)
 
     def _read(self, chunk: Chunk) -> None:
         duration_s = self._decode(chunk, [chunk.sequence], last=chunk.last)
@@ -226,8 +230,7 @@ class StepLoop:
         scheduler.preempt(last.number, self._held(self._answers[last.number]))
 
     def _held(self, answer: Answer) -> Held:
-        ids = answer.held_ids
-        return Held(ids, answer.prompt_tokens if self._refeed_singly else len(ids))
+        return Held(answer.held_ids, answer.prompt_tokens)
 
     def _draw(self, sequence: Sequence, row: int) -> None:
         number = sequence.number

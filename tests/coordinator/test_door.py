@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from coordinator.coordinator import Coordinator
-from mesh.core.actions import SendStarted
+from mesh.core.actions import SendMoved, SendStarted
 from mesh.core.receipt import Receipt
 from mesh.core.types import Failure, Request
 from mesh.settings import Settings
@@ -50,6 +50,9 @@ class Comings:
 
     def request_started(self, started: SendStarted) -> None:
         self._seen.put_nowait(f"{started.key.request_id} began")
+
+    def request_moved(self, moved: SendMoved) -> None:
+        self._seen.put_nowait(f"{moved.key.request_id} moved")
 
     def request_ended(self, request: Request, receipt: Receipt, failure: Failure | None) -> None:
         self._seen.put_nowait(f"{request.key.request_id} went")

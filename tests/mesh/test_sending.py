@@ -20,6 +20,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 STARTED = inference.GenerateEvent(
     started=inference.GenerationStarted(model_name="qwen", node_name="desk", why="it is near")
 )
+BEGAN = inference.GenerateEvent(
+    started=inference.GenerationStarted(
+        prompt_ids=[4, 5], seed=7, model_id="weights", numerics="n", sampler_version="v"
+    )
+)
 FINISHED = inference.GenerateEvent(
     finished=inference.GenerationFinished(reason=inference.FINISH_REASON_STOP)
 )
@@ -67,6 +72,14 @@ class Played(inference_grpc.InferenceServicer):
     async def stop(self) -> None:
         """Break every call off."""
         await self._server.stop(None)
+
+
+def says(*events: inference.GenerateEvent) -> Callable[[Context], Any]:
+    async def step(context: Context) -> None:
+        for event in events:
+            await context.write(event)
+
+    return step
 
 
 async def whole(context: Context) -> None:
@@ -150,6 +163,48 @@ async def test_after_the_first_token_the_answer_ends_with_an_error_and_its_recei
     [attempt] = answer.receipt.attempts
     assert (attempt.node_name, attempt.outcome) == ("desk", "answer_lost")
     assert len(coordinator.asked) == 1
+
+
+async def test_after_the_first_token_the_rest_is_asked_for(
+    coordinator: Played, mesh: MeshClient
+) -> None:
+    """With all that came; that it goes on is no second beginning."""
+    coordinator.steps = [
+        coordinator.stops_after(BEGAN, delta("h\u00eb"), delta("l")),
+        coordinator.stops_after(BEGAN, delta("l")),
+        says(BEGAN, delta("o"), FINISHED),
+    ]
+    async with mesh.generate("hi", request_id="mine", seed=7) as answer:
+        pieces = aiter(answer)
+        got = await anext(pieces) + await anext(pieces)
+        for _ in range(2):
+            await coordinator.stuck.wait()
+            coordinator.stuck.clear()
+            await coordinator.stop()
+            await coordinator.start()
+            got += await anext(pieces)
+        assert got + "".join([piece async for piece in pieces]) == "h\u00ebllo"
+    resumes = [each.resume for each in coordinator.asked]
+    assert [list(each.emitted_ids) for each in resumes] == [[], [1, 1], [1, 1, 1]]
+    assert [each.text_bytes_sent for each in resumes] == [0, 4, 5]
+    assert [list(each.prompt_ids) for each in resumes[1:]] == [[4, 5]] * 2
+    last = resumes[-1]
+    assert (last.seed, last.model_id, last.numerics) == (7, "weights", "n")
+    assert {each.request_id for each in coordinator.asked} == {"mine"}
+
+
+async def test_patience_ends_after_the_first_token_too(
+    coordinator: Played, mesh: MeshClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the answer is lost, and nobody answers the request anew in its middle."""
+    monkeypatch.setattr(sending, "PATIENCE_S", 0.5)
+    coordinator.steps = [coordinator.stops_after(BEGAN, delta("hel"))]
+    async with mesh.generate("hi") as answer:
+        pieces = aiter(answer)
+        assert await anext(pieces) == "hel"
+        await coordinator.stop()
+        with pytest.raises(AnswerLost, match="lost mid-answer"):
+            await anext(pieces)
 
 
 async def test_what_the_coordinator_refuses_is_not_sent_again(

@@ -10,6 +10,7 @@ from mesh.core import actions as act
 from mesh.core import events
 from mesh.core.actions import Action
 from mesh.core.admission import in_time
+from mesh.core.breaker import Standing
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
 from mesh.core.progress import Progress
@@ -20,6 +21,7 @@ from mesh.core.types import (
     AUTO,
     AttemptId,
     FailureCode,
+    ModelId,
     NodeId,
     NodeState,
     Request,
@@ -44,7 +46,9 @@ class Asked:
     request: Request
     attempt_id: AttemptId | None = None
     tokens: int = 0
-    seen_from: AttemptId | None = None
+    seen: bool = False
+    resumable: bool = False
+    seen_by: ModelId | None = None
 
 
 @dataclass
@@ -59,11 +63,13 @@ class Books:
     arrived: int = 0
     starts: int = 0
     refusals: int = 0
+    handoffs: int = 0
     deliveries: set[AttemptId] = field(default_factory=set)
     passed_over: dict[RequestKey, float] = field(default_factory=dict)  # since when
     over: set[AttemptId] = field(default_factory=set)  # told to end, or said so themselves
 
     def check(self, event: events.Event, actions: list[Action], now_s: float) -> None:
+        actions = [each for each in actions if not isinstance(each, act.TellOperator)]
         replied = [each for each in actions if isinstance(each, act.FailRequest)]
         match event:
             case events.RequestArrived(request=request) if request.key in self.open:
@@ -83,6 +89,10 @@ class Books:
                 assert [type(each) in answered for each in actions] == [True]
             case events.NodeAttached(connection_id=connection_id):
                 self._check_attached(connection_id, actions)
+            case events.AttemptStarted(attempt_id=attempt_id) if attempt_id in self.running:
+                asked = self.open[self.running[attempt_id].key]
+                if not asked.seen and any(isinstance(each, act.SendStarted) for each in actions):
+                    asked.resumable = event.resumable
             case _:
                 pass
         for action in actions:
@@ -105,30 +115,24 @@ class Books:
 
     def _take(self, action: Action) -> None:
         match action:
-            case act.StartAttempt(key=key) | act.StartCloudAttempt(key=key):
-                attempt_id = action.attempt_id
-                self.starts += 1
-                assert attempt_id == self.starts, "attempt ids count up"
-                asked = self.open[key]
-                before = asked.attempt_id
-                assert before is None or before in self.over, "one attempt at a time"
-                if before is not None:
-                    del self.running[before]
-                assert asked.seen_from is None, "an answer that was seen is never spliced"
-                assert action.remaining_s > 0
-                asked.attempt_id = attempt_id
-                self.running[attempt_id] = action
-                if isinstance(action, act.StartCloudAttempt):
-                    assert asked.request.tier is Tier.CLOUD, "nothing else leaves the mesh"
-                    assert asked.request.model in (AUTO, action.model.name), "never a substitute"
+            case act.StartAttempt() | act.StartCloudAttempt():
+                self._take_start(action)
             case act.SendStarted(key=key, attempt_id=attempt_id):
                 assert self.open[key].attempt_id == attempt_id
+                assert not self.open[key].seen, "an answer begins once"
+                start = self.running[attempt_id]
+                if isinstance(start, act.StartAttempt):
+                    self.open[key].seen_by = start.model_id
+            case act.SendMoved(key=key, attempt_id=attempt_id):
+                assert self.open[key].attempt_id == attempt_id
+                assert self.open[key].seen
+                assert action.token == self.open[key].tokens
             case act.SendDelta(key=key, payload=Tokens() as tokens):
                 asked = self.open[key]
                 assert tokens.attempt_id == asked.attempt_id, "only the current attempt is heard"
                 assert tokens.offset == asked.tokens, "no token lost, none repeated"
                 asked.tokens += tokens.count
-                asked.seen_from = tokens.attempt_id
+                asked.seen = True
             case act.AcceptDelivery(attempt_id=attempt_id, key=key):
                 assert self.open[key].attempt_id == attempt_id
                 assert attempt_id not in self.deliveries, "one answer stream an attempt"
@@ -137,6 +141,7 @@ class Books:
                 start = self.running[attempt_id]
                 assert isinstance(start, act.StartAttempt)
                 assert start.connection_id == action.connection_id
+                self.handoffs += action.reason == "relieved" and not self.open[start.key].seen
                 self.over.add(attempt_id)
             case act.StopCloudAttempt(attempt_id=attempt_id):
                 assert isinstance(self.running[attempt_id], act.StartCloudAttempt)
@@ -148,6 +153,29 @@ class Books:
                 self._ended(key)
             case _:
                 pass
+
+    def _take_start(self, action: act.StartAttempt | act.StartCloudAttempt) -> None:
+        key, attempt_id = action.key, action.attempt_id
+        self.starts += 1
+        assert attempt_id == self.starts, "attempt ids count up"
+        asked = self.open[key]
+        before = asked.attempt_id
+        assert before is None or before in self.over, "one attempt at a time"
+        if before is not None:
+            del self.running[before]
+        if isinstance(action, act.StartCloudAttempt):
+            assert not asked.seen, "the cloud goes on with nobody's answer"
+        else:
+            assert action.resumed_tokens == asked.tokens, "it goes on with the next token"
+            assert not asked.seen or asked.resumable, "never spliced by guess"
+            self.handoffs += asked.seen
+            assert not asked.seen or action.model_id == asked.seen_by
+        assert action.remaining_s > 0
+        asked.attempt_id = attempt_id
+        self.running[attempt_id] = action
+        if isinstance(action, act.StartCloudAttempt):
+            assert asked.request.tier is Tier.CLOUD, "nothing else leaves the mesh"
+            assert asked.request.model in (AUTO, action.model.name), "never a substitute"
 
     def _check_cost(self, receipt: Receipt) -> None:
         """What was paid for is what went to the cloud, and all of it is on the account."""
@@ -185,7 +213,7 @@ class Books:
             assert node.epoch == start.epoch
             replica = node.replicas[start.model_id]
             assert 0 < replica.ours <= replica.status.slots - replica.others
-        budget = RATIO * self.arrived + RESERVE + self.refusals
+        budget = RATIO * self.arrived + RESERVE + self.refusals + self.handoffs
         assert self.starts - self.arrived <= budget, "more retries than the budget allows"
 
     # -- the fleet's state -------------------------------------------------------------------------
@@ -203,13 +231,24 @@ class Books:
         self.passed_over = {key: s for key, s in self.passed_over.items() if key in waiting}
         assert len(waiting) <= self.limits.waiting_max
         assert len(nodes) <= self.limits.nodes_max
-        holding = len(nodes) + len(books.open) + len(books.running) + 1  # of the line
+        # A node may be silent and on trial; beside them are the line and our pulse.
+        holding = 2 * len(nodes) + len(books.open) + 2 * len(books.running) + 2
         assert len(self.fleet._timers) <= 64 + 2 * holding, "timers pile up"
+
+    def _check_panic(self, model_id: ModelId) -> None:
+        """Nobody is left out for failures where more than half would be."""
+        every = list(self.fleet.directory.holders(model_id).every.walk())
+        fit = [replica for replica in every if replica.fit]
+        doubted = [replica for replica in fit if replica.standing is not Standing.TRUSTED]
+        panics = 2 * len(doubted) > len(fit)
+        assert self.fleet.directory.holders(model_id).panics is panics
+        assert all(replica.pardoned is panics for replica in doubted)
+        assert any(replica.able for replica in fit) or not fit
 
     def _check_waiting(self, progress: Progress, now_s: float) -> None:
         """Who waits has no free node, or waits for a quicker one; if that one has gone, the line is
         looked at within a time."""
-        request, directory, avoid = progress.request, self.fleet.directory, progress.avoid
+        request, directory, avoid = progress.wanted, self.fleet.directory, progress.avoid
         found = None
         if request.model != AUTO and now_s < request.deadline_s:
             found = place_now(request, directory, avoid, Random(0), ahead=0)
@@ -235,6 +274,8 @@ class Books:
                 holders = self.fleet.directory.holders(model_id)
                 assert (node.node_id in holders.free) == replica.can_begin
                 assert (node.node_id in holders.able) == replica.able
+            for model_id in node.replicas:
+                self._check_panic(model_id)
         assert on_nodes == {
             attempt_id: attempt.node_id
             for attempt_id, (_, attempt) in books.running.items()

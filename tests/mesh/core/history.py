@@ -102,7 +102,10 @@ class History:
         for _ in range(3):
             self.step(self._node_attaches())
         for _ in range(steps):
-            self.now_s += self.rng.choice(STEPS_S)
+            later_s = self.now_s + self.rng.choice(STEPS_S)
+            if self.rng.random() < 0.8:  # else its owner is away meanwhile
+                self._be_awake_until(later_s)
+            self.now_s = later_s
             if self.rng.random() < 0.001:
                 self.now_s += 4000
             self.step(self._event())
@@ -121,7 +124,7 @@ class History:
         for action in actions:
             self.seen.add(type(action).__name__)
             if isinstance(action, act.StartAttempt):
-                self.stages[action.attempt_id] = Stage(action)
+                self.stages[action.attempt_id] = Stage(action, tokens=action.resumed_tokens)
             elif isinstance(action, act.StartCloudAttempt):
                 self.stages[action.attempt_id] = Stage(action, opened=True)
             elif isinstance(action, act.FailRequest):
@@ -131,10 +134,13 @@ class History:
         """All clients leave, and then everything is silent for hours."""
         for open_key in list(self.books.open):
             self.step(events.RequestCancelled(open_key, "the client left"))
-        for _ in range(3):
-            self.now_s += 4000
-            self.step(events.TimePassed())
+        self._be_awake_until(self.now_s + 300_000)
         self.books.check_empty()
+
+    def _be_awake_until(self, later_s: float) -> None:
+        while (due_s := self.fleet.next_due_s) is not None and due_s <= later_s:
+            self.now_s = max(self.now_s, due_s)
+            self.step(events.TimePassed())
 
     def _event(self) -> events.Event:
         return self.rng.choices(self._makers, self._weights)[0]()
@@ -227,7 +233,9 @@ class History:
             return events.DeliveryOpened(attempt_id, stage.epoch, self.made)
         if not stage.started:
             stage.started = True
-            return events.AttemptStarted(attempt_id, 10, "", None)
+            resumable = self.rng.random() < 0.7 and isinstance(stage.start, act.StartAttempt)
+            numerics = self.rng.choice(["", "n1", "n2"])
+            return events.AttemptStarted(attempt_id, 10, numerics, None, resumable=resumable)
         paid = isinstance(stage.start, act.StartCloudAttempt)
         if paid and self.rng.random() < 0.2:
             return events.AttemptCharged(attempt_id, 100, "v1")
@@ -286,7 +294,8 @@ class History:
 
     def _offer(self, model: Model) -> Offer:
         rng = self.rng
-        capabilities = frozenset(rng.sample([Capability.TOOLS], rng.choice([0, 1])))
+        able = [Capability.TOOLS, Capability.RESUME]
+        capabilities = frozenset(rng.sample(able, rng.choice([0, 1, 2, 2])))
         return Offer(model, rng.choice([-1, 16, *[4096] * 8]), capabilities)
 
     def _statuses(self) -> tuple[tuple[ModelId, ReplicaStatus], ...]:

@@ -109,12 +109,21 @@ class Script:
         self._sequences: dict[tuple[str, Epoch], int] = {}
 
     def happens(self, event: events.Event) -> list[Action]:
-        return self.fleet.handle(event, self.now_s)
+        """Its owner is awake: whatever fell due before is handled first, at its time."""
+        actions: list[Action] = []
+        while (due_s := self.fleet.next_due_s) is not None and due_s < self.now_s:
+            actions += self.fleet.handle(events.TimePassed(), due_s)
+        return actions + self.fleet.handle(event, self.now_s)
 
     def after(self, seconds: float) -> list[Action]:
         """Let time pass, and whatever is due with it."""
         self.now_s += seconds
         return self.happens(events.TimePassed())
+
+    def stall(self, seconds: float) -> list[Action]:
+        """Its owner is away meanwhile, and is told the time when it comes back."""
+        self.now_s += seconds
+        return self.fleet.handle(events.TimePassed(), self.now_s)
 
     def node(self, name: str) -> Node:
         return self.fleet.directory.nodes[NodeId(name)]
@@ -219,15 +228,23 @@ class Script:
         """A request comes and a node begins it: delivery opened, prompt accepted, no token yet."""
         return self.accept(only(self.ask(request_id, model), StartAttempt))
 
-    def accept(self, start: StartAttempt) -> StartAttempt:
+    def accept(
+        self, start: StartAttempt, *, numerics: str = "numerics", resumable: bool = False
+    ) -> StartAttempt:
         """The node that was told opens its answer stream and accepts the prompt."""
         self.open(start)
-        self.happens(events.AttemptStarted(start.attempt_id, 100, "numerics", "started"))
+        self.say_started(start, numerics=numerics, resumable=resumable)
         return start
 
-    def stream(self, request_id: str, tokens: int = 3) -> StartAttempt:
+    def say_started(
+        self, start: StartAttempt, *, numerics: str = "numerics", resumable: bool = False
+    ) -> list[Action]:
+        told = events.AttemptStarted(start.attempt_id, 100, numerics, "started", resumable)
+        return self.happens(told)
+
+    def stream(self, request_id: str, tokens: int = 3, *, resumable: bool = False) -> StartAttempt:
         """A request comes, a node begins it, and the client has seen some tokens."""
-        start = self.begin(request_id)
+        start = self.accept(only(self.ask(request_id), StartAttempt), resumable=resumable)
         self.progress(start, 0, tokens)
         return start
 

@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from bench.random_models import CLOSE, random_model
 from mesh.core.chat import Form, FormKind
 from mesh.core.generation import Delta, Finished, Generation, Resume, Sampling, Started
 from mesh.core.types import FinishReason
@@ -23,8 +24,13 @@ HOT = Sampling(temperature=1.2, top_k=0, top_p=1.0, min_p=0.0, repeat_penalty=1.
 SLOTS = (1, 3)
 
 
-@pytest.fixture(scope="module", params=["close", "close half", "trained"])
-def path(request: pytest.FixtureRequest, close_model: Path, close_half_model: Path) -> Path:
+@pytest.fixture(scope="module", params=["close", "close half", "wide half", "trained"])
+def path(
+    request: pytest.FixtureRequest, models: Path, close_model: Path, close_half_model: Path
+) -> Path:
+    """In the wide one, attention shows within some tokens that it adds up one row otherwise."""
+    if request.param == "wide half":
+        return random_model(CLOSE, "f16", models)
     return {"close": close_model, "close half": close_half_model}.get(request.param, TRAINED)
 
 

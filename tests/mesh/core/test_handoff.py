@@ -1,0 +1,230 @@
+"""A node fails in the middle of an answer: another one goes on with the very next token."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from mesh.core.actions import (
+    Action,
+    CancelAttempt,
+    FailRequest,
+    FinishRequest,
+    SendMoved,
+    StartAttempt,
+)
+from mesh.core.events import CloudOffered
+from mesh.core.limits import FleetLimits
+from mesh.core.types import (
+    Capability,
+    CloudModel,
+    Failure,
+    FailureCode,
+    Model,
+    Refusal,
+    ReplicaState,
+    ReplicaStatus,
+    Tier,
+)
+from tests.mesh.core.script import LLAMA, QWEN, Script, a_model, kinds, of_type, only, warm
+
+RESUME = (Capability.RESUME,)
+
+
+def rounding(numerics: str, slots: int = 1) -> ReplicaStatus:
+    return ReplicaStatus(state=ReplicaState.WARM, slots=slots, numerics=numerics)
+
+
+def attach(script: Script, *names: str, model: Model = LLAMA, **more: object) -> None:
+    for name in names:
+        script.attach(name, model, capabilities=RESUME, **more)  # type: ignore[arg-type]
+
+
+def where(script: Script, start: StartAttempt) -> str:
+    (name,) = (
+        node.name
+        for node in script.fleet.directory.nodes.values()
+        if node.connection_id == start.connection_id
+    )
+    return name
+
+
+def lost(actions: Iterable[Action]) -> Failure:
+    return only(actions, FailRequest).failure
+
+
+def test_another_node_goes_on_with_the_next_token(script: Script) -> None:
+    attach(script, "desk")
+    first = script.stream("r1", 3, resumable=True)
+    attach(script, "shelf")
+    second = only(script.lose("desk"), StartAttempt)
+    assert (second.key, where(script, second)) == (first.key, "shelf")
+    assert second.model_id == LLAMA.model_id
+    assert second.resumed_tokens == 3
+    script.open(second)
+    moved = only(script.say_started(second), SendMoved)
+    assert (moved.token, moved.candidate.node_name) == (3, "shelf")
+    assert kinds(script.progress(second, 3, 2)) == ["SendDelta"]
+    receipt = only(script.finish(second, 5), FinishRequest).receipt
+    assert [each.outcome for each in receipt.attempts] == ["node_lost", "answered"]
+    assert receipt.numerics_changed_at_token == 0
+
+
+def test_a_token_that_comes_twice_or_is_left_out_ends_the_attempt(script: Script) -> None:
+    for offset in (2, 4):
+        script = Script()
+        attach(script, "desk")
+        script.stream("r1", 3, resumable=True)
+        attach(script, "shelf")
+        second = script.accept(only(script.lose("desk"), StartAttempt), resumable=True)
+        actions = script.progress(second, offset, 1)
+        assert kinds(actions) == ["EndDelivery", "FailRequest"]
+        assert lost(actions).code is FailureCode.ANSWER_LOST
+
+
+def test_an_answer_without_ids_is_lost(script: Script) -> None:
+    attach(script, "desk")
+    script.stream("r1", 3, resumable=False)
+    attach(script, "shelf")
+    failure = lost(script.lose("desk"))
+    assert failure.code is FailureCode.ANSWER_LOST
+    assert failure.message == "desk failed mid-answer: connection reset"
+
+
+def test_it_goes_on_where_the_same_model_can_be_resumed_only(script: Script) -> None:
+    attach(script, "desk")
+    script.stream("r1", 3, resumable=True)
+    script.attach("no resume", LLAMA)
+    attach(script, "other weights", model=a_model("llama", digit="e"))
+    attach(script, "other model", model=QWEN)
+    assert lost(script.lose("desk")).code is FailureCode.ANSWER_LOST
+
+
+def test_it_goes_on_where_numbers_are_the_same_if_it_can(script: Script) -> None:
+    attach(script, "desk", status=rounding("n1"))
+    first = script.accept(only(script.ask("r1"), StartAttempt), numerics="n1", resumable=True)
+    script.progress(first, 0, 3)
+    attach(script, "quick", status=rounding("n2", 8), cores=64)
+    attach(script, "same", status=rounding("n1"), cores=1)
+    assert where(script, only(script.lose("desk"), StartAttempt)) == "same"
+
+
+def test_a_change_of_rounding_is_told_on_the_receipt(script: Script) -> None:
+    attach(script, "desk", status=rounding("n1"))
+    first = script.accept(only(script.ask("r1"), StartAttempt), numerics="n1", resumable=True)
+    script.progress(first, 0, 3)
+    attach(script, "shelf", status=rounding("n2"))
+    second = only(script.lose("desk"), StartAttempt)
+    script.accept(second, numerics="n2", resumable=True)
+    script.progress(second, 3, 1)
+    receipt = only(script.finish(second, 4), FinishRequest).receipt
+    assert receipt.numerics_changed_at_token == 3
+
+
+def test_it_goes_on_time_and_again(script: Script) -> None:
+    attach(script, "a")
+    start, tokens = script.stream("r1", 3, resumable=True), 3
+    for gone, name in zip("abc", "bcd", strict=True):
+        attach(script, name)
+        start = script.accept(only(script.lose(gone), StartAttempt), resumable=True)
+        assert start.resumed_tokens == tokens
+        script.progress(start, tokens, 2)
+        tokens += 2
+    assert len(only(script.finish(start, tokens), FinishRequest).receipt.attempts) == 4
+
+
+def test_it_waits_for_a_slot(script: Script) -> None:
+    attach(script, "desk")
+    script.stream("r1", 3, resumable=True)
+    attach(script, "shelf", slots_taken=1)
+    assert kinds(script.lose("desk")) == ["CancelAttempt"]
+    start = only(script.report("shelf", (LLAMA, warm(1, 0))), StartAttempt)
+    assert start.resumed_tokens == 3
+
+
+def test_it_goes_on_where_it_failed_if_there_is_nobody_else_but_once(script: Script) -> None:
+    """An engine that died is there again within seconds."""
+    attach(script, "desk")
+    first = script.stream("r1", 3, resumable=True)
+    died = Failure(FailureCode.NODE_LOST, "the engine died")
+    second = script.accept(only(script.fail(first, died), StartAttempt), resumable=True)
+    assert (where(script, second), second.resumed_tokens) == ("desk", 3)
+    script.progress(second, 3, 1)
+    failure = lost(script.fail(second, died))
+    assert failure.code is FailureCode.ANSWER_LOST
+    assert failure.message == "desk failed mid-answer: the engine died"
+
+
+def test_many_answers_go_on_though_there_were_few_requests(script: Script) -> None:
+    """The budget for second attempts is for requests that nobody has begun to answer."""
+    attach(script, "desk", slots=16)
+    for number in range(16):
+        script.stream(f"r{number}", 3, resumable=True)
+    attach(script, "shelf", slots=16)
+    assert len(of_type(script.lose("desk"), StartAttempt)) == 16
+
+
+def test_a_refusal_mid_answer_moves_it_on(script: Script) -> None:
+    attach(script, "desk")
+    script.stream("r1", 3, resumable=True)
+    attach(script, "shelf")
+    second = only(script.lose("desk"), StartAttempt)
+    attach(script, "third")
+    third = only(script.refuse(second, Refusal.BUSY), StartAttempt)
+    assert (where(script, third), third.resumed_tokens) == ("third", 3)
+
+
+@pytest.mark.parametrize("code", [FailureCode.INVALID_REQUEST, FailureCode.CONTEXT_OVERFLOW])
+def test_whoever_cannot_go_on_does_not_blame_the_client(script: Script, code: FailureCode) -> None:
+    """Its context may be shorter than that of the machine that began."""
+    attach(script, "desk")
+    script.stream("r1", 3, resumable=True)
+    attach(script, "shelf")
+    second = script.accept(only(script.lose("desk"), StartAttempt), resumable=True)
+    attach(script, "third")
+    third = script.accept(only(script.fail(second, Failure(code, "no")), StartAttempt))
+    assert where(script, third) == "third"
+    script.lose("third")
+    actions = script.lose("shelf")
+    assert lost(actions).code is FailureCode.ANSWER_LOST
+
+
+def test_the_cloud_never_goes_on_with_a_machines_answer(script: Script) -> None:
+    script.happens(CloudOffered(CloudModel("big", "upstream.example")))
+    attach(script, "desk")
+    start = only(script.ask("r1", "auto", tier=Tier.CLOUD), StartAttempt)
+    script.accept(start, resumable=True)
+    script.progress(start, 0, 3)
+    actions = script.lose("desk")
+    assert kinds(actions) == ["CancelAttempt", "FailRequest"]
+    assert lost(actions).code is FailureCode.ANSWER_LOST
+
+
+def test_a_silent_node_keeps_an_answer_that_comes(script: Script) -> None:
+    attach(script, "desk")
+    start = script.stream("r1", 3, resumable=True)
+    attach(script, "shelf")
+    for token in range(3, 6):
+        script.now_s += 1.0
+        script.report("shelf")
+        script.progress(start, token, 1)
+    assert of_type(script.after(0.01), StartAttempt) == []  # suspect, and yet it gives tokens
+    script.now_s += 2.5
+    actions = script.report("shelf")
+    assert only(actions, CancelAttempt).attempt_id == start.attempt_id
+    assert only(actions, StartAttempt).resumed_tokens == 6
+
+
+def test_the_deadline_counts_for_the_whole_answer() -> None:
+    script = Script(FleetLimits())
+    attach(script, "desk")
+    start = only(script.ask("r1", within_s=10.0), StartAttempt)
+    script.accept(start, resumable=True)
+    script.progress(start, 0, 3)
+    attach(script, "shelf", slots_taken=1)
+    script.lose("desk")
+    for _ in range(11):
+        script.now_s += 1.0
+        actions = script.report("shelf") + script.after(0.0)
+        if actions:
+            break
+    assert lost(actions).code is FailureCode.DEADLINE_EXCEEDED
