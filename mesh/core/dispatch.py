@@ -28,6 +28,7 @@ from mesh.core.filter import (
     ruled_out,
     too_long,
 )
+from mesh.core.hedging import Hedging
 from mesh.core.ladder import is_automatic
 from mesh.core.node import Node
 from mesh.core.progress import Attempt, Progress
@@ -72,6 +73,7 @@ class Dispatch:
         self._limits, self._directory = books.limits, books.directory
         self._rng = rng
         self._budget = RetryBudget()
+        self.hedging = Hedging(books, self._budget, rng)
         self.cloud: CloudModel | None = None  # what may answer where no machine can
         self.settled_s = -inf  # before it, nodes are on their way back from a restart
 
@@ -130,14 +132,17 @@ class Dispatch:
             actions = self.fail(progress, failure, now_s)
         return actions + self.slots_freed(attempt.node_id, now_s)
 
-    def stop(self, progress: Progress, reason: str) -> list[Action]:
-        """Tell the node of the attempt under way, if any, to stop."""
-        attempt = progress.attempt
-        if attempt is None:
-            return []
+    def stop(self, attempt: Attempt, reason: str) -> list[Action]:
+        """Tell the attempt's node to stop."""
         if attempt.in_cloud:
             return [StopCloudAttempt(attempt.attempt_id)]
         return [CancelAttempt(attempt.attempt_id, attempt.connection_id, attempt.epoch, reason)]
+
+    def end(self, progress: Progress, failure: Failure, reason: str, now_s: float) -> list[Action]:
+        """Stop whatever is under way for the request, and end it badly."""
+        under_way = (progress.attempt, progress.second)
+        stopped = [each for one in under_way if one is not None for each in self.stop(one, reason)]
+        return stopped + self.fail(progress, failure, now_s)
 
     def fail(
         self,
@@ -149,14 +154,20 @@ class Dispatch:
         """End the request badly. Of an answer that could not go on, the first failure counts."""
         if progress.lost is not None and failure.code not in _ENDS_BY_ITSELF:
             failure = progress.lost
-        attempt = progress.attempt
-        if attempt is not None:
-            self._books.release(attempt)
+        actions: list[Action] = []
+        freed = [each for each in (progress.attempt, progress.second) if each is not None]
+        if (second := progress.second) is not None:
+            self._books.release(second)
+            progress.drop(second, failure.code, failure.message, now_s)
+        if progress.attempt is not None:
+            self._books.release(progress.attempt)
             progress.close(failure.code, failure.message, now_s)
         self._books.forget(progress)
         receipt = progress.receipt(now_s, explained or self.explained(progress, now_s))
-        failed = FailRequest(progress.request.key, receipt, failure)
-        return [failed, *(self.slots_freed(attempt.node_id, now_s) if attempt else ())]
+        actions.append(FailRequest(progress.request.key, receipt, failure))
+        for each in freed:
+            actions += self.slots_freed(each.node_id, now_s)
+        return actions
 
     def slots_freed(self, node_id: NodeId, now_s: float) -> list[Action]:
         """Give the free slots of a node to those that wait, in the order of the line."""
@@ -235,7 +246,7 @@ class Dispatch:
         self, progress: Progress, attempt: Attempt, reason: str, now_s: float
     ) -> list[Action]:
         """Let another node have the attempt. It is nobody's failure, and costs no budget."""
-        stopped = self.stop(progress, "relieved")
+        stopped = self.stop(attempt, "relieved")
         self._books.release(attempt)
         progress.close(RELIEVED, reason, now_s)
         progress.avoid[attempt.node_id] = reason

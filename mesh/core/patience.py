@@ -10,6 +10,8 @@ from mesh.core.progress import Attempt
 
 PATIENCE_MIN_S = 2.0  # batches, a long prompt of another's and a busy core take less together
 FACTOR = 4.0  # of the predicted time
+LATE_FACTOR = 1.5  # of the predicted first token: one in ten is later (measured on our machines)
+LATE_MIN_S = 0.5  # sooner, a second machine has hardly begun when the first one answers
 # A prior may be wrong by an order of magnitude, and a machine that is only slow is to be used.
 UNMEASURED_FACTOR = 5.0
 
@@ -27,3 +29,8 @@ def patience_s(attempt: Attempt, replica: Replica | None) -> float:
     else:
         expected_s = replica.speed.decode_s if replica is not None else 0.0
     return max(PATIENCE_MIN_S, FACTOR * expected_s)
+
+
+def late_s(attempt: Attempt) -> float:
+    """Return when the attempt is late, on the fleet's clock."""
+    return attempt.heard_s + max(LATE_MIN_S, LATE_FACTOR * attempt.candidate.first_token_s)

@@ -28,6 +28,9 @@ class Attempt:
     others_tokens: int = 0  # those of them that earlier attempts gave
     prompt_tokens: int = 0
     numerics: str = ""
+    resumable: bool = False
+    payload: object = None  # of its start, for the client
+    hedges: bool = False  # another attempt is late
     cost_microusd: int = 0
     price_version: str = ""
 
@@ -57,6 +60,7 @@ class Attempt:
             tier=self.tier,
             cost_microusd=self.cost_microusd,
             price_version=self.price_version,
+            hedge=self.hedges,
         )
 
     def charge(self, cost_microusd: int, price_version: str) -> None:
@@ -86,6 +90,7 @@ class Progress:
     number: int  # of its arrival
     arrived_s: float
     attempt: Attempt | None = None
+    second: Attempt | None = None  # hedges the first one, until either gives a token
     last: Attempt | None = None  # the one that ended last
     past: list[AttemptAccount] = field(default_factory=list)
     first_token_s: float | None = None  # when the client got the first one, on the fleet's clock
@@ -106,6 +111,12 @@ class Progress:
     def wanted(self) -> Request:
         """What the next attempt asks of a machine."""
         return self.given.wanted(self.request)
+
+    def drop(self, attempt: Attempt, outcome: str, reason: str, now_s: float) -> None:
+        """End one of two attempts: the other one is under way alone."""
+        other = self.attempt if attempt is self.second else self.second
+        self.attempt, self.second = other, None
+        self.past.append(attempt.account(outcome, reason, now_s, attempt.usage()))
 
     def close(self, outcome: str, reason: str, now_s: float, usage: Usage | None = None) -> None:
         """End the attempt under way, if any, and put it on the account."""

@@ -36,7 +36,7 @@ from mesh.sim.chaos.attendance import Attendance
 
 STALE_MIN = 64  # entries that timers may keep beyond those that hold, see ``mesh.core.timers``
 ROUNDING = 1e-6  # the budget is a sum of many fifths
-ATTEMPTS_AT_ONCE = 1  # of one request
+ATTEMPTS_AT_ONCE = 2  # of one request: a second one while the first is late
 TIMERS_OF_NODE_MAX = 6  # its silence, and what its replicas are held for
 OF_REQUESTS = (Due.DEADLINE, Due.DELIVERY, Due.STANDSTILL, Due.LINE)
 DEADLINE_SLACK_S = 0.01  # a request may outlive its deadline by a stall, and by this
@@ -63,6 +63,7 @@ class Promises:
         self._asked: dict[RequestKey, Asked] = {}
         self._running: dict[AttemptId, actions.StartAttempt] = {}
         self.attendance = Attendance(limits)
+        self._resumable: set[AttemptId] = set()
         self.arrived = self.attempts = self.refused = self.finished = 0
         self.handovers = self.relieved = 0
         self.failed: Counter[FailureCode] = Counter()
@@ -116,7 +117,7 @@ class Promises:
             case events.AttemptProgressed():
                 pass  # what comes of it is seen below
             case events.AttemptStarted():
-                self._started(event, decided)
+                self._started(event)
             case events.RequestArrived():
                 return self._arrive(event.request, decided)
             case events.AttemptRefused():
@@ -149,6 +150,7 @@ class Promises:
                 asked = self._asked[action.key]
                 assert asked.model_id is None, "an answer that was seen began again"
                 asked.told = action.candidate.model_id
+                asked.resumable = action.attempt_id in self._resumable
             case actions.SendMoved():
                 asked = self._asked[action.key]
                 assert asked.model_id == action.candidate.model_id, "another model goes on"
@@ -183,10 +185,9 @@ class Promises:
         allowed = (1 + RATIO) * self.arrived + RESERVE + ROUNDING
         assert retried <= allowed, "more retries than the budget allows"
 
-    def _started(self, event: events.AttemptStarted, decided: list[Action]) -> None:
-        for action in decided:
-            if isinstance(action, actions.SendStarted):
-                self._asked[action.key].resumable = event.resumable
+    def _started(self, event: events.AttemptStarted) -> None:
+        if event.resumable:
+            self._resumable.add(event.attempt_id)
 
     def _delta(self, action: actions.SendDelta) -> None:
         asked, tokens = self._asked[action.key], action.payload

@@ -106,9 +106,9 @@ def test_an_answer_that_we_did_not_listen_to_does_not_stand_still(
     script.attach("desk", LLAMA, capabilities=[Capability.RESUME])
     start = script.stream("r1", resumable=True) if seen else script.begin("r1")
     script.attach("shelf", LLAMA, capabilities=[Capability.RESUME])
-    script.after(0.5)
+    script.after(0.2)
     assert kinds(script.stall(10)) == ["TellOperator"]
-    assert script.after(0.5) == []
+    assert script.after(0.2) == []
     assert kinds(script.progress(start, 3 if seen else 0, 1)) == ["SendDelta"]
 
 

@@ -54,7 +54,7 @@ def test_work_without_a_token_waits_for_a_busy_node_rather_than_for_a_suspect_on
     script.begin("r1")
     script.now_s += 2
     script.attach("shelf", LLAMA)
-    busy = script.begin("r2")
+    busy = script.stream("r2")
     assert kinds(script.after(1)) == ["CancelAttempt"]
     assert script.fleet.requests.waiting == 1
     assert kinds(script.finish(busy)) == ["FinishRequest", "StartAttempt"]
@@ -201,9 +201,10 @@ def test_nothing_moves_to_a_node_that_is_as_silent(script: Script) -> None:
     script.attach("shelf", LLAMA)
     script.after(2)
     script.begin("r1")
-    assert script.after(1) == []
+    assert kinds(script.after(1)) == ["StartAttempt"]  # on the other one, as it is late
     actions = script.after(7)
     assert sorted(kinds(actions)) == [
+        "CancelAttempt",
         "CancelAttempt",
         "CloseConnection",
         "CloseConnection",
