@@ -142,7 +142,9 @@ def _figures(havoc: Havoc, undisturbed: dict[Case, list[int]]) -> Figures:
         assert told.went_on_s is not None
         noticed_s[how].append(max(0.0, told.noticed_s - struck_s))
         if len(told.attempts) == 2:
-            gap_s = told.went_on_s - told.noticed_s - told.finished.prefill_s
+            again = told.attempts[-1]
+            read_s = again.first_token_s - again.accepted_s  # the prompt, and what was said
+            gap_s = told.went_on_s - told.noticed_s - read_s
             gaps_ms.append(gap_s * 1000)
         if not told.finished.receipt.numerics_changed_at_token:
             alike += 1

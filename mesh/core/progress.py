@@ -21,7 +21,7 @@ class Attempt:
     test_model: bool
     tier: Tier  # how far the prompt travels for it
     delivered: bool = False  # its answer stream is open
-    started: bool = False  # the prompt was accepted
+    started_s: float | None = None  # when the prompt was accepted, on the fleet's clock
     first_token_s: float | None = None  # on the fleet's clock
     heard_s: float = 0.0  # when it last gave something, or began
     tokens: int = 0  # of the answer from its start, whoever gave them
@@ -37,6 +37,11 @@ class Attempt:
     @property
     def node_id(self) -> NodeId:
         return self.candidate.node_id
+
+    @property
+    def started(self) -> bool:
+        """Was the prompt accepted?"""
+        return self.started_s is not None
 
     @property
     def in_cloud(self) -> bool:
@@ -60,6 +65,7 @@ class Attempt:
             tier=self.tier,
             cost_microusd=self.cost_microusd,
             price_version=self.price_version,
+            accepted_s=self.started_s - self.began_s if self.started_s is not None else 0.0,
             hedge=self.hedges,
         )
 

@@ -51,6 +51,7 @@ class AttemptAccount:
     tier: Tier  # how far the prompt travelled for it
     cost_microusd: int = 0
     price_version: str = ""  # "" for what costs nothing
+    accepted_s: float = 0.0  # from the attempt's start until its prompt was begun; 0: it was not
     hedge: bool = False  # begun while another one was late
 
 

@@ -124,7 +124,7 @@ class Requests:
         progress, attempt = running
         if attempt.started:
             return self._broke_protocol(running, "it began its answer twice", now_s)
-        attempt.started = True
+        attempt.started_s = now_s
         attempt.prompt_tokens, attempt.numerics = event.prompt_tokens, event.numerics
         attempt.heard_s = now_s
         attempt.resumable, attempt.payload = event.resumable, event.payload

@@ -77,6 +77,7 @@ def _attempt(attempt: AttemptAccount) -> inference.Attempt:
         numerics=attempt.numerics,
         cost_microusd=attempt.cost_microusd,
         hedge=attempt.hedge,
+        accepted_s=attempt.accepted_s,
         tier=enums.write(enums.TIER, attempt.tier),
     )
 
