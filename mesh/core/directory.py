@@ -62,6 +62,10 @@ class Holders:
     def doubted(self) -> Iterable[NodeId]:
         return self._doubted.keys()
 
+    def doubtful(self) -> Iterable[Replica]:
+        """Those that are not trusted for their failures, and could serve but for that."""
+        return self._doubted.values()
+
     def _weigh(self) -> bool:
         panics = 2 * len(self._doubted) > len(self._fit)
         if panics is self.panics:

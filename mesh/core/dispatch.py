@@ -34,6 +34,7 @@ from mesh.core.node import Node
 from mesh.core.progress import Attempt, Progress
 from mesh.core.receipt import RuledOut
 from mesh.core.refusals import (
+    ANSWER_WAITS,
     MACHINES_RETURN,
     all_busy,
     cloud_failed,
@@ -49,7 +50,15 @@ from mesh.core.refusals import (
     unknown_model,
 )
 from mesh.core.retry import RetryBudget
-from mesh.core.routing import AllBusy, Placed, Unplaceable, had_better_wait, place, place_now
+from mesh.core.routing import (
+    AllBusy,
+    Placed,
+    Unplaceable,
+    had_better_wait,
+    place,
+    place_doubted,
+    place_now,
+)
 from mesh.core.types import (
     CloudModel,
     Failure,
@@ -101,8 +110,12 @@ class Dispatch:
                 return self._wait(progress, all_busy(busy), now_s, busy)
             case Unplaceable() if now_s < self.settled_s and self._for_machines_alone(progress):
                 return self._wait(progress, MACHINES_RETURN, now_s)
-            case Unplaceable() if self._forgive(progress):
+            case Unplaceable() if progress.forgive():
                 return self.place(progress, now_s, last)
+            case Unplaceable() if resort := self._last_resort(progress, request):
+                return [self._start(progress, resort, now_s)]
+            case Unplaceable() if progress.may_go_on(now_s):
+                return self._wait(progress, ANSWER_WAITS, now_s)
             case Unplaceable() as unplaceable if last is None:
                 return self._refuse(progress, unplaceable, now_s)
             case Unplaceable():
@@ -124,7 +137,7 @@ class Dispatch:
         elif elsewhere:
             failure = node_failed(attempt.candidate.node_name, failure, seen=seen)
         if seen and elsewhere:
-            progress.lost = failure
+            progress.lost, progress.lost_s = failure, now_s
         # An answer that goes on is no retry: there is one for each machine that failed, at most.
         if elsewhere and progress.given.movable and (seen or self._budget.spend()):
             actions = self.place(progress, now_s, failure)
@@ -271,16 +284,11 @@ class Dispatch:
         ahead = self._books.line.ahead_of(request)
         return place(request, self._directory, progress.avoid, self._rng, ahead)
 
-    def _forgive(self, progress: Progress) -> bool:
-        """Let machines that failed the answer go on with it, once, where there are no others.
-
-        An engine that died is there again within seconds.
-        """
-        if not progress.given.seen or progress.forgiven or not progress.avoid:
-            return False
-        progress.forgiven = True
-        progress.avoid.clear()
-        return True
+    def _last_resort(self, progress: Progress, request: Request) -> Placed | None:
+        """Rather a machine that has failed lately than none; the cloud comes before it."""
+        if may_leave(progress.request, self.cloud, progress.avoid) and not progress.given.seen:
+            return None
+        return place_doubted(request, self._directory, progress.avoid, self._rng)
 
     def _refuse(self, progress: Progress, found: Unplaceable, now_s: float) -> list[Action]:
         request, avoid = progress.request, progress.avoid

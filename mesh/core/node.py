@@ -151,6 +151,11 @@ class Replica:
             return 0
         if self.standing is not Standing.TRUSTED and not self.pardoned and self.ours:
             return 0  # one trial at a time
+        return self.room
+
+    @property
+    def room(self) -> int:
+        """``slots_free``, whatever is thought of the node."""
         return max(0, self.status.slots - self.others - self.ours)
 
     @property

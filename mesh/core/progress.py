@@ -6,6 +6,9 @@ from mesh.core.given import Given
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut
 from mesh.core.types import AttemptId, Epoch, Failure, NodeId, Request, Tier, Usage
 
+# An agent that died is back within 2 to 5 s where something starts it again; longer, and whoever
+# reads thinks that we hang.
+GOES_ON_WITHIN_S = 10.0
 RATED_TOKENS_MIN = 16  # fewer arrive in one burst or two, and their rate means nothing
 
 
@@ -101,6 +104,7 @@ class Progress:
     past: list[AttemptAccount] = field(default_factory=list)
     first_token_s: float | None = None  # when the client got the first one, on the fleet's clock
     lost: Failure | None = None  # how the machine failed that had given a part of the answer
+    lost_s: float | None = None  # when, on the fleet's clock
     forgiven: bool = False  # machines that failed it may be asked once more
     avoid: dict[NodeId, str] = field(default_factory=dict)  # node -> why not again
     candidates: tuple[Candidate, ...] = ()
@@ -117,6 +121,22 @@ class Progress:
     def wanted(self) -> Request:
         """What the next attempt asks of a machine."""
         return self.given.wanted(self.request)
+
+    def forgive(self) -> bool:
+        """Let machines that failed the answer go on with it, once, where there are no others.
+
+        An engine that died is there again within seconds.
+        """
+        if not self.given.seen or self.forgiven or not self.avoid:
+            return False
+        self.forgiven = True
+        self.avoid.clear()
+        return True
+
+    def may_go_on(self, now_s: float) -> bool:
+        """May a machine that can go on with the answer come back in time?"""
+        lost_s = self.lost_s
+        return lost_s is not None and self.given.movable and now_s < lost_s + GOES_ON_WITHIN_S
 
     def drop(self, attempt: Attempt, outcome: str, reason: str, now_s: float) -> None:
         """End one of two attempts: the other one is under way alone."""

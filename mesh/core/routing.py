@@ -19,6 +19,7 @@ from operator import itemgetter
 from random import Random
 
 from mesh.core.directory import Directory
+from mesh.core.filter import unfit
 from mesh.core.ladder import Rung, ladder
 from mesh.core.node import Replica
 from mesh.core.pick import CANDIDATES_MAX, Pick, Scored, Waiting
@@ -95,6 +96,25 @@ def place_now(
     """Choose a replica that has a free slot for ``request``; None if there is none worth taking."""
     found = _pick(request, directory, avoid, rng, ahead)
     return found if isinstance(found, Placed) else None
+
+
+def place_doubted(
+    request: Request, directory: Directory, avoid: Mapping[NodeId, str], rng: Random
+) -> Placed | None:
+    """Choose one that is kept apart for its failures, where nobody else can serve ``request``."""
+    for rung in ladder(request, directory):
+        pick = Pick(request, rung, directory, avoid, rng)
+        scored = [
+            (pick.cost(replica), replica)
+            for model_id in rung.model_ids
+            for replica in directory.holders(model_id).doubtful()
+            if replica.room > 0 and unfit(request, replica, avoid) is None
+        ]
+        if scored:
+            chosen = pick.candidate(*min(scored, key=itemgetter(0)))
+            why = f"{rung.why}; {chosen.node_name} has failed lately, and no other machine can"
+            return Placed(chosen, (chosen,), why)
+    return None
 
 
 def had_better_wait(  # noqa: PLR0913, PLR0917 - as ``place``, and for whom

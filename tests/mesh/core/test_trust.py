@@ -175,14 +175,30 @@ def test_the_operator_is_not_told_of_a_pause_that_nobody_takes(script: Script) -
     ]
 
 
+def test_one_that_fails_is_tried_where_nobody_else_can(three: Script) -> None:
+    """Of three machines it is the only one left, and no panic yet: better than no answer."""
+    fails(three, "bad", 3)
+    assert goes_to(three, three.ask("r0", max_tokens=1)) != "bad"
+    for name in ("shelf", "attic"):
+        three.report(name, (LLAMA, warm(8)), owner_busy=True)
+    assert goes_to(three, three.ask("r1")) == "bad"
+
+
+def test_what_a_failing_one_alone_can_serve_goes_there(three: Script) -> None:
+    """The others have the model, too, and this prompt is too long for them."""
+    three.attach("bad", LLAMA, QWEN, status=FAST, context_tokens=100_000)
+    fails(three, "bad", 3)
+    assert goes_to(three, three.ask("r1", prompt_bytes=100_000)) == "bad"
+
+
 def test_two_of_three_that_fail_are_tried_all_the_same(three: Script) -> None:
     fails(three, "bad", 3)
-    assert goes_to(three, three.ask("r0")) != "bad"
-    three.fleet.directory.holders(LLAMA.model_id)
-    for name in ("shelf", "attic"):
-        three.drain(name, resumed=name == "shelf")
-    fails(three, "shelf", 3)
-    assert goes_to(three, three.ask("r1")) == "bad"
+    three.drain("attic")
+    for number in range(3):
+        actions = three.ask(f"r{number}")
+        while starts := of_type(actions, StartAttempt):
+            actions = three.fail(three.accept(starts[0]))
+    assert goes_to(three, three.ask("r9")) == "bad"
 
 
 def test_who_waits_is_served_as_soon_as_too_many_have_failed(script: Script) -> None:
