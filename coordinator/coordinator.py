@@ -81,6 +81,7 @@ class Coordinator:
             self._relay,
             self.household.mesh_id,
             default_tier=Tier[settings.cloud.default_tier.upper()],
+            policies=settings.all_policies(),
         )
         self._access = MeshAccess(self.household.mesh_id, self.household.members)
         baseline = baseline_of(settings.cloud)

@@ -5,8 +5,8 @@ The gRPC services and the HTTP door are two ways to this desk.
 """
 
 import secrets
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from coordinator.access import Caller
 from coordinator.clients import ClientStream
@@ -14,11 +14,14 @@ from coordinator.effects import Relay
 from coordinator.loop import FleetLoop
 from mesh.core.cloud import says_cloud
 from mesh.core.events import RequestArrived, RequestCancelled
+from mesh.core.policies import Policy
+from mesh.core.policies import policies as all_policies
 from mesh.core.types import Request, Tier
 from mesh.errors import Overloaded, RequestExists, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import error_of
 from mesh.wire.models import write_cloud_model, write_models
+from mesh.wire.prefixes import PromptHashes
 from mesh.wire.requests import read_request
 
 OPEN_MAX = 8192  # open requests: twice what waits and runs on a full mesh of 4,096 slots
@@ -30,13 +33,21 @@ class Desk:
     """Takes requests in, one stream of events out for each."""
 
     def __init__(
-        self, loop: FleetLoop, relay: Relay, mesh_id: str, *, default_tier: Tier = Tier.MESH
+        self,
+        loop: FleetLoop,
+        relay: Relay,
+        mesh_id: str,
+        *,
+        default_tier: Tier = Tier.MESH,
+        policies: Mapping[str, Policy] | None = None,
     ) -> None:
-        """``default_tier`` is how far a prompt may travel whose request does not say."""
+        """``default_tier`` is how far a prompt may travel whose request does not say; ``policies``
+        are those that a request may name, by default the built-in ones."""
         self._loop = loop
         self._relay = relay
         self._mesh_id = mesh_id
         self._default_tier = default_tier
+        self._policies = policies or all_policies()
 
     async def answer(
         self, request: inference.GenerateRequest, caller: Caller
@@ -81,6 +92,7 @@ class Desk:
             now_s=self._loop.now_s,
             from_coordinator_host=caller.on_this_host,
             tier=self._tier_of(message),
+            policies=self._policies,
         )
         if features.key in self._relay.clients:
             raise RequestExists(
@@ -93,7 +105,8 @@ class Desk:
                 f"open requests hold {OPEN_BYTES_MAX // 2**20} MiB of prompts",
                 hint="try again in a moment",
             )
-        return features
+        hashes = PromptHashes(message, key=self._relay.prefix_key)
+        return replace(features, block_hashes=hashes)
 
     def _tier_of(self, message: inference.GenerateRequest) -> Tier:
         """How far a prompt may travel whose request does not say. To name the cloud is to say."""

@@ -19,7 +19,6 @@ from mesh.core.types import AttemptId, Failure, FailureCode, NodeId, Request, Re
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import write_origin
 from mesh.wire.commands import write_cancel, write_start, write_welcome
-from mesh.wire.prefixes import hash_blocks
 from mesh.wire.receipts import write_failed, write_receipt
 
 log = logging.getLogger(__name__)
@@ -137,7 +136,7 @@ class Relay:
                 request,
                 batch_interval_ms=self.calm.batch_interval_ms,
                 batch_tokens_max=BATCH_TOKENS_MAX,
-                block_hashes=hash_blocks(action.model_id, client.request, key=self.prefix_key),
+                block_hashes=client.features.block_hashes(action.model_id),
             )
         )
 

@@ -26,6 +26,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from mesh.core.policies import POLICY_NAME, WEIGHT_MAX, Order, Policy, policies
 from mesh.errors import InvalidRequest
 from mesh.home import Home
 from mesh.identity.address import split_address
@@ -195,6 +196,28 @@ class CloudSettings(Section):
         return self
 
 
+class PolicySettings(Section):
+    """An operator's own policy, see ``mesh.core.policies``. Weights of seconds, and of strains."""
+
+    first_token: float = Field(default=1.0, ge=0, le=WEIGHT_MAX, description="Of its seconds.")
+    completion: float = Field(
+        default=0.1, ge=0, le=WEIGHT_MAX, description="Of the whole answer's."
+    )
+    battery: float = Field(default=0.5, ge=0, le=WEIGHT_MAX, description="Spares batteries.")
+    heat: float = Field(default=0.5, ge=0, le=WEIGHT_MAX, description="Spares hot machines.")
+    owner: float = Field(default=0.5, ge=0, le=WEIGHT_MAX, description="Spares those in use.")
+    models: Order = Field(default=Order.LARGEST, description="Which auto tries first.")
+    cloud: bool = Field(default=True, description="May auto be answered by the cloud's model?")
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Self:
+        if not self.first_token + self.completion > 0:
+            raise ValueError(
+                "first_token and completion are both 0, so every machine costs nothing"
+            )
+        return self
+
+
 class LedgerSettings(Section):
     """What the coordinator remembers of requests: numbers and names, never a prompt."""
 
@@ -214,6 +237,20 @@ class Settings(BaseSettings):
     fleet: FleetSettings = FleetSettings()
     cloud: CloudSettings = CloudSettings()
     ledger: LedgerSettings = LedgerSettings()
+    policies: dict[str, PolicySettings] = Field(default={}, max_length=64)
+
+    @field_validator("policies")
+    @classmethod
+    def _are_named(cls, own: dict[str, PolicySettings]) -> dict[str, PolicySettings]:
+        for name in own:
+            if not POLICY_NAME.fullmatch(name):
+                raise ValueError(f"{name[:40]!r} is no name: use [a-z0-9_-], at most 40 of them")
+        return own
+
+    def all_policies(self) -> dict[str, Policy]:
+        """Return the built-in policies and the operator's own, by name."""
+        own = (Policy(name, **dict(each)) for name, each in self.policies.items())
+        return policies(own)
 
     @classmethod
     def settings_customise_sources(
@@ -263,6 +300,9 @@ def _unknown(key: str, file: Path) -> InvalidRequest:
         if isinstance(section.annotation, type) and issubclass(section.annotation, Section)
         for field in section.annotation.model_fields
     ]
+    if key.startswith("policies."):
+        own = key.rpartition(".")[0]
+        known += [f"{own}.{field}" for field in PolicySettings.model_fields]
     near = get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
     return InvalidRequest(

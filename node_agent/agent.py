@@ -156,8 +156,11 @@ class Agent:
 
     def _load(self) -> Load:
         load = self._probe.sample(process_ids(self.shelf.engines()))
+        signs = self.shelf.signs
         return replace(
             load,
+            battery=signs.battery or 0.0,
+            temperature=min(1.0, signs.temperature or 0.0),
             owner_busy=bool(self.shelf.lending.busy),
             files_unread=len(self.library.view.waiting),
         )

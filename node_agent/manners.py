@@ -36,6 +36,7 @@ async def mind_owner(shelf: Shelf, settings: NodeSettings, signs: Looker | None 
         except UNREADABLE as failure:  # a sensor of a machine that we do not know
             log.debug("a look at the owner failed: %s", type(failure).__name__)
             seen = Signs()
+        shelf.signs = seen
         lending = lender.saw(seen, now_s)
         if lending != shelf.lending:
             _tell(shelf.lending, lending)

@@ -1,8 +1,10 @@
 """How fast a model runs here, learned from the answers it gives."""
 
 from dataclasses import dataclass
+from math import log2
 
 from mesh.core.generation import Finished
+from mesh.core.types import BATCHES
 
 # Below this many tokens a sample says more of fixed costs and of the scheduler than of the rate:
 # 16 tokens at 1,000 tokens/s take 16 ms, of which one preempted time slice is a tenth.
@@ -38,17 +40,29 @@ class Rate:
 
 @dataclass(slots=True)
 class Rates:
-    """Both rates of one model on this machine."""
+    """Both rates of one model here, and the second one by how many it answers at once."""
 
     prefill: Rate
     decode: Rate
+    _by_batch: tuple[Rate, ...]  # as BATCHES
 
     @classmethod
     def unknown(cls) -> "Rates":
-        return cls(Rate(), Rate())
+        return cls(Rate(), Rate(), tuple(Rate() for _ in BATCHES))
 
-    def learn(self, finished: Finished) -> None:
-        """Take in a whole answer."""
+    def learn(self, finished: Finished, batch: float = 1.0) -> None:
+        """Take in a whole answer, one of ``batch`` under way as it was written, on average."""
         usage = finished.usage
         self.prefill.add(usage.prompt_tokens - usage.cached_tokens, finished.prefill_s)
         self.decode.add(usage.completion_tokens, finished.decode_s)
+        nearest = min(len(BATCHES) - 1, max(0, round(log2(max(1.0, batch)))))
+        self._by_batch[nearest].add(usage.completion_tokens, finished.decode_s)
+
+    @property
+    def decode_by_batch(self) -> tuple[float, ...]:
+        """Tokens a second of one answer at each of ``BATCHES``, 0 where none was seen.
+
+        Empty until any was.
+        """
+        rates = tuple(rate.tokens_per_s for rate in self._by_batch)
+        return rates if any(rates) else ()

@@ -144,6 +144,7 @@ class Replica:
             numerics=self.info.numerics if self.info else "",
             load_progress=self.load.progress if self.load and not self.load.engine else 0.0,
             prefixes=self.prefixes,
+            decode_rates_by_batch=self.rates.decode_by_batch,
         )
 
     def offer(self, context_tokens_max: int) -> Offer:

@@ -22,7 +22,7 @@ from mesh.errors import NodeLost
 from mesh.settings import NodeSettings
 from node_agent.budget import Fits, Later, Verdict
 from node_agent.engine.protocol import Engine
-from node_agent.lending import Lending
+from node_agent.lending import Lending, Signs
 from node_agent.library.view import LibraryEntry, LibraryView
 from node_agent.loader import LOOK_AGAIN_S, LoadEngine, Loader
 from node_agent.memory import Footprint, free_memory_bytes, total_memory_bytes
@@ -72,6 +72,7 @@ class Shelf:
     ) -> None:
         self.watchers: set[Watcher] = set()
         self.lending = Lending()
+        self.signs = Signs()  # of its machine's owner, at the last look
         self._context_tokens_max = settings.context_tokens_max
         self._slots_max = settings.slots
         self._cannot_load = cannot_load

@@ -19,13 +19,14 @@ class SlotOwner(Protocol):
 class Slot:
     """Taken from a shelf. Whoever holds it calls ``free``, once or more, however things end."""
 
-    __slots__ = ("_held", "_loaded", "_owner", "_replica")
+    __slots__ = ("_batch", "_held", "_loaded", "_owner", "_replica")
 
     def __init__(self, owner: SlotOwner, replica: Replica, loaded: Loaded) -> None:
         self._owner = owner
         self._replica = replica
         self._loaded = loaded
         self._held = True
+        self._batch = max(1, replica.slots_taken)  # answers under way now, its own among them
 
     @property
     def model_id(self) -> ModelId:
@@ -46,8 +47,9 @@ class Slot:
         self._replica.strikes = 0
 
     def learn(self, finished: Finished) -> None:
-        """Measure by a whole answer."""
-        self._replica.rates.learn(finished)
+        """Measure by a whole answer, given beside as many as run at its ends, on average."""
+        batch = (self._batch + max(1, self._replica.slots_taken)) / 2
+        self._replica.rates.learn(finished, batch)
 
     def lost(self, reason: str) -> None:
         """The engine told us that it died: know it before the next request comes."""

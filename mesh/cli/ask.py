@@ -10,7 +10,7 @@ from mesh.cli.output import errors, plain_error, print_json, say_error
 from mesh.cli.receipt import explain, summary
 from mesh.client import AnswerStream, Messages, connect
 from mesh.errors import InvalidRequest, MeshError
-from mesh.process import DONE, FAILED
+from mesh.process import DONE, FAILED, WRONG_USAGE
 from mesh.wire.plain import to_plain
 
 STDIN_BYTES_MAX = 16 * 1024 * 1024  # half of what one message of the mesh may hold
@@ -32,7 +32,7 @@ def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
         str, typer.Option(help="How far the prompt may travel: device, mesh, cloud.")
     ] = "",
     policy: Annotated[
-        str, typer.Option(help="frugal, balanced, best, fast or private.")
+        str, typer.Option(help="frugal, balanced, best, fast, private or the operator's own.")
     ] = "balanced",
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for the whole answer.")] = 600,
     explained: Annotated[
@@ -97,17 +97,18 @@ async def _ask(
 def _failed(
     failure: MeshError, answer: AnswerStream, pieces: list[str], *, explained: bool, as_json: bool
 ) -> int:
+    code = WRONG_USAGE if isinstance(failure, InvalidRequest) else FAILED
     if as_json:
         error = plain_error(failure)
         print_json({**_plain(answer, pieces), "error": error})
-        return FAILED
+        return code
     if pieces:
         sys.stdout.write("\n")
         sys.stdout.flush()
     say_error(failure)
     if explained:
         explain(answer.receipt, errors)
-    return FAILED
+    return code
 
 
 def _plain(answer: AnswerStream, pieces: list[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 from math import inf
 
 from mesh.core.directory import Directory
+from mesh.core.learning import learn
 from mesh.core.limits import FleetLimits
 from mesh.core.line import Line
 from mesh.core.node import Node, Replica
@@ -20,6 +21,7 @@ from mesh.core.types import (
     Refusal,
     RequestKey,
     Tier,
+    Usage,
 )
 
 Running = tuple[Progress, Attempt]
@@ -57,7 +59,7 @@ class Books:
 
     def join_line(self, progress: Progress, now_s: float) -> None:
         """Make a request wait for a slot."""
-        self.line.join(progress.wanted, progress.number)
+        self.line.join(progress.wanted, progress.number, progress.arrived_s)
         self.watch_line(now_s)
 
     def watch_line(self, now_s: float) -> None:
@@ -83,7 +85,7 @@ class Books:
             tokens=progress.given.tokens,
             others_tokens=progress.given.tokens - progress.request.resumed_tokens,
         )
-        node.begin(attempt.attempt_id, chosen.model_id)
+        node.begin(attempt.attempt_id, chosen.model_id, chosen.reading_s)
         self.directory.refresh(node, (chosen.model_id,))
         self._write(progress, attempt)
         within_s = self.limits.delivery_within_s
@@ -125,6 +127,19 @@ class Books:
         due_s = max(self.stuck_s(attempt), now_s + PATIENCE_MIN_S / 2)
         self._timers.set(due_s, Due.STANDSTILL, attempt.attempt_id)
 
+    def read(self, attempt: Attempt) -> None:
+        """The attempt's first token came: whoever is sent to its node need not wait for it."""
+        node = self.directory.nodes.get(attempt.node_id)
+        if node is not None and (model_id := node.has_read(attempt.attempt_id)) is not None:
+            self.directory.refresh(node, (model_id,))
+
+    def learn(self, progress: Progress, attempt: Attempt, usage: Usage, now_s: float) -> None:
+        """Take what a whole answer teaches, before it is released."""
+        node = self.directory.nodes.get(attempt.node_id)
+        replica = node.replicas.get(attempt.candidate.model_id) if node is not None else None
+        if replica is not None:
+            learn(replica, self.directory.habits, progress, usage, now_s)
+
     def running_on(self, node: Node) -> list[Running]:
         return [self.running[attempt_id] for attempt_id in node.attempts]
 
@@ -142,4 +157,4 @@ class Books:
         if progress.first_attempt_s is None:
             progress.first_attempt_s = attempt.began_s
         self.running[attempt.attempt_id] = (progress, attempt)
-        self.line.leave(progress.request.key)
+        self.line.leave(progress.request.key, served=True)

@@ -2,7 +2,7 @@
 
 from mesh.core.ladder import is_automatic
 from mesh.core.receipt import Candidate
-from mesh.core.types import CLOUD_NODE, CloudModel, NodeId, Policy, Request, Tier
+from mesh.core.types import CLOUD_NODE, CloudModel, NodeId, Request, Tier
 
 CLOUD = "cloud"  # the model name that asks for whichever cloud model there is
 
@@ -26,13 +26,13 @@ def may_leave(
 ) -> CloudModel | None:
     """Return the cloud model that may answer the request where no machine can, or None.
 
-    A request that names a model of the mesh is never answered by another one, and one of policy
-    ``private`` leaves only if it names the cloud.
+    A request that names a model of the mesh is never answered by another one, and one whose policy
+    keeps it here, as ``private`` does, leaves only if it names the cloud.
     """
     if model is None or request.tier is not Tier.CLOUD or CLOUD_NODE in avoid:
         return None
     if is_automatic(request):
-        if request.policy is Policy.PRIVATE:
+        if not request.policy.cloud:
             return None
     elif not names_cloud(request.model, model):
         return None

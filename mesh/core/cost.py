@@ -1,36 +1,16 @@
 """Predicted seconds to the first and to the last token of a request on a replica.
 
-``rtt + queue wait + cold load + prompt tokens / prefill rate``, then ``output tokens x time per
-token``. Measured rates win; the priors below serve a replica that was never used.
+``rtt + queue wait + cold load + uncached prompt tokens x time per token read``, then ``output
+tokens x time per token written``. How fast a replica is, ``mesh.core.speed`` says.
 """
 
 from dataclasses import dataclass
 
-from mesh.core.types import Machine, Model, Policy, ReplicaState, ReplicaStatus, Request
+from mesh.core.experience import Habits
+from mesh.core.speed import Speed
+from mesh.core.types import Load, ModelId, Policy, Request
 
-BYTES_PER_TOKEN = 4.0  # English text in common vocabularies; until it is learned per model
-OUTPUT_TOKENS_EXPECTED = 128  # where the request sets no smaller limit; until it is learned
-
-# Priors, from the bench of section "engine" on 2 x86-64 cores: a 135M Q8_0 model (145 MB) decodes
-# at 129 tokens/s, which is 18.7 GB/s of weights read; a little less leaves room for slower memory.
-DECODE_BYTES_PER_S = 15e9
-PREFILL_FLOPS_PER_CORE = 20e9  # two operations a parameter and token
-LOAD_BYTES_PER_S = 500e6  # a cold page cache on a SATA disk
-LOAD_FIXED_S = 0.5  # process start and the proof run
-
-# A measurement outside of these, NaN and infinity included, counts as none: a node may err or lie,
-# and neither may decide a pick or break the arithmetic.
-RATE_MIN, RATE_MAX = 1e-3, 1e7  # tokens/s
-LOAD_S_MAX = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """How fast a replica is as far as anyone knows. Seconds, finite and not negative."""
-
-    prefill_s: float  # a prompt token
-    decode_s: float  # an output token
-    load_s: float  # until the model is warm
+_NO_MODEL, _NOTHING_LEARNED = ModelId(""), Habits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,60 +23,83 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a request asks of whichever replica gets it, worked out once for all candidates."""
+    """What a request asks of whichever replica gets it, worked out once for all of a model's."""
 
     prompt_tokens: float
     output_tokens: float
 
     @classmethod
-    def of(cls, request: Request) -> "Demand":
-        output_tokens = min(request.max_tokens or OUTPUT_TOKENS_EXPECTED, OUTPUT_TOKENS_EXPECTED)
-        return cls(max(0.0, request.prompt_bytes / BYTES_PER_TOKEN), max(1.0, output_tokens))
+    def of(
+        cls, request: Request, model_id: ModelId = _NO_MODEL, habits: Habits = _NOTHING_LEARNED
+    ) -> "Demand":
+        return cls(
+            habits.prompt_tokens(model_id, request.prompt_bytes),
+            habits.output_tokens(model_id, request),
+        )
+
+    def less(self, cached_tokens: float) -> "Demand":
+        """Return what is left to do where so much of the prompt need not be read again."""
+        return Demand(max(1.0, self.prompt_tokens - cached_tokens), self.output_tokens)
 
 
-def speed_of(machine: Machine, model: Model, status: ReplicaStatus) -> Speed:
-    """Return what the node measured, else what is usual for such a machine and model."""
-    prefill_rate = PREFILL_FLOPS_PER_CORE * max(machine.cores, 1) / (2 * max(model.parameters, 1))
-    decode_rate = DECODE_BYTES_PER_S / max(model.size_bytes, 1)
-    if RATE_MIN <= status.prefill_tokens_per_s <= RATE_MAX:
-        prefill_rate = status.prefill_tokens_per_s
-    if RATE_MIN <= status.decode_tokens_per_s <= RATE_MAX:
-        decode_rate = status.decode_tokens_per_s
-    load_s = 0.0
-    if status.state is not ReplicaState.WARM:
-        measured = 0.0 < status.load_s <= LOAD_S_MAX
-        load_s = status.load_s if measured else LOAD_FIXED_S + model.size_bytes / LOAD_BYTES_PER_S
-    return Speed(1 / prefill_rate, 1 / decode_rate, load_s)
+def predict(
+    demand: Demand, speed: Speed, rtt_s: float, *, wait_s: float = 0.0, crowd: int = 0
+) -> Prediction:
+    """Predict how long a replica of this ``speed`` takes to answer, ``rtt_s`` away.
+
+    Args:
+        wait_s: until it can begin on the prompt.
+        crowd: other models at work on its machine, which share it.
+    """
+    shared = 1 + crowd
+    decode_s = shared * speed.decode_s
+    reading_s = speed.load_s + speed.overhead_s + shared * demand.prompt_tokens * speed.prefill_s
+    first_token_s = rtt_s + wait_s + reading_s + decode_s
+    return Prediction(first_token_s, first_token_s + demand.output_tokens * decode_s)
 
 
-def predict(demand: Demand, speed: Speed, rtt_s: float, *, free: bool) -> Prediction:
-    """Predict how long a replica of this ``speed`` takes to answer, ``rtt_s`` away."""
-    prefill_s = demand.prompt_tokens * speed.prefill_s
-    decode_s = demand.output_tokens * speed.decode_s
-    # One that waits expects an answer like its own to end before it.
-    wait_s = 0.0 if free else prefill_s + decode_s
-    first_token_s = rtt_s + wait_s + speed.load_s + prefill_s + speed.decode_s
-    return Prediction(first_token_s, first_token_s + decode_s)
+def hold_s(demand: Demand, speed: Speed) -> float:
+    """Return for how long an answer to such a request holds a slot. Never 0."""
+    return demand.prompt_tokens * speed.prefill_s + (demand.output_tokens + 1) * speed.decode_s
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """How much each predicted second counts in the pick."""
+class Strain:
+    """What it costs a machine's owner that it works now, shares in [0, 1]."""
 
-    first_token: float
-    completion: float
-
-    def cost(self, predicted: Prediction) -> float:
-        return self.first_token * predicted.first_token_s + self.completion * predicted.completion_s
+    battery: float = 0.0
+    heat: float = 0.0
+    owner: float = 0.0
 
 
-# A person feels the first token most. In a toy simulation of unequal nodes at 80 % load the p99
-# first token was 29 s for least loaded, 16 s for earliest completion, 4.4 s for earliest first
-# token. `fast` serves callers that wait for the whole answer.
-WEIGHTS: dict[Policy, Weights] = {
-    Policy.FRUGAL: Weights(first_token=1.0, completion=0.1),
-    Policy.BALANCED: Weights(first_token=1.0, completion=0.1),
-    Policy.BEST: Weights(first_token=1.0, completion=0.1),
-    Policy.FAST: Weights(first_token=0.2, completion=1.0),
-    Policy.PRIVATE: Weights(first_token=1.0, completion=0.1),
-}
+WARM_FROM = 0.7  # of what a machine bears: below, its fans are no louder for it
+OWNER_FROM = 0.25  # of its processors in others' use: less is what idle desktops do
+
+
+def strain_of(load: Load) -> Strain | None:
+    """Return how a machine is strained, or None for most: they are plugged in, cool and alone."""
+    battery = (1.0 if not load.battery > 0 else 1.5 - load.battery) if load.on_battery else 0.0
+    strain = Strain(
+        _share(battery),
+        _share((load.temperature - WARM_FROM) / (1 - WARM_FROM)),
+        _share((load.cpu - OWNER_FROM) / (1 - OWNER_FROM)),
+    )
+    return strain if strain != _RELAXED else None
+
+
+def _share(value: float) -> float:
+    """NaN strains nobody: it is no measurement."""
+    return min(1.0, max(0.0, value)) if value == value else 0.0  # noqa: PLR0124
+
+
+_RELAXED = Strain()
+
+
+def cost_of(policy: Policy, predicted: Prediction, strain: Strain | None = None) -> float:
+    """Return what a pick by ``policy`` minimises."""
+    seconds = policy.weigh(predicted.first_token_s, predicted.completion_s)
+    return seconds if strain is None else seconds * factor_of(policy, strain)
+
+
+def factor_of(policy: Policy, strain: Strain) -> float:
+    return policy.factor(strain.battery, strain.heat, strain.owner)

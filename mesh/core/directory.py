@@ -7,8 +7,10 @@ it, however large the mesh is.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from mesh.core.experience import Experience, Habits
 from mesh.core.node import Node, Replica
-from mesh.core.pool import Pool
+from mesh.core.pool import Pool, Ranked
+from mesh.core.prefix_index import PrefixIndex
 from mesh.core.types import Model, ModelId, NodeId
 
 
@@ -20,11 +22,23 @@ class Holders:
     embeds: bool = False  # a fact of its file, so the first who holds it may tell
     every: Pool = field(default_factory=Pool)
     able: Pool = field(default_factory=Pool)  # those that may serve, now or once a slot is free
-    free: Pool = field(default_factory=Pool)  # those that can begin one more attempt now
+    free: Ranked = field(default_factory=Ranked)  # those that can begin one more attempt now
+    full: Ranked = field(default_factory=Ranked)  # the other able ones
+    prefixes: PrefixIndex = field(default_factory=PrefixIndex)
 
     def refresh(self, replica: Replica) -> None:
-        self.able.keep(replica, replica.able)
-        self.free.keep(replica, replica.can_begin)
+        able = replica.able
+        free = able and replica.slots_free > 0
+        self.able.keep(replica, able)
+        self.free.keep(replica, free)
+        self.full.keep(replica, able and not free)
+        held = replica.status.prefixes if able and replica.warm else ()
+        self.prefixes.keep(replica.node.node_id, held)
+
+    def discard(self, node_id: NodeId) -> None:
+        for pool in (self.every, self.able, self.free, self.full):
+            pool.discard(node_id)
+        self.prefixes.keep(node_id, ())
 
 
 @dataclass(slots=True)
@@ -32,16 +46,25 @@ class Directory:
     """Kept in step with the nodes by ``index``, ``refresh`` and ``forget``."""
 
     nodes: dict[NodeId, Node] = field(default_factory=dict)
+    habits: Habits = field(default_factory=Habits)
     _holders: dict[ModelId, Holders] = field(default_factory=dict)
     # name -> model -> how many nodes call it so
     _by_name: dict[str, dict[ModelId, int]] = field(default_factory=dict)
     _held: dict[NodeId, tuple[Model, ...]] = field(default_factory=dict)
+    # What is known of what a node holds; a node that attaches anew is not a stranger.
+    _experience: dict[NodeId, dict[ModelId, Experience]] = field(default_factory=dict, repr=False)
     # Worked out when asked for; None: again.
     _automatic: dict[ModelId, None] | None = field(default=None, repr=False)
 
     def index(self, node: Node) -> None:
         """Make ``node`` findable by what it holds now."""
         held = tuple(replica.model for replica in node.replicas.values())
+        known = self._experience.get(node.node_id, {})
+        for model_id, replica in node.replicas.items():
+            replica.remember(known.get(model_id))
+        self._experience[node.node_id] = {
+            model_id: replica.experience for model_id, replica in node.replicas.items()
+        }
         for replica in node.replicas.values():  # before the old ones go: a kept model stays
             self._add(replica)
         self._release(self._held.get(node.node_id, ()), node.node_id, kept=node.replicas)
@@ -58,6 +81,7 @@ class Directory:
     def forget(self, node_id: NodeId) -> None:
         """Drop a node, and each model that nobody holds any more."""
         if self.nodes.pop(node_id, None) is not None:
+            del self._experience[node_id]
             self._release(self._held.pop(node_id), node_id, kept={})
 
     def resolve(self, name: str) -> tuple[ModelId, ...]:
@@ -117,8 +141,7 @@ class Directory:
             if model_id in kept:
                 continue
             holders = self._holders[model_id]
-            for pool in (holders.every, holders.able, holders.free):
-                pool.discard(node_id)
+            holders.discard(node_id)
             if not len(holders.every):
                 del self._holders[model_id]
                 self._automatic = None

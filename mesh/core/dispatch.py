@@ -14,11 +14,13 @@ from mesh.core.actions import (
     StartCloudAttempt,
     StopCloudAttempt,
 )
+from mesh.core.admission import DECLINED_MAX, in_time, waited_enough
 from mesh.core.books import Books
 from mesh.core.cloud import as_candidate, may_leave, names_cloud, says_cloud
 from mesh.core.filter import (
     EXPLAINED_MAX,
     REFUSED_MAX,
+    beginning_on,
     can_begin_on,
     capable,
     hopeful,
@@ -28,7 +30,7 @@ from mesh.core.filter import (
 from mesh.core.ladder import is_automatic
 from mesh.core.node import Node
 from mesh.core.progress import Attempt, Progress
-from mesh.core.receipt import Candidate, RuledOut
+from mesh.core.receipt import RuledOut
 from mesh.core.refusals import (
     MACHINES_RETURN,
     all_busy,
@@ -36,6 +38,7 @@ from mesh.core.refusals import (
     cloud_lacks,
     no_attempts_left,
     no_nodes,
+    no_slot_in_time,
     node_failed,
     not_for_the_cloud,
     nowhere,
@@ -44,7 +47,7 @@ from mesh.core.refusals import (
     unknown_model,
 )
 from mesh.core.retry import RetryBudget
-from mesh.core.routing import AllBusy, Placed, Unplaceable, place, place_now
+from mesh.core.routing import AllBusy, Placed, Unplaceable, had_better_wait, place, place_now
 from mesh.core.types import (
     CloudModel,
     Failure,
@@ -88,11 +91,12 @@ class Dispatch:
             return self._leave_or_fail(progress, no_attempts_left(progress), now_s)
         if self.cloud is not None and self._for_cloud_alone(request, self.cloud):
             return self._ask_cloud(progress, self.cloud, last, now_s)
-        match self._find(progress, request):
+        ahead = self._books.line.ahead_of(request)
+        match self._find(progress, request, ahead):
             case Placed() as placed:
                 return [self._start(progress, placed, now_s)]
             case AllBusy() as busy:
-                return self._wait(progress, all_busy(busy), now_s, busy.candidates)
+                return self._wait(progress, all_busy(busy), now_s, busy)
             case Unplaceable() if now_s < self.settled_s and self._for_machines_alone(progress):
                 return self._wait(progress, MACHINES_RETURN, now_s)
             case Unplaceable() if self._forgive(progress):
@@ -155,20 +159,31 @@ class Dispatch:
         return [failed, *(self.slots_freed(attempt.node_id, now_s) if attempt else ())]
 
     def slots_freed(self, node_id: NodeId, now_s: float) -> list[Action]:
-        """Give the free slots of a node to those that wait, in order of arrival."""
+        """Give the free slots of a node to those that wait, in the order of the line."""
         actions: list[Action] = []
         node = self._directory.nodes.get(node_id)
         if node is None or not len(self._books.line):
             return actions
+        declined = 0
         for key in self._books.line.waiting_for(self._servable(node)):
             progress = self._books.open[key]
             request, avoid = progress.wanted, progress.avoid
             if not now_s < request.deadline_s:
                 continue  # the time that passed ends it
-            if not can_begin_on(node, request, self._directory, avoid):
+            begins = beginning_on(node, request, self._directory, avoid)
+            if not begins:
                 continue
-            placed = place_now(request, self._directory, avoid, self._rng)
-            if placed is not None:
+            if all(
+                had_better_wait(request, e, self._directory, self._rng, declined) for e in begins
+            ):
+                declined += 1  # it waits for a quicker one, and so had those behind it better
+                if declined >= DECLINED_MAX:
+                    break
+                continue
+            placed = place_now(request, self._directory, avoid, self._rng, ahead=declined)
+            if placed is None:
+                continue
+            if in_time(placed.chosen.first_token_s, request, now_s):
                 actions.append(self._start(progress, placed, now_s))
                 if not self._servable(node):
                     break
@@ -177,10 +192,21 @@ class Dispatch:
     def check_line(self, now_s: float) -> list[Action]:
         """Tell those who wait for machines that have all gone; look again while any waits."""
         actions: list[Action] = []
-        for key in self._books.line.all():
+        declined = 0
+        for key in self._books.line.waiting_for(list(self._books.line.kinds())):
             progress = self._books.open[key]
-            if not hopeful(progress.wanted, self._directory, progress.avoid, self._rng):
+            request, avoid = progress.wanted, progress.avoid
+            if not hopeful(request, self._directory, avoid, self._rng):
                 actions += self.place(progress, now_s)
+                continue
+            # What it waits for may have gone, or not come free for long.
+            ahead = None if waited_enough(progress, now_s) else declined
+            if declined < DECLINED_MAX or ahead is None:
+                placed = place_now(request, self._directory, avoid, self._rng, ahead)
+                if placed is not None and in_time(placed.chosen.first_token_s, request, now_s):
+                    actions.append(self._start(progress, placed, now_s))
+                else:
+                    declined += 1
         self._books.watch_line(now_s)
         return actions
 
@@ -222,14 +248,16 @@ class Dispatch:
 
     # -- below the steps ---------------------------------------------------------------------------
 
-    def _find(self, progress: Progress, request: Request) -> Placed | AllBusy | Unplaceable:
+    def _find(
+        self, progress: Progress, request: Request, ahead: int
+    ) -> Placed | AllBusy | Unplaceable:
         """Find a place; for an answer that goes on, where it does so without a change if it can."""
         others = progress.given.others(self._directory)
         if others:
             same = {**others, **progress.avoid}
             if placed := place_now(request, self._directory, same, self._rng):
                 return placed
-        return place(request, self._directory, progress.avoid, self._rng)
+        return place(request, self._directory, progress.avoid, self._rng, ahead)
 
     def _forgive(self, progress: Progress) -> bool:
         """Let machines that failed the answer go on with it, once, where there are no others.
@@ -299,16 +327,24 @@ class Dispatch:
         progress: Progress,
         why: str,
         now_s: float,
-        candidates: tuple[Candidate, ...] = (),
+        busy: AllBusy | None = None,
     ) -> list[Action]:
-        key = progress.request.key
-        if key in self._books.line:
+        request, line = progress.request, self._books.line
+        if request.key in line:
             return []
-        if len(self._books.line) >= self._limits.waiting_max:
-            return self._leave_or_fail(progress, queue_full(self._limits.waiting_max), now_s)
-        progress.candidates, progress.why = candidates, why
+        if busy is not None and not in_time(busy.first_token_s, request, now_s):
+            return self._leave_or_fail(progress, no_slot_in_time(progress, busy, now_s), now_s)
+        displaced: list[Action] = []
+        if len(line) >= self._limits.waiting_max:
+            first_token_s = busy.first_token_s if busy is not None else 0.0
+            full = queue_full(self._limits.waiting_max, first_token_s)
+            last = line.displaced_by(request.key.principal)
+            if last is None:
+                return self._leave_or_fail(progress, full, now_s)
+            displaced = self._leave_or_fail(self._books.open[last], full, now_s)
+        progress.candidates, progress.why = busy.candidates if busy is not None else (), why
         self._books.join_line(progress, now_s)
-        return []
+        return displaced
 
     def _start(self, progress: Progress, placed: Placed, now_s: float) -> Action:
         request = progress.request

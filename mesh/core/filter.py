@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import islice
 from random import Random
 
-from mesh.core.cost import BYTES_PER_TOKEN
 from mesh.core.directory import Directory
+from mesh.core.experience import BYTES_PER_TOKEN
 from mesh.core.ladder import is_automatic, ladder
 from mesh.core.node import Node, Replica
 from mesh.core.receipt import RuledOut
@@ -61,10 +61,18 @@ def can_begin_on(
     node: Node, request: Request, directory: Directory, avoid: Mapping[NodeId, str]
 ) -> bool:
     """Has ``node`` a free slot for ``request`` now?"""
-    return any(
-        replica.can_begin and unfit(request, replica, avoid) is None
+    return bool(beginning_on(node, request, directory, avoid))
+
+
+def beginning_on(
+    node: Node, request: Request, directory: Directory, avoid: Mapping[NodeId, str]
+) -> list[Replica]:
+    """Return the replicas of ``node`` that have a free slot for ``request`` now."""
+    return [
+        replica
         for replica in _asked_of(node, request, directory)
-    )
+        if replica.can_begin and unfit(request, replica, avoid) is None
+    ]
 
 
 def capable(request: Request, directory: Directory, avoid: Mapping[NodeId, str]) -> bool:

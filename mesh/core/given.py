@@ -8,8 +8,8 @@ of the same model, and the receipt says from which token on it may differ.
 
 from dataclasses import dataclass, replace
 
-from mesh.core.cost import BYTES_PER_TOKEN
 from mesh.core.directory import Directory
+from mesh.core.experience import BYTES_PER_TOKEN
 from mesh.core.types import Capability, ModelId, NodeId, Request
 
 _OTHER_NUMERICS = "rounds otherwise than the machine that began the answer"

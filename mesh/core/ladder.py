@@ -1,16 +1,17 @@
 """Which models may answer a request, in the order in which they are tried.
 
 A request that names a model gets that model. ``auto`` without a trusted scorer has no measure of
-"good enough", so the policy decides: ``frugal`` begins with the smallest model, ``fast`` puts all
-on one rung and lets the prediction choose, the others begin with the largest. A test model is a
-rung only while no real model is there.
+"good enough", so the policy decides: to begin with the smallest model, or with the largest, or to
+put all on one rung and let the prediction choose. A test model is a rung only while no real model
+is there.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mesh.core.directory import Directory
-from mesh.core.types import AUTO, ModelId, Policy, Request
+from mesh.core.policies import Order
+from mesh.core.types import AUTO, ModelId, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,12 @@ def ladder(request: Request, directory: Directory) -> Iterator[Rung]:
     smallest_first = directory.automatic()
     if not smallest_first:
         return
-    if request.policy is Policy.FAST:
+    if request.policy.models is Order.ANY:
         yield Rung(tuple(smallest_first), "any model, the fastest answer")
         return
     why = "the largest model"
     ordered: Iterator[ModelId] = reversed(smallest_first)
-    if request.policy is Policy.FRUGAL:
+    if request.policy.models is Order.SMALLEST:
         why, ordered = "the smallest model", iter(smallest_first)
     yield Rung((next(ordered),), f"{why} (policy {request.policy})")
     for model_id in ordered:

@@ -81,6 +81,8 @@ class Membership:
         self._directory.refresh(node, None if whole else about)
         if returned:
             return self._requests.relieve(node, "its owner is using it", now_s)
+        if not (whole or about):
+            return []  # it is alive, and nothing else is new
         return self._requests.slots_freed(node.node_id, now_s)
 
     def inventory(self, event: InventoryReported, now_s: float) -> list[Action]:

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from math import log2
 
-from mesh.core.cost import Speed, speed_of
+from mesh.core.cost import Strain, strain_of
+from mesh.core.experience import Experience
+from mesh.core.speed import Speed, speed_of
 from mesh.core.types import (
     AttemptId,
     Epoch,
@@ -19,6 +22,20 @@ from mesh.core.types import (
     ReplicaStatus,
 )
 
+# The request by which replicas are ranked: what is usual where people talk to a model.
+USUAL_PROMPT_TOKENS, USUAL_OUTPUT_TOKENS = 512, 128
+RANK_FIRST, RANK_LAST = -14, 33  # twice the power of two, in seconds
+
+
+@dataclass(slots=True)
+class Reservation:
+    """What we gave a replica, for as long as the attempt runs."""
+
+    reading_s: float  # that its prompt takes; 0 once its first token came
+    ahead_s: float = 0.0  # that the prompts before it took when it began
+    batch: int = 1  # answers under way when it began, itself included
+    cold: bool = False  # the model had to be loaded first
+
 
 @dataclass(slots=True, eq=False)
 class Replica:
@@ -26,15 +43,85 @@ class Replica:
 
     node: "Node" = field(repr=False)
     offer: Offer
-    status: ReplicaStatus
-    speed: Speed
+    status: ReplicaStatus = field(default_factory=ReplicaStatus)
     ours: int = 0  # attempts of ours that run on it
     others: int = 0  # slots taken by others when it last reported: its owner, other coordinators
     refused: Refusal | None = None  # why the node began nothing on it since its last report
+    experience: Experience = field(default_factory=Experience)
+    reserved: dict[AttemptId, Reservation] = field(default_factory=dict)  # for attempts of ours
+    model_id: ModelId = field(init=False)  # kept: to make it anew takes as long as a prediction
+    # Worked out by ``reckon`` whenever one of the above changes.
+    speed: Speed = field(init=False)  # for one more request
+    ready_s: float = field(
+        init=False
+    )  # until its first token, but for the way there and its prompt
+    rank: int = field(init=False)  # how quick it is, see ``mesh.core.pool.Ranked``
+    _aged_s: float = field(init=False)
+    works: int = 0  # 1 if it answers somebody
+
+    def __post_init__(self) -> None:
+        self.model_id = self.offer.model.model_id
+        self._aged_s = self.node.reported_s
+        self.reckon()
+
+    def reckon(self) -> None:
+        """Work out how fast it would be for one more request."""
+        node, experience = self.node, self.experience
+        if node.reported_s > self._aged_s:
+            experience.age(node.reported_s - self._aged_s)
+            self._aged_s = node.reported_s
+        running = self.running
+        works = 1 if running else 0
+        node.working += works - self.works
+        self.works = works
+        batch = min(running + 1, max(1, self.status.slots))  # who waits takes the place of one
+        speed = speed_of(node.machine, self.offer.model, self.status, experience, batch)
+        self.speed = speed
+        self.ready_s = speed.load_s + speed.overhead_s + self.ahead_s + speed.decode_s
+        usual_s = node.rtt_s + self.ready_s + USUAL_PROMPT_TOKENS * speed.prefill_s
+        usual_s += USUAL_OUTPUT_TOKENS * speed.decode_s / 8
+        if self.slots_free < 1:
+            usual_s += self.frees_s(USUAL_PROMPT_TOKENS, USUAL_OUTPUT_TOKENS)
+        power = int(2 * log2(max(1e-3, usual_s)))
+        self.rank = min(RANK_LAST, max(RANK_FIRST, power)) - RANK_FIRST
+
+    def frees_s(self, prompt_tokens: float, output_tokens: float) -> float:
+        """Return how long one of its slots stays taken, if it is for answers of that size.
+
+        Answers that end at any time, one in each of ``slots``, free the first after that share.
+        """
+        speed = self.speed
+        answer_s = prompt_tokens * speed.prefill_s + (output_tokens + 1) * speed.decode_s
+        return answer_s / max(1, self.status.slots)
+
+    def remember(self, experience: Experience | None) -> None:
+        """It is one that we know from before."""
+        if experience is not None and experience is not self.experience:
+            self.experience = experience
+            self.reckon()
 
     @property
     def model(self) -> Model:
         return self.offer.model
+
+    @property
+    def ahead_s(self) -> float:
+        """Seconds for the prompts of ours that it has yet to read, before whatever is sent now."""
+        return sum([each.reading_s for each in self.reserved.values()])
+
+    @property
+    def crowd(self) -> int:
+        """Other models at work on its machine."""
+        return self.node.working - self.works
+
+    @property
+    def warm(self) -> bool:
+        return self.status.state is ReplicaState.WARM
+
+    @property
+    def running(self) -> int:
+        """Answers that it works on, as far as anyone knows."""
+        return self.ours + max(0, min(self.others, self.status.slots))
 
     @property
     def able(self) -> bool:
@@ -81,6 +168,8 @@ class Node:
     drained_by_operator: str = ""  # why; holds until resumed, even if the node attaches again
     replicas: dict[ModelId, Replica] = field(default_factory=dict)
     attempts: dict[AttemptId, ModelId] = field(default_factory=dict)  # ours, running there
+    working: int = 0  # of its replicas, that answer somebody
+    strain: Strain | None = None  # what it costs its owner to work now, by its last report
     _refusing: list[ModelId] = field(default_factory=list)
 
     def __repr__(self) -> str:
@@ -109,14 +198,22 @@ class Node:
         """Take over a whole new model list; what is known of kept models stays known."""
         kept, self.replicas = self.replicas, {}
         running = list(self.attempts.values())
+        self.strain = strain_of(self.load)
+        self.working = 0
         for offer in offers:
             model_id = offer.model.model_id
             known = kept.get(model_id)
-            status = known.status if known else ReplicaStatus()
-            speed = speed_of(self.machine, offer.model, status)
-            others = known.others if known else 0
-            ours = running.count(model_id)
-            self.replicas[model_id] = Replica(self, offer, status, speed, ours, others)
+            replica = Replica(
+                self,
+                offer,
+                known.status if known else ReplicaStatus(),
+                ours=running.count(model_id),
+                others=known.others if known else 0,
+            )
+            if known is not None:
+                replica.reserved = known.reserved
+                replica.remember(known.experience)
+            self.replicas[model_id] = replica
 
     def update(self, statuses: Iterable[tuple[ModelId, ReplicaStatus]]) -> list[ModelId]:
         """Take over a report: what changed, so what was refused before holds no longer.
@@ -124,6 +221,7 @@ class Node:
         Returns the models that it is about; one that the node never offered is dropped.
         """
         about, self._refusing = self._refusing, []
+        self.strain = strain_of(self.load)
         for model_id in about:
             if model_id in self.replicas:
                 self.replicas[model_id].refused = None
@@ -131,20 +229,39 @@ class Node:
             replica = self.replicas.get(model_id)
             if replica is not None:
                 replica.status = status
-                replica.speed = speed_of(self.machine, replica.model, status)
                 replica.others = max(0, status.slots_taken - replica.ours)
+                replica.reckon()
                 about.append(model_id)
         return about
 
-    def begin(self, attempt_id: AttemptId, model_id: ModelId) -> None:
+    def begin(self, attempt_id: AttemptId, model_id: ModelId, reading_s: float = 0.0) -> None:
+        """Take a slot for an attempt whose prompt is read in ``reading_s``."""
+        replica = self.replicas[model_id]
         self.attempts[attempt_id] = model_id
-        self.replicas[model_id].ours += 1
+        replica.ours += 1
+        replica.reserved[attempt_id] = Reservation(
+            reading_s, replica.ahead_s, replica.running, not replica.warm
+        )
+        replica.reckon()
+
+    def has_read(self, attempt_id: AttemptId) -> ModelId | None:
+        """The attempt's first token came. Returns the model whose replica is quicker for it."""
+        model_id = self.attempts.get(attempt_id)
+        replica = self.replicas.get(model_id) if model_id is not None else None
+        if replica is None or attempt_id not in replica.reserved:
+            return None
+        replica.reserved[attempt_id].reading_s = 0.0
+        replica.reckon()
+        return model_id
 
     def end(self, attempt_id: AttemptId) -> None:
         """Free the attempt's slot; one that is not running here changes nothing."""
         model_id = self.attempts.pop(attempt_id, None)
         if model_id is not None and model_id in self.replicas:
-            self.replicas[model_id].ours -= 1
+            replica = self.replicas[model_id]
+            replica.ours -= 1
+            replica.reserved.pop(attempt_id, None)
+            replica.reckon()
 
     def refuse(self, model_id: ModelId, refusal: Refusal) -> None:
         """Believe the node until its next report, which tells of changes only."""

@@ -9,6 +9,7 @@ from mesh.core.node import Replica
 from mesh.core.progress import Attempt
 
 PATIENCE_MIN_S = 2.0  # batches, a long prompt of another's and a busy core take less together
+PATIENCE_MAX_S = 3600.0  # a report with absurd rates predicts centuries
 FACTOR = 4.0  # of the predicted time
 # A prior may be wrong by an order of magnitude, and a machine that is only slow is to be used.
 UNMEASURED_FACTOR = 5.0
@@ -26,4 +27,4 @@ def patience_s(attempt: Attempt, replica: Replica | None) -> float:
             expected_s *= UNMEASURED_FACTOR
     else:
         expected_s = replica.speed.decode_s if replica is not None else 0.0
-    return max(PATIENCE_MIN_S, FACTOR * expected_s)
+    return min(PATIENCE_MAX_S, max(PATIENCE_MIN_S, FACTOR * expected_s))

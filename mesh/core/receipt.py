@@ -17,6 +17,10 @@ class Candidate:
     completion_s: float
     cost: float  # what the pick minimised
     free: bool  # a slot is free right now
+    reading_s: float = 0.0  # of first_token_s, for what of the prompt it does not hold yet
+    decode_s: float = 0.0  # a token of the answer
+    prompt_tokens: float = 0.0  # expected, without those it holds
+    cached_tokens: float = 0.0  # of the prompt, expected to be held there
 
 
 @dataclass(frozen=True, slots=True)

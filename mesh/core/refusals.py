@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 from heapq import nsmallest
 
+from mesh.core.admission import retry_after_s
 from mesh.core.cloud import CLOUD
 from mesh.core.progress import Progress
 from mesh.core.receipt import RuledOut
@@ -82,11 +83,26 @@ def nowhere(ruled_out: tuple[RuledOut, ...], nodes: int, *, too_long: bool) -> F
     )
 
 
-def queue_full(waiting_max: int) -> Failure:
+def queue_full(waiting_max: int, first_token_s: float = 0.0) -> Failure:
+    after_s = retry_after_s(first_token_s)
     return Failure(
         FailureCode.OVERLOADED,
         f"every capable machine is busy and {waiting_max} requests wait already",
-        "try again in a moment",
+        f"try again in {after_s:.0f} s",
+        after_s,
+    )
+
+
+def no_slot_in_time(progress: Progress, busy: AllBusy, now_s: float) -> Failure:
+    """It would wait for longer than it has."""
+    remaining_s = max(0.0, progress.request.deadline_s - now_s)
+    after_s = retry_after_s(busy.first_token_s, remaining_s)
+    return Failure(
+        FailureCode.OVERLOADED,
+        f"every capable machine is busy, and the first token is expected in "
+        f"{busy.first_token_s:.3g} s, after the request's {remaining_s:.3g} s",
+        f"try again in {after_s:.0f} s, or allow more time",
+        after_s,
     )
 
 

@@ -157,6 +157,7 @@ class Requests:
         attempt.heard_s = now_s
         if attempt.first_token_s is None:
             attempt.first_token_s = now_s
+            self._books.read(attempt)
         if progress.first_token_s is None:
             progress.first_token_s = now_s
         progress.given.add(event.token_count)
@@ -170,6 +171,7 @@ class Requests:
         if not attempt.started:
             return self._broke_protocol(running, "it finished before it began", now_s)
         attempt.charge(event.cost_microusd, event.price_version)
+        self._books.learn(progress, attempt, event.usage, now_s)
         self._books.release(attempt)
         progress.close("answered", "", now_s, event.usage)
         self._books.forget(progress)

@@ -1,8 +1,11 @@
 """The words of the mesh, each defined once. Pure data: frozen, slotted, standard library only."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NewType
+
+from mesh.core.policies import Policy as Policy  # noqa: PLC0414 - one of the words, defined there
 
 NodeId = NewType("NodeId", str)  # fingerprint of the node's public key
 ModelId = NewType("ModelId", str)  # identity of weights, see ModelIdentity.model_id
@@ -19,16 +22,6 @@ class Tier(IntEnum):
     DEVICE = 1  # never leaves the machine it was typed on
     MESH = 2
     CLOUD = 3
-
-
-class Policy(StrEnum):
-    """What to prefer where several answers would do."""
-
-    FRUGAL = "frugal"
-    BALANCED = "balanced"
-    BEST = "best"
-    FAST = "fast"
-    PRIVATE = "private"
 
 
 class ReplicaState(StrEnum):
@@ -155,6 +148,9 @@ class PrefixHeld:
     tokens: int  # that need not be read again: an estimate, rounded down
 
 
+BATCHES = (1, 2, 4, 8, 16)  # sequences worked on together, for which a node tells its rate
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """What changes about a replica, as the node last reported it."""
@@ -169,6 +165,7 @@ class ReplicaStatus:
     numerics: str = ""  # fingerprint of whatever decides rounding; "" until loaded
     load_progress: float = 0.0  # [0, 1] while loading
     prefixes: tuple[PrefixHeld, ...] = ()  # at most PREFIXES_MAX, newest first
+    decode_rates_by_batch: tuple[float, ...] = ()  # tokens/s of one sequence at BATCHES; 0: unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +176,8 @@ class Load:
     memory: float = 0.0
     memory_free_bytes: int = 0
     on_battery: bool = False
+    battery: float = 0.0  # share charged; 0: there is none, or it is not known
+    temperature: float = 0.0  # share of what the machine bears; 0: not known
     owner_busy: bool = False
     files_unread: int = 0  # model files found and not described yet; their models follow
 
@@ -202,6 +201,11 @@ class RequestKey:
     request_id: str
 
 
+def no_hashes(_: ModelId) -> Sequence[int]:
+    """Of a prompt whose blocks nobody hashes."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """The features of a request that routing sees. Never the prompt itself."""
@@ -218,6 +222,10 @@ class Request:
     from_coordinator_host: bool = False
     explain: bool = False  # the receipt says for every node why it could not
     resumed_tokens: int = 0  # of the answer that were given before it was cut
+    # Of its prompt as a model gets it, see ``mesh.core.blocks``. Worked out when asked for.
+    block_hashes: Callable[[ModelId], Sequence[int]] = field(
+        default=no_hashes, repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,3 +275,4 @@ class Failure:
     code: FailureCode
     message: str
     hint: str = ""
+    retry_after_s: float = 0.0  # when the same request may fare better; 0: unknown

@@ -40,6 +40,12 @@ class Kind:
     prefill_gflops: tuple[float, float]
     rtt_ms: tuple[float, float]
     slots: int
+    # What each further sequence adds to a decode step, as a share of the step of one alone: reading
+    # the weights is shared, arithmetic is not. The engine's bench on 2 x86-64 cores (63, 99 and 140
+    # tokens/s in all at 1, 4 and 16 sequences) gives a CPU 0.5; a GPU has arithmetic to spare.
+    batch_cost: float = 0.5
+    load_gb_per_s: float = 1.5  # of a cold model, from an SSD to its first answer
+    jitter: float = 0.1  # of the round trip: the sigma of its logarithm, larger by radio
     owner: bool = False  # somebody works on it, and comes first
     battery: bool = False
     sleeps_per_hour: float = 0.0
@@ -48,16 +54,24 @@ class Kind:
 
 
 KINDS = (
-    Kind("mac-mini", 0.30, "macOS arm64", (10, 12), (16, 24, 32), (100, 150), (2500, 4500),
-         (0.3, 0.8), slots=4),
+    Kind("mac-mini", 0.26, "macOS arm64", (10, 12), (16, 24, 32), (100, 150), (2500, 4500),
+         (0.3, 0.8), slots=4, batch_cost=0.25),
     Kind("macbook", 0.24, "macOS arm64", (8, 10, 12), (16, 24), (90, 150), (1800, 3600),
-         (2.0, 9.0), slots=2, owner=True, battery=True, sleeps_per_hour=0.5, silent_per_hour=0.3),
+         (2.0, 9.0), slots=2, batch_cost=0.25, jitter=0.5, owner=True, battery=True,
+         sleeps_per_hour=0.5, silent_per_hour=0.3),
     Kind("thinkpad", 0.18, "Linux x86_64", (8, 12, 16), (16, 32), (45, 75), (250, 500),
-         (2.0, 12.0), slots=1, owner=True, battery=True, sleeps_per_hour=0.5, silent_per_hour=0.3),
-    Kind("edge", 0.16, "Linux aarch64", (4, 6, 8), (8, 16), (25, 60), (100, 400),
-         (0.5, 3.0), slots=1, lost_per_hour=0.1),
-    Kind("workstation", 0.12, "Linux x86_64", (16, 24, 32), (64, 128), (250, 900), (8000, 30000),
-         (0.2, 0.5), slots=8, owner=True),
+         (2.0, 12.0), slots=1, jitter=0.5, owner=True, battery=True, sleeps_per_hour=0.5,
+         silent_per_hour=0.3),
+    Kind("edge", 0.12, "Linux aarch64", (4, 6, 8), (8, 16), (25, 60), (100, 400),
+         (0.5, 3.0), slots=1, load_gb_per_s=0.4, lost_per_hour=0.1),
+    Kind("workstation", 0.09, "Linux x86_64", (16, 24, 32), (64, 128), (250, 900), (8000, 30000),
+         (0.2, 0.5), slots=8, batch_cost=0.1, owner=True),
+    # A Pi 5: LPDDR4X of 17 GB/s on paper, four A76 with int8 dot products, a card for a disk.
+    Kind("raspberry-pi", 0.07, "Linux aarch64", (4,), (8, 16), (9, 13), (60, 110),
+         (0.5, 6.0), slots=1, load_gb_per_s=0.09, jitter=0.3, lost_per_hour=0.1),
+    # M4 Max to M3 Ultra.
+    Kind("mac-studio", 0.04, "macOS arm64", (16, 24, 32), (64, 96, 128), (410, 800),
+         (8000, 17000), (0.2, 0.5), slots=8, batch_cost=0.2),
 )  # fmt: skip
 
 # name, parameters in billions, bytes of the file in GB, quantisation
@@ -126,13 +140,14 @@ def desks(count: int, rng: Random) -> tuple[Desk, ...]:
     for index, kind in enumerate([KINDS[0], *drawn][:count]):
         numbers[kind.name] = numbers.get(kind.name, 0) + 1
         name = f"{kind.name}-{numbers[kind.name]:02}"
-        made.append(_desk(name, kind, models, rng, beside_coordinator=index == 0))
+        made.append(desk(name, kind, models, rng, beside_coordinator=index == 0))
     return tuple(made)
 
 
-def _desk(
-    name: str, kind: Kind, models: Sequence[Model], rng: Random, *, beside_coordinator: bool
+def desk(
+    name: str, kind: Kind, models: Sequence[Model], rng: Random, *, beside_coordinator: bool = False
 ) -> Desk:
+    """Draw one machine of a kind, which holds up to three of ``models``."""
     memory_bytes = rng.choice(kind.memory_gib) * GIB
     machine = Machine(name, kind.platform, rng.choice(kind.cores), memory_bytes, VERSION)
     read_gb_per_s = rng.uniform(*kind.read_gb_per_s)
@@ -167,7 +182,7 @@ def _held(
         slots=kind.slots,
         prefill_tokens_per_s=prefill_gflops * 1e9 / (2 * model.parameters),
         decode_tokens_per_s=0.8 * read_gb_per_s * 1e9 / model.size_bytes,
-        load_s=0.5 + model.size_bytes / 1.5e9,
+        load_s=0.5 + model.size_bytes / (1e9 * kind.load_gb_per_s),
         numerics=kind.platform,
     )
     capabilities = frozenset(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from mesh.core.node import Node
-from mesh.core.types import Load, Machine, ModelId, Offer, ReplicaStatus
+from mesh.core.types import BATCHES, Load, Machine, ModelId, Offer, ReplicaStatus
 from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
@@ -49,6 +49,8 @@ def read_load(report: fleet.NodeReport) -> Load:
         memory=_share(report.memory_share),
         memory_free_bytes=report.memory_free_bytes,
         on_battery=report.on_battery,
+        battery=_known_share(report.battery_share),
+        temperature=_known_share(report.temperature_share),
         owner_busy=report.owner_busy,
         files_unread=report.files_unread,
     )
@@ -84,6 +86,7 @@ def write_status(ordinal: int, status: ReplicaStatus) -> fleet.ReplicaReport:
         numerics=status.numerics,
         load_progress=status.load_progress,
         prefixes=write_prefixes(status.prefixes),
+        decode_rates_by_batch=status.decode_rates_by_batch,
     )
 
 
@@ -102,6 +105,8 @@ def write_report(
         memory_share=load.memory,
         memory_free_bytes=load.memory_free_bytes,
         on_battery=load.on_battery,
+        battery_share=load.battery,
+        temperature_share=load.temperature,
         owner_busy=load.owner_busy,
         files_unread=load.files_unread,
     )
@@ -147,11 +152,17 @@ def _read_status(report: fleet.ReplicaReport, offer: Offer) -> ReplicaStatus:
         numerics=printable(report.numerics, 64),
         load_progress=_share(report.load_progress),
         prefixes=read_prefixes(report.prefixes, tokens_max=offer.context_tokens),
+        decode_rates_by_batch=tuple(map(_rate, report.decode_rates_by_batch[: len(BATCHES)])),
     )
 
 
 def _share(value: float) -> float:
     return min(1.0, max(0.0, value)) if math.isfinite(value) else 1.0
+
+
+def _known_share(value: float) -> float:
+    """An absurd share counts as not known."""
+    return value if 0 <= value <= 1 else 0.0
 
 
 def _rate(value: float) -> float:

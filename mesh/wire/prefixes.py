@@ -11,6 +11,31 @@ from mesh.wire import enums
 _ROLES: dict[int, str] = {number: str(role) for number, role in enums.ROLE.items()}
 
 
+MODELS_HASHED_MAX = 8  # of one prompt: a pick looks at four, and each retry may find another
+
+
+class PromptHashes:
+    """The block hashes of a checked request, worked out once a model, when they are asked for.
+
+    Whoever places a request asks for those of models that somebody holds beginnings for, and
+    whoever starts it for those of the one that was chosen.
+    """
+
+    __slots__ = ("_key", "_known", "_request")
+
+    def __init__(self, request: inference.GenerateRequest, *, key: bytes) -> None:
+        self._request, self._key = request, key
+        self._known: dict[ModelId, tuple[int, ...]] = {}
+
+    def __call__(self, model_id: ModelId) -> tuple[int, ...]:
+        known = self._known.get(model_id)
+        if known is None:
+            known = hash_blocks(model_id, self._request, key=self._key)
+            if len(self._known) < MODELS_HASHED_MAX:
+                self._known[model_id] = known
+        return known
+
+
 def hash_blocks(
     model_id: ModelId, request: inference.GenerateRequest, *, key: bytes
 ) -> tuple[int, ...]:

@@ -1,5 +1,7 @@
 """Receipts and failures, as the client gets them."""
 
+from math import ceil
+
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt
 from mesh.core.types import Failure
 from mesh.v1 import inference_pb2 as inference
@@ -7,6 +9,7 @@ from mesh.wire import enums
 from mesh.wire.answers import error_of, write_usage
 
 CANDIDATES_SHOWN_MAX = 64  # as many as a pick looks at
+RETRY_AFTER_S_MAX = 86_400.0  # longer is no answer to "when?"
 RULED_OUT_SHOWN_MAX = 256  # keeps a refusal in a large mesh below a gRPC message's limits
 
 
@@ -18,7 +21,7 @@ def write_receipt(receipt: Receipt, coordinator_id: str) -> inference.Receipt:
         coordinator=coordinator_id,
         asked_model=receipt.asked_model,
         tier=enums.write(enums.TIER, receipt.tier),
-        policy=receipt.policy,
+        policy=receipt.policy.name,
         attempts=[_attempt(attempt) for attempt in receipt.attempts],
         candidates=[_candidate(each) for each in receipt.candidates[:CANDIDATES_SHOWN_MAX]],
         ruled_out=[
@@ -49,8 +52,13 @@ def write_failed(
         message=failure.message,
         hint=failure.hint,
         retryable=error.retryable,
+        retry_after_ms=_milliseconds(failure.retry_after_s),
         receipt=write_receipt(receipt, coordinator_id),
     )
+
+
+def _milliseconds(seconds: float) -> int:
+    return ceil(1000 * seconds) if 0 < seconds < RETRY_AFTER_S_MAX else 0
 
 
 def _attempt(attempt: AttemptAccount) -> inference.Attempt:

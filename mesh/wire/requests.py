@@ -1,9 +1,11 @@
 """Requests: what a client asks, checked where it enters the mesh."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mesh.core.generation import LOGPROBS_MAX
+from mesh.core.policies import POLICY_NAME, in_words
+from mesh.core.policies import policies as all_policies
 from mesh.core.types import AUTO, Capability, Policy, Request, RequestKey, Tier
 from mesh.errors import InvalidRequest, Unsupported
 from mesh.v1 import inference_pb2 as inference
@@ -23,6 +25,8 @@ STOP_STRINGS_MAX = 16  # each is matched against every token
 STOP_BYTES_MAX = 256
 NAME_CHARACTERS_MAX = 256  # of a model; Hugging Face's longest are about 100
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+POLICY_CHARACTERS_MAX = 40
+BUILT_IN_POLICIES = all_policies()
 DEADLINE_DEFAULT_S = 600.0  # a long answer from a slow desk
 DEADLINE_MAX_S = 24 * 3600.0
 
@@ -35,12 +39,15 @@ def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
     remaining_s: float | None = None,
     from_coordinator_host: bool,
     tier: Tier = Tier.MESH,
+    policies: Mapping[str, Policy] | None = None,
 ) -> Request:
     """Check a client's request and return the features that routing sees.
 
     Args:
         remaining_s: what the transport allows, if it sets a limit.
         tier: how far the prompt may travel if the request does not say.
+        policies: those there are, by name; None where nothing depends on it, and only the
+            coordinator knows its operator's.
 
     Raises:
         InvalidRequest: a field is missing, malformed or out of range; names it.
@@ -66,7 +73,7 @@ def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
         key=RequestKey(principal, message.request_id),
         model=message.resume.model_id or message.model or AUTO,  # a resume never changes it
         tier=enums.read(enums.TIER, message.tier, "tier") if message.tier else tier,
-        policy=_policy(message.policy),
+        policy=_policy(message.policy, policies),
         prompt_bytes=_prompt_bytes(message),
         max_tokens=message.max_tokens,
         deadline_s=now_s + min(given_s, DEADLINE_MAX_S),
@@ -144,12 +151,16 @@ def _prompt_bytes(message: inference.GenerateRequest) -> int:
     return spoken + tools + calls
 
 
-def _policy(value: str) -> Policy:
-    try:
-        return Policy(value or Policy.BALANCED)
-    except ValueError:
-        known = ", ".join(Policy)
-        raise InvalidRequest(f"policy {value[:40]!r} is unknown", hint=f"use {known}") from None
+def _policy(value: str, known: Mapping[str, Policy] | None) -> Policy:
+    name = value[:POLICY_CHARACTERS_MAX] or Policy.BALANCED.name
+    policy = (known or BUILT_IN_POLICIES).get(name)
+    if policy is not None:
+        return policy
+    if known is None and POLICY_NAME.fullmatch(name):
+        return Policy(name)
+    raise InvalidRequest(
+        f"policy {name!r} is unknown", hint=in_words(name, known or BUILT_IN_POLICIES)
+    )
 
 
 def _needs(message: inference.GenerateRequest) -> frozenset[Capability]:

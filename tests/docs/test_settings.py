@@ -3,22 +3,24 @@
 import re
 from pathlib import Path
 
-from mesh.settings import Section, Settings
+from mesh.settings import PolicySettings, Section, Settings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def _documented() -> dict[str, str]:
-    rows = re.findall(r"^\| `(\w+\.\w+)` \| ([^|]+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+\.[\w.]+)` \| ([^|]+) \|", DOCUMENT.read_text(), re.MULTILINE)
     return {key: default.strip() for key, default in rows}
 
 
 def _known() -> dict[str, object]:
     known: dict[str, object] = {}
     for name in Settings.model_fields:
-        section = getattr(Settings(), name)
+        section, shown = getattr(Settings(), name), name
+        if name == "policies":  # as many as an operator likes, each a section
+            section, shown = PolicySettings(), "policies.NAME"
         assert isinstance(section, Section)
-        known |= {f"{name}.{key}": getattr(section, key) for key in type(section).model_fields}
+        known |= {f"{shown}.{key}": getattr(section, key) for key in type(section).model_fields}
     return known
 
 

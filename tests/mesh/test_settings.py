@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh.core.policies import Order, Policy
 from mesh.errors import InvalidRequest
 from mesh.settings import load_settings
 
@@ -38,6 +39,11 @@ def test_seeds_come_from_the_environment_as_json(
         ("[ports]\nmehs = 1\n", r"ports\.mehs"),
         ("[ports]\nmesh = 70000\n", r"ports\.mesh"),
         ("[ports\n", "not valid TOML"),
+        ("[policies.cheap]\nbatery = 1\n", r"did you mean policies\.cheap\.battery\?"),
+        ("[policies.cheap]\nheat = -1\n", r"policies\.cheap\.heat"),
+        ("[policies.cheap]\nheat = nan\n", r"policies\.cheap\.heat"),
+        ("[policies.cheap]\nfirst_token = 0\ncompletion = 0\n", "both 0"),
+        ("[policies.'a b']\nheat = 1\n", "'a b' is no name"),
         ("[fleet]\nsuspect_after_s = 0.5\n", "2 \\* beat_every_s"),
         ("[fleets]\n", "fleets"),
     ],
@@ -52,3 +58,15 @@ def test_a_variable_that_is_no_json_is_told(home: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("DESKMESH_DISCOVERY__SEEDS", "a:1")
     with pytest.raises(InvalidRequest, match="lists are JSON"):
         load_settings()
+
+
+def test_an_operators_policy_stands_beside_the_built_in_ones(home: Path) -> None:
+    (home / "deskmesh.toml").write_text('[policies.cheap]\nbattery = 9\nmodels = "smallest"\n')
+    known = load_settings().all_policies()
+    assert list(known) == ["frugal", "balanced", "best", "fast", "private", "cheap"]
+    assert known["cheap"] == Policy("cheap", battery=9, models=Order.SMALLEST)
+
+
+def test_an_operators_policy_takes_the_place_of_one_of_its_name(home: Path) -> None:
+    (home / "deskmesh.toml").write_text("[policies.balanced]\ncompletion = 2\n")
+    assert load_settings().all_policies()["balanced"].completion == 2

@@ -305,9 +305,10 @@ async def test_an_owner_at_work_is_reported_and_gets_nothing_from_the_mesh(
     async with running(await with_known_model(joined, settings, model)):
         attach = await coordinator.attached()
         assert not attach.hello.report.owner_busy
-        seen["signs"] = Signs(on_battery=True)
-        while not (await attach.next("report")).owner_busy:
+        seen["signs"] = Signs(on_battery=True, battery=0.5, temperature=0.75)
+        while not (report := await attach.next("report")).owner_busy:
             pass
+        assert (report.battery_share, report.temperature_share) == (0.5, 0.75)
         await attach.start(1)
         refused = await attach.next("refused")
         assert refused.reason == fleet.REFUSAL_REASON_OWNER_BUSY

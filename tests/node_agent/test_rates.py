@@ -40,3 +40,22 @@ def test_cached_tokens_are_not_prefilled() -> None:
     rates.learn(Finished(FinishReason.STOP, Usage(1000, 900, 50), prefill_s=0.5, decode_s=2.0))
     assert rates.prefill.tokens_per_s == pytest.approx(200)
     assert rates.decode.tokens_per_s == pytest.approx(25)
+
+
+def finished(tokens: int, seconds: float) -> Finished:
+    return Finished(FinishReason.STOP, Usage(100, 0, tokens), prefill_s=0.5, decode_s=seconds)
+
+
+def test_a_model_that_answered_nobody_tells_no_rates_by_batch() -> None:
+    assert Rates.unknown().decode_by_batch == ()
+
+
+@pytest.mark.parametrize(
+    ("batch", "place"), [(0.5, 0), (1, 0), (2, 1), (2.5, 1), (4, 2), (7, 3), (16, 4), (1000, 4)]
+)
+def test_an_answer_counts_for_the_nearest_batch(batch: float, place: int) -> None:
+    rates = Rates.unknown()
+    rates.learn(finished(100, 2.0), batch)
+    told = rates.decode_by_batch
+    assert told[place] == pytest.approx(50)
+    assert sum(told) == told[place]

@@ -78,6 +78,10 @@ async def test_the_request_goes_to_the_machine_that_has_the_model(
             [ruled_out] = answer.json["receipt"]["ruled_out"]
             assert ruled_out["node_name"] == "right"
             assert "has test-tiny only" in ruled_out["reason"]
+        refused = await office.run("ask", "--policy", "cheap", "hi")
+        assert refused.code == 2
+        assert "policy 'cheap' is unknown" in refused.err
+        assert "use frugal, balanced, best, fast, private" in refused.err
         # A real model is there, so `auto` never picks the test model.
         answer = await office.run("ask", "--json", "--max-tokens", "4", "hi")
         assert answer.json["model"] == held["names"][0]

@@ -9,8 +9,10 @@ from random import Random
 from mesh.core import actions as act
 from mesh.core import events
 from mesh.core.actions import Action
+from mesh.core.admission import in_time
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
+from mesh.core.progress import Progress
 from mesh.core.receipt import Receipt
 from mesh.core.retry import RATIO, RESERVE
 from mesh.core.routing import place_now
@@ -62,6 +64,7 @@ class Books:
     refusals: int = 0
     handoffs: int = 0
     deliveries: set[AttemptId] = field(default_factory=set)
+    passed_over: dict[RequestKey, float] = field(default_factory=dict)  # since when
     over: set[AttemptId] = field(default_factory=set)  # told to end, or said so themselves
 
     def check(self, event: events.Event, actions: list[Action], now_s: float) -> None:
@@ -222,15 +225,27 @@ class Books:
         assert waiting & running == set()
         self._check_attempts()
         for key in waiting:
-            progress = books.open[key]
-            request = progress.wanted
-            if request.model != AUTO and now_s < request.deadline_s:
-                found = place_now(request, self.fleet.directory, progress.avoid, Random(0))
-                assert found is None, "who waits has no free node"
+            self._check_waiting(books.open[key], now_s)
+        self.passed_over = {key: s for key, s in self.passed_over.items() if key in waiting}
         assert len(waiting) <= self.limits.waiting_max
         assert len(nodes) <= self.limits.nodes_max
         holding = len(nodes) + len(books.open) + 2 * len(books.running) + 1  # of the line
         assert len(self.fleet._timers) <= 64 + 2 * holding, "timers pile up"
+
+    def _check_waiting(self, progress: Progress, now_s: float) -> None:
+        """Who waits has no free node, or waits for a quicker one; if that one has gone, the line is
+        looked at within a time."""
+        request, directory, avoid = progress.wanted, self.fleet.directory, progress.avoid
+        found = None
+        if request.model != AUTO and now_s < request.deadline_s:
+            found = place_now(request, directory, avoid, Random(0), ahead=0)
+        if found is None or not in_time(found.chosen.first_token_s, request, now_s):
+            self.passed_over.pop(request.key, None)
+            return
+        since_s = self.passed_over.setdefault(request.key, now_s)
+        due_s = self.fleet.next_due_s
+        if due_s is None or due_s > now_s:
+            assert now_s - since_s <= self.limits.line_checked_every_s, "who waits has no free node"
 
     def _check_attempts(self) -> None:
         """The nodes' books, the requests' books and ours tell the same."""

@@ -9,6 +9,7 @@ from mesh.core import actions as act
 from mesh.core import events
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
+from mesh.core.policies import BUILT_IN
 from mesh.core.types import (
     AttemptId,
     Capability,
@@ -21,7 +22,6 @@ from mesh.core.types import (
     ModelId,
     NodeId,
     Offer,
-    Policy,
     Refusal,
     ReplicaState,
     ReplicaStatus,
@@ -152,7 +152,7 @@ class History:
                 key=fresh if rng.random() < 0.95 else rng.choice(known),
                 model=rng.choice([*NAMES, "llama", "auto", "nothing"]),
                 tier=rng.choice([Tier.MESH] * 3 + [Tier.CLOUD] * 2 + [Tier.DEVICE]),
-                policy=rng.choice(list(Policy)),
+                policy=rng.choice(BUILT_IN),
                 prompt_bytes=rng.choice([0, 100, 100, 4000, 10**6]),
                 max_tokens=rng.choice([0, 10, 10**9]),
                 deadline_s=self.now_s + patience_s,

@@ -1,6 +1,6 @@
 """Short words for what happens to a fleet, so that a test reads as a script."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -18,6 +18,7 @@ from mesh.core.types import (
     Load,
     Machine,
     Model,
+    ModelId,
     ModelIdentity,
     NodeId,
     Offer,
@@ -29,6 +30,7 @@ from mesh.core.types import (
     RequestKey,
     Tier,
     Usage,
+    no_hashes,
 )
 
 OneAction = TypeVar("OneAction", bound=Action)
@@ -154,6 +156,7 @@ class Script:
         owner_busy: bool = False,
         epoch: Epoch | None = None,
         sequence: int | None = None,
+        load: Load | None = None,
     ) -> list[Action]:
         """A beat, in the node's epoch and with its next number unless told otherwise."""
         if epoch is None:
@@ -162,7 +165,7 @@ class Script:
             sequence = self._sequences.get((name, epoch), 0) + 1
         self._sequences[name, epoch] = sequence
         changed = tuple((model.model_id, status) for model, status in statuses)
-        load = Load(owner_busy=owner_busy)
+        load = load if load is not None else Load(owner_busy=owner_busy)
         return self.happens(events.NodeReported(NodeId(name), epoch, sequence, changed, load))
 
     def drain(self, name: str, reason: str = "for repair", **more: bool) -> list[Action]:
@@ -192,6 +195,7 @@ class Script:
         from_coordinator_host: bool = False,
         explain: bool = False,
         principal: str = "ann",
+        block_hashes: Callable[[ModelId], Sequence[int]] = no_hashes,
     ) -> list[Action]:
         return self.happens(
             events.RequestArrived(
@@ -206,6 +210,7 @@ class Script:
                     needs=frozenset(needs),
                     from_coordinator_host=from_coordinator_host,
                     explain=explain,
+                    block_hashes=block_hashes,
                 )
             )
         )

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.core.cost import WEIGHTS, Demand, predict, speed_of
-from mesh.core.types import Policy, ReplicaState, ReplicaStatus, Request, Tier
+from mesh.core.cost import Demand, Strain, cost_of, factor_of, predict, strain_of
+from mesh.core.policies import BUILT_IN
+from mesh.core.speed import speed_of
+from mesh.core.types import Load, Policy, ReplicaState, ReplicaStatus, Request, Tier
 from tests.mesh.core.script import LLAMA, a_machine, a_model, key, warm
 
 DEMAND = Demand(prompt_tokens=100, output_tokens=50)
@@ -21,16 +23,54 @@ def asked(prompt_bytes: int, max_tokens: int) -> Request:
 
 def test_a_warm_free_replica_takes_round_trip_prefill_and_decode() -> None:
     speed = speed_of(a_machine("desk"), LLAMA, warm(prefill=200, decode=10))
-    predicted = predict(DEMAND, speed, 0.05, free=True)
+    predicted = predict(DEMAND, speed, 0.05)
     assert predicted.first_token_s == pytest.approx(0.05 + 100 / 200 + 1 / 10)
     assert predicted.completion_s == pytest.approx(predicted.first_token_s + 50 / 10)
 
 
-def test_a_busy_replica_takes_another_answers_time_on_top() -> None:
+def test_what_must_be_waited_for_comes_on_top() -> None:
     speed = speed_of(a_machine("desk"), LLAMA, warm(prefill=200, decode=10))
-    free = predict(DEMAND, speed, 0.0, free=True)
-    busy = predict(DEMAND, speed, 0.0, free=False)
-    assert busy.first_token_s - free.first_token_s == pytest.approx(100 / 200 + 50 / 10)
+    free, waits = (predict(DEMAND, speed, 0.0, wait_s=wait_s) for wait_s in (0.0, 2.5))
+    assert waits.first_token_s - free.first_token_s == pytest.approx(2.5)
+    assert waits.completion_s - free.completion_s == pytest.approx(2.5)
+
+
+def test_another_model_at_work_on_the_machine_halves_it() -> None:
+    speed = speed_of(a_machine("desk"), LLAMA, warm(prefill=200, decode=10))
+    alone, shared = (predict(DEMAND, speed, 0.0, crowd=crowd) for crowd in (0, 1))
+    assert shared.completion_s == pytest.approx(2 * alone.completion_s)
+
+
+def test_what_a_replica_holds_of_the_prompt_is_not_read_again() -> None:
+    assert DEMAND.less(90) == Demand(prompt_tokens=10, output_tokens=50)
+    assert DEMAND.less(1e300).prompt_tokens == 1  # the last token is always read
+
+
+def test_most_machines_are_not_strained() -> None:
+    assert strain_of(Load(cpu=0.2, memory=0.9, temperature=0.6, battery=0.3)) is None
+
+
+def test_a_machine_on_battery_costs_more_the_emptier_it_is() -> None:
+    full, low = (strain_of(Load(on_battery=True, battery=charged)) for charged in (1.0, 0.2))
+    assert full is not None
+    assert low is not None
+    assert 0 < full.battery < low.battery <= 1
+
+
+def test_heat_and_an_owner_at_work_cost() -> None:
+    hot, owned = strain_of(Load(temperature=0.85)), strain_of(Load(cpu=0.625))
+    assert hot is not None
+    assert owned is not None
+    assert hot.heat == pytest.approx(0.5)
+    assert owned.owner == pytest.approx(0.5)
+
+
+@given(st.builds(Load, cpu=st.floats(), battery=st.floats(), temperature=st.floats(),
+                 on_battery=st.booleans()))  # fmt: skip
+def test_an_absurd_load_strains_no_machine_more_than_a_real_one(load: Load) -> None:
+    strain = strain_of(load) or Strain()
+    for policy in BUILT_IN:
+        assert 1 <= factor_of(policy, strain) <= factor_of(policy, Strain(1, 1, 1))
 
 
 @pytest.mark.parametrize("state", [ReplicaState.AVAILABLE, ReplicaState.LOADING])
@@ -76,20 +116,22 @@ statuses = st.builds(
     prefill_tokens_per_s=st.floats(),
     decode_tokens_per_s=st.floats(),
     load_s=st.floats(),
+    load_progress=st.floats(),
+    decode_rates_by_batch=st.lists(st.floats(), max_size=7).map(tuple),
 )
 demands = st.builds(asked, st.integers(-(2**40), 2**40), st.integers(-(2**40), 2**40))
 sizes = st.integers(-5, 2**63)
 
 
-@given(statuses, demands, sizes, st.integers(-5, 10**6), st.booleans())
+@given(statuses, demands, sizes, st.integers(-5, 10**6), st.integers(0, 2**31))
 def test_every_cost_is_a_finite_positive_number(
-    status: ReplicaStatus, request: Request, size: int, cores: int, free: bool
+    status: ReplicaStatus, request: Request, size: int, cores: int, batch: int
 ) -> None:
-    speed = speed_of(a_machine("desk", cores), a_model("m", parameters=size), status)
-    predicted = predict(Demand.of(request), speed, 0.0, free=free)
-    for weights in WEIGHTS.values():
-        assert math.isfinite(weights.cost(predicted))
-        assert weights.cost(predicted) > 0
+    machine, model = a_machine("desk", cores), a_model("m", parameters=size)
+    speed = speed_of(machine, model, status, batch=batch)
+    predicted = predict(Demand.of(request), speed, 0.0)
+    for policy in BUILT_IN:
+        assert 0 < cost_of(policy, predicted) < math.inf
 
 
 def test_an_answer_is_expected_to_be_as_long_as_usual_unless_a_shorter_one_is_asked_for() -> None:
@@ -98,15 +140,14 @@ def test_an_answer_is_expected_to_be_as_long_as_usual_unless_a_shorter_one_is_as
 
 
 def test_every_policy_has_weights_that_count_both_ends_of_an_answer() -> None:
-    assert set(WEIGHTS) == set(Policy)
-    assert all(each.first_token > 0 and each.completion > 0 for each in WEIGHTS.values())
+    assert all(each.first_token > 0 and each.completion > 0 for each in BUILT_IN)
 
 
 def test_fast_minds_the_whole_answer_and_the_others_the_first_token() -> None:
     machine = a_machine("desk")
     starts_quickly = speed_of(machine, LLAMA, warm(prefill=1000, decode=10))
     ends_quickly = speed_of(machine, LLAMA, warm(prefill=50, decode=40))
-    early, late = (predict(DEMAND, each, 0.0, free=True) for each in (starts_quickly, ends_quickly))
-    for policy, weights in WEIGHTS.items():
-        prefers_early_start = weights.cost(early) < weights.cost(late)
+    early, late = (predict(DEMAND, each, 0.0) for each in (starts_quickly, ends_quickly))
+    for policy in BUILT_IN:
+        prefers_early_start = cost_of(policy, early) < cost_of(policy, late)
         assert prefers_early_start == (policy is not Policy.FAST)

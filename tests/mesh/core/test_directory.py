@@ -47,6 +47,8 @@ def check(directory: Directory) -> None:
             assert all(each.node is directory.nodes[each.node.node_id] for each in every)
             free = {each.node.node_id for each in pools.free.walk()}
             able = {each.node.node_id for each in pools.able.walk()}
+            full = {each.node.node_id for each in pools.full.walk()}
+            assert full == able - free
             assert free == {each.node.node_id for each in every if each.can_begin}
             assert able == {each.node.node_id for each in every if each.able}
     assert set(directory.automatic()) == automatic(directory, held)

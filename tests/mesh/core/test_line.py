@@ -1,5 +1,6 @@
 """The line keeps the order of arrival, within a model's and across several."""
 
+from collections.abc import Iterable
 from dataclasses import fields, replace
 
 import pytest
@@ -15,7 +16,7 @@ def asked(number: int, model: str) -> Request:
     return Request(key(str(number)), model, Tier.MESH, Policy.FAST, number, number, float(number))
 
 
-def names(keys: list[RequestKey]) -> list[int]:
+def names(keys: Iterable[RequestKey]) -> list[int]:
     return [int(each.request_id) for each in keys]
 
 
@@ -28,7 +29,7 @@ def test_those_who_wait_come_out_in_order_of_arrival(
 ) -> None:
     line = Line()
     for number, model in joining:
-        line.join(asked(number, model), number)
+        line.join(asked(number, model), number, float(number))
     for number in leaving:
         line.leave(key(str(number)))
     left = [(number, model) for number, model in joining if number not in leaving]
@@ -52,6 +53,7 @@ def test_a_kind_keeps_what_decides_who_may_serve_and_nothing_else() -> None:
         "explain": True,
         "resumed_tokens": 4,
         "key": key("other"),
+        "block_hashes": lambda _: (1, 2),
     }
     other = {
         "model": "qwen",
@@ -68,6 +70,6 @@ def test_a_kind_keeps_what_decides_who_may_serve_and_nothing_else() -> None:
 
 def test_nobody_waits_twice() -> None:
     line = Line()
-    line.join(asked(1, "a"), 1)
+    line.join(asked(1, "a"), 1, 0.0)
     with pytest.raises(AssertionError, match="waits already"):
-        line.join(asked(1, "b"), 2)
+        line.join(asked(1, "b"), 2, 0.0)

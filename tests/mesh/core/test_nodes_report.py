@@ -190,8 +190,9 @@ def test_absurd_rates_neither_win_nor_break_a_pick(script: Script, absurd: float
     liar = ReplicaStatus(ReplicaState.WARM, 64, 0, absurd, absurd, absurd)
     script.attach("honest", LLAMA, status=honest, cores=64)
     script.attach("liar", LLAMA, status=liar, cores=1)
-    starts = [only(script.ask(f"r{i}"), StartAttempt) for i in range(20)]
-    assert {start.connection_id for start in starts} == {1}
+    for i in range(20):
+        assert only(script.ask(f"r{i}"), StartAttempt).connection_id == 1
+        script.cancel(f"r{i}")
 
 
 @pytest.mark.parametrize("absurd", ABSURD)

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.core.actions import FailRequest
-from mesh.core.cost import WEIGHTS, Prediction
+from mesh.core.cost import Prediction, cost_of
 from mesh.core.filter import capable, hopeful, ruled_out, why_not
+from mesh.core.pick import CANDIDATES_MAX
+from mesh.core.policies import BUILT_IN
 from mesh.core.routing import (
-    CANDIDATES_MAX,
     NEAR_EQUAL,
     AllBusy,
     Placed,
@@ -91,7 +92,7 @@ requests = st.builds(
     key=st.just(key("r1")),
     model=mostly("llama", "qwen", "auto", "nothing", LARGE.model_id),
     tier=mostly(Tier.MESH, *Tier),
-    policy=st.sampled_from(Policy),
+    policy=st.sampled_from(BUILT_IN),
     prompt_bytes=mostly(400, 0, 40_000),
     max_tokens=st.sampled_from([0, 1, 100_000]),
     deadline_s=st.just(1e9),
@@ -264,7 +265,7 @@ def test_the_one_free_model_among_hundreds_of_busy_ones_is_found() -> None:
     for i in range(300):
         model = a_model(f"m{i}", digit=format(i + 1, "064x")[::-1])
         script.attach(f"n{i}", model, slots_taken=int(i != 123))
-    for policy in Policy:
+    for policy in BUILT_IN:
         request = asked(model="auto", policy=policy)
         placed = place_now(request, script.fleet.directory, {}, Random(1))
         assert placed is not None
@@ -323,4 +324,4 @@ def test_a_cost_is_what_was_predicted_weighed_by_the_policy(
     if not isinstance(placed, Unplaceable):
         for each in placed.candidates:
             predicted = Prediction(each.first_token_s, each.completion_s)
-            assert each.cost == pytest.approx(WEIGHTS[request.policy].cost(predicted))
+            assert each.cost == pytest.approx(cost_of(request.policy, predicted))

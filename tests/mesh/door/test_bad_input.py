@@ -284,7 +284,7 @@ async def test_a_body_over_the_limit_is_refused_while_it_comes(
     ("name", "value"),
     [
         ("x-deskmesh-tier", "moon"),
-        ("x-deskmesh-policy", "greedy"),
+        ("x-deskmesh-policy", "very greedy"),
         ("x-deskmesh-session", "s" * 129),
         ("x-deskmesh-session", "a\tb"),
         ("x-deskmesh-timeout-s", "soon"),

@@ -17,7 +17,7 @@ from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.generations import read_generation
 from mesh.wire.nodes import read_statuses, write_status
-from mesh.wire.prefixes import hash_blocks
+from mesh.wire.prefixes import PromptHashes, hash_blocks
 
 KEY, MODEL = b"k" * 32, ModelId("model")
 OFFER = Offer(Model(ModelIdentity("a" * 64, "", "Q8_0"), ("m",), "llama", 1, 1, 4096), 4096)
@@ -77,3 +77,11 @@ def test_what_is_held_comes_out_as_it_went_in() -> None:
     held = tuple(PrefixHeld(2**64 - 1 - number, 10 * number) for number in range(PREFIXES_MAX))
     status = replace(ReplicaStatus(ReplicaState.WARM), prefixes=held)
     assert read_statuses([write_status(1, status)], {1: OFFER})[0][1] == status
+
+
+def test_a_prompt_is_hashed_once_a_model() -> None:
+    request = asking("a" * 2000)
+    hashes = PromptHashes(request, key=KEY)
+    assert hashes(MODEL) == hash_blocks(MODEL, request, key=KEY)
+    assert hashes(MODEL) is hashes(MODEL)
+    assert hashes(ModelId("other")) != hashes(MODEL)

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from mesh.core.generation import LOGPROB_MIN, Alternative, Delta, TokenLogprob
 from mesh.core.types import (
+    BATCHES,
     Capability,
     Load,
     Model,
     ModelIdentity,
     Offer,
+    PrefixHeld,
     ReplicaState,
     ReplicaStatus,
 )
@@ -73,8 +75,11 @@ def test_every_enumeration_is_translated_whole(table: dict[int, Enum], members: 
 
 def test_a_report_survives_the_wire() -> None:
     model = Model(ModelIdentity("a" * 64, "", "Q8_0"), ("m",), "llama", 1, 1, 64)
-    status = ReplicaStatus(ReplicaState.WARM, 2, 1, 100.0, 10.0, 0.5, "why", "n", 0.25)
-    load = Load(cpu=0.5, memory=0.25, memory_free_bytes=7, on_battery=True, owner_busy=True)
+    status = ReplicaStatus(
+        ReplicaState.WARM, 2, 1, 100.0, 10.0, 0.5, "why", "n", 0.25,
+        prefixes=(PrefixHeld(2**63, 5),), decode_rates_by_batch=(10.0, 0.0, 4.0),
+    )  # fmt: skip
+    load = Load(0.5, 0.25, 7, on_battery=True, battery=0.5, temperature=0.75, owner_busy=True)
     report = write_report(epoch=1, sequence=2, load=load, statuses=[(5, status)])
     assert read_load(report) == load
     assert read_statuses(report.replicas, {5: Offer(model, 64)}) == ((model.model_id, status),)
@@ -83,7 +88,9 @@ def test_a_report_survives_the_wire() -> None:
 
 @given(st.floats(width=32), st.floats(width=32))
 def test_no_number_of_a_node_gets_in_unbounded(share: float, rate: float) -> None:
-    report = fleet.NodeReport(cpu_share=share, memory_share=-share)
+    report = fleet.NodeReport(
+        cpu_share=share, memory_share=-share, battery_share=share, temperature_share=-share
+    )
     report.replicas.append(
         fleet.ReplicaReport(
             ordinal=1,
@@ -91,15 +98,20 @@ def test_no_number_of_a_node_gets_in_unbounded(share: float, rate: float) -> Non
             slots=2**32 - 1,
             prefill_tokens_per_s=rate,
             decode_tokens_per_s=-rate,
+            decode_rates_by_batch=[rate] * 100,
         )
     )
     load = read_load(report)
     assert 0 <= load.cpu <= 1
     assert 0 <= load.memory <= 1
+    assert 0 <= load.battery <= 1
+    assert 0 <= load.temperature <= 1
     model = Model(ModelIdentity("a" * 64, "", "Q8_0"), ("m",), "llama", 1, 1, 64)
     [(_, status)] = read_statuses(report.replicas, {1: Offer(model, 64)})
     assert status.slots <= 1024
-    for measured in (status.prefill_tokens_per_s, status.decode_tokens_per_s):
+    assert len(status.decode_rates_by_batch) == len(BATCHES)
+    measurements = (status.prefill_tokens_per_s, status.decode_tokens_per_s)
+    for measured in (*measurements, *status.decode_rates_by_batch):
         assert math.isfinite(measured)
         assert measured >= 0
 

@@ -1,0 +1,58 @@
+"""What an answer that has ended teaches about whoever gave it, and about answers like it.
+
+Times are taken here, from the command's leaving to the tokens' coming, so a node cannot make itself
+look quicker than it is. Its counts of the prompt's tokens are believed as far as the prompt's bytes
+allow; a false one shifts its own times only, and a model's bytes per token by a vote of many.
+"""
+
+from mesh.core.experience import DECODED_MIN, PROMPT_TOKENS_MIN, Habits
+from mesh.core.node import Replica, Reservation
+from mesh.core.progress import Attempt, Progress
+from mesh.core.speed import PREFILL_PER_OTHER, slowdown
+from mesh.core.types import Usage
+
+TEMPLATE_TOKENS_MAX = 1024  # that a chat template adds to a prompt: dates, rules for tools
+OVERHEAD_S_MIN = 1e-4
+
+
+def learn(replica: Replica, habits: Habits, progress: Progress, usage: Usage, now_s: float) -> None:
+    """Take in the whole answer of the attempt under way, which ran on ``replica``."""
+    request, attempt = progress.request, progress.attempt
+    assert attempt is not None, "an answer that is whole was being given"
+    output_tokens = attempt.tokens - request.resumed_tokens
+    prompt_tokens = min(max(0, usage.prompt_tokens), request.prompt_bytes + TEMPLATE_TOKENS_MAX)
+    habits.learn(
+        replica.model.model_id, request, prompt_tokens=prompt_tokens, output_tokens=output_tokens
+    )
+    reserved = replica.reserved.get(attempt.attempt_id)
+    if attempt.first_token_s is None or reserved is None:
+        return
+    crowd = 1 + replica.crowd
+    own_tokens = output_tokens - attempt.others_tokens
+    if own_tokens >= DECODED_MIN:
+        batch = (reserved.batch + replica.running) / 2
+        token_s = (now_s - attempt.first_token_s) / (own_tokens - 1)
+        slower = slowdown(replica.status.decode_rates_by_batch, batch) * crowd
+        replica.experience.decode_s.add(token_s / slower)
+    if not (reserved.cold or request.resumed_tokens or attempt.others_tokens):
+        read_tokens = max(0, prompt_tokens - max(0, usage.cached_tokens))
+        _learn_first_token(replica, attempt, reserved, read_tokens, crowd)
+    replica.reckon()
+
+
+def _learn_first_token(
+    replica: Replica, attempt: Attempt, reserved: Reservation, read_tokens: int, crowd: int
+) -> None:
+    assert attempt.first_token_s is not None
+    candidate, experience = attempt.candidate, replica.experience
+    taken_s = attempt.first_token_s - attempt.began_s - replica.node.rtt_s - candidate.decode_s
+    prefill_s = candidate.reading_s / max(1.0, candidate.prompt_tokens)  # as it was predicted
+    if read_tokens < PROMPT_TOKENS_MIN or prefill_s <= 0:
+        beside_s = taken_s - reserved.ahead_s - read_tokens * prefill_s
+        experience.overhead_s.add(max(OVERHEAD_S_MIN, beside_s))
+        return
+    # Prompts before it were read at the same rate, whatever that is.
+    tokens = read_tokens + reserved.ahead_s / prefill_s
+    overhead_s = experience.overhead_s.value if experience.overhead_s.weight > 0 else 0.0
+    slower = (1 + PREFILL_PER_OTHER * (reserved.batch - 1)) * crowd
+    experience.prefill_s.add(max(0.0, taken_s - overhead_s) / tokens / slower)

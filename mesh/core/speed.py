@@ -1,0 +1,137 @@
+"""How fast a replica is: what we measured of it, what its node says, or what such machines do.
+
+A node's word is used as it is until the first answer ends; from then on it is blended with what was
+measured here, and may differ from that by ``TOLD_WITHIN`` at most. Where neither is known there is
+a prior, from the machine and the model's size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, log
+
+from mesh.core.estimate import Estimate
+from mesh.core.experience import Experience
+from mesh.core.types import BATCHES, Machine, Model, ReplicaState, ReplicaStatus
+
+# Priors, from the bench of section "engine" on 2 x86-64 cores: a 135M Q8_0 model (145 MB) decodes
+# at 129 tokens/s, which is 18.7 GB/s of weights read; a little less leaves room for slower memory.
+DECODE_BYTES_PER_S = 15e9
+PREFILL_FLOPS_PER_CORE = 20e9  # two operations a parameter and token
+LOAD_BYTES_PER_S = 500e6  # a cold page cache on a SATA disk
+LOAD_FIXED_S = 0.5  # process start and the proof run
+# The same bench writes 129, 228 and 373 tokens/s at 1, 4 and 16 sequences: the time of a token
+# grows as the 0.6th power of the batch. An accelerator does better, and its node says so.
+BATCH_EXPONENT = 0.6
+# A step of the others' tokens stands between two chunks of a prompt, and takes about a tenth.
+PREFILL_PER_OTHER = 0.1
+
+# A measurement outside of these, NaN and infinity included, counts as none: a node may err or lie,
+# and neither may decide a pick or break the arithmetic.
+RATE_MIN, RATE_MAX = 1e-3, 1e7  # tokens/s
+LOAD_S_MAX = 3600.0
+OVERHEAD_S_MAX = 10.0
+
+TOLD_WITHIN = 4.0  # a factor; heat, or an owner at work, may have come since we measured
+ANSWERS_DOUBTED = 2.0  # so many of our own measurements weigh as much as a node's word
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a replica is for one more request. Seconds, finite and not negative."""
+
+    prefill_s: float  # a prompt token
+    decode_s: float  # an output token
+    load_s: float  # until the model is warm
+    overhead_s: float = 0.0  # of the first token, whatever the prompt
+
+
+def speed_of(
+    machine: Machine,
+    model: Model,
+    status: ReplicaStatus,
+    experience: Experience | None = None,
+    batch: int = 1,
+) -> Speed:
+    """Return the speed of a replica that works on ``batch`` sequences, the asked one included."""
+    prefill_s, decode_s = told_alone(machine, model, status)
+    overhead_s = 0.0
+    if experience is not None:
+        prefill_s = _blended(prefill_s, experience.prefill_s)
+        decode_s = _blended(decode_s, experience.decode_s)
+        if experience.overhead_s.weight > 0:
+            overhead_s = min(OVERHEAD_S_MAX, experience.overhead_s.value)
+    return Speed(
+        prefill_s * (1 + PREFILL_PER_OTHER * (max(1, batch) - 1)),
+        decode_s * slowdown(status.decode_rates_by_batch, batch),
+        _load_s(model, status),
+        overhead_s,
+    )
+
+
+def told_alone(machine: Machine, model: Model, status: ReplicaStatus) -> tuple[float, float]:
+    """Seconds for a token read and for one written, alone, by the node's word or by the prior."""
+    prefill_rate = PREFILL_FLOPS_PER_CORE * max(machine.cores, 1) / (2 * max(model.parameters, 1))
+    decode_rate = DECODE_BYTES_PER_S / max(model.size_bytes, 1)
+    if _measured(status.prefill_tokens_per_s):
+        prefill_rate = status.prefill_tokens_per_s
+    by_batch = _known(status.decode_rates_by_batch)
+    if by_batch:
+        batch, rate = by_batch[0]
+        decode_rate = rate * float(batch**BATCH_EXPONENT)
+    elif _measured(status.decode_tokens_per_s):
+        decode_rate = status.decode_tokens_per_s
+    return 1 / prefill_rate, 1 / decode_rate
+
+
+def slowdown(rates_by_batch: Sequence[float], batch: float) -> float:
+    """Return how many times as long a token takes at ``batch`` as alone: 1 to ``batch`` times.
+
+    Between measured sizes as between them, on logarithmic scales; beyond, by the usual exponent.
+    """
+    if batch <= 1:
+        return 1.0
+    known = _known(rates_by_batch)
+    if not known:
+        return float(batch**BATCH_EXPONENT)
+    first_batch, first_rate = known[0]
+    alone = float(first_rate * first_batch**BATCH_EXPONENT)
+    rate = _rate_at(known, batch)
+    return min(float(batch), max(1.0, alone / rate))
+
+
+def _rate_at(known: list[tuple[int, float]], batch: float) -> float:
+    below = max((each for each in known if each[0] <= batch), default=known[0])
+    above = min((each for each in known if each[0] >= batch), default=None)
+    if above is None or above[0] == below[0] or below[0] > batch:
+        return float(below[1] * (below[0] / batch) ** BATCH_EXPONENT)
+    share = log(batch / below[0]) / log(above[0] / below[0])
+    return float(below[1] * (above[1] / below[1]) ** share)
+
+
+def _known(rates_by_batch: Sequence[float]) -> list[tuple[int, float]]:
+    return [each for each in zip(BATCHES, rates_by_batch, strict=False) if _measured(each[1])]
+
+
+def _measured(rate: float) -> bool:
+    return RATE_MIN <= rate <= RATE_MAX
+
+
+def _load_s(model: Model, status: ReplicaStatus) -> float:
+    if status.state is ReplicaState.WARM:
+        return 0.0
+    measured = 0.0 < status.load_s <= LOAD_S_MAX
+    load_s = status.load_s if measured else LOAD_FIXED_S + model.size_bytes / LOAD_BYTES_PER_S
+    if status.state is ReplicaState.LOADING and 0.0 <= status.load_progress <= 1.0:
+        load_s *= 1.0 - status.load_progress
+    return load_s
+
+
+def _blended(told_s: float, own: Estimate) -> float:
+    """Return between a node's word and our own measurement, as far as that one carries."""
+    if own.weight <= 0.0:
+        return told_s
+    measured_s = own.value
+    if own.weight >= 1.0:
+        told_s = min(measured_s * TOLD_WITHIN, max(measured_s / TOLD_WITHIN, told_s))
+    share = own.weight / (own.weight + ANSWERS_DOUBTED)
+    return exp((1 - share) * log(told_s) + share * log(measured_s))

@@ -1,0 +1,1 @@
+"""Other ways to pick a machine, and an oracle, to hold our routing against."""
