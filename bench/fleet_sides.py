@@ -28,6 +28,8 @@ SIDES: dict[str, Side] = {
     "least_loaded": lambda world, seed: PlainFleet(LeastLoaded(Random(seed))),
     "power_of_two": lambda world, seed: PlainFleet(PowerOfTwo(Random(seed))),
     "herd": lambda world, seed: PlainFleet(Herd(Random(seed))),
-    "personal_ai_router": lambda world, seed: PlainFleet(PersonalAiRouter()),
+    "personal_ai_router": lambda world, seed: PlainFleet(
+        PersonalAiRouter(lambda view: world.machines[view.node_id].busy_share(world.now_s))
+    ),
     "oracle": lambda world, seed: PlainFleet(Oracle(world)),
 }

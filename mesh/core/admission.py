@@ -4,6 +4,8 @@ Predictions of a wait are guesses at when others end, so they are halved here be
 turned away for one: what is refused could hardly have been served, and who waits may still fail.
 """
 
+from math import ceil
+
 from mesh.core.progress import Progress
 from mesh.core.types import Request
 
@@ -25,6 +27,6 @@ def waited_enough(progress: Progress, now_s: float) -> bool:
     return now_s - progress.arrived_s > PATIENT_FOR * expected_s
 
 
-def retry_after_s(first_token_s: float, remaining_s: float = 0.0) -> float:
-    """Return when to ask again: once the wait has become what the caller has left, in seconds."""
-    return min(RETRY_AFTER_S_MAX, max(RETRY_AFTER_S_MIN, first_token_s - remaining_s))
+def retry_after_s(first_token_s: float, remaining_s: float = 0.0) -> int:
+    """Return when to ask again, in whole seconds: once the wait fits what the caller has left."""
+    return ceil(min(RETRY_AFTER_S_MAX, max(RETRY_AFTER_S_MIN, first_token_s - remaining_s)))

@@ -8,7 +8,7 @@ allow; a false one shifts its own times only, and a model's bytes per token by a
 from mesh.core.experience import DECODED_MIN, PROMPT_TOKENS_MIN, Habits
 from mesh.core.node import Replica, Reservation
 from mesh.core.progress import Attempt, Progress
-from mesh.core.speed import PREFILL_PER_OTHER, slowdown
+from mesh.core.speed import interruption, slowdown, speed_of
 from mesh.core.types import Usage
 
 TEMPLATE_TOKENS_MAX = 1024  # that a chat template adds to a prompt: dates, rules for tools
@@ -54,5 +54,7 @@ def _learn_first_token(
     # Prompts before it were read at the same rate, whatever that is.
     tokens = read_tokens + reserved.ahead_s / prefill_s
     overhead_s = experience.overhead_s.value if experience.overhead_s.weight > 0 else 0.0
-    slower = (1 + PREFILL_PER_OTHER * (reserved.batch - 1)) * crowd
+    alone = speed_of(replica.node.machine, replica.model, replica.status, experience)
+    rates, others = replica.status.decode_rates_by_batch, reserved.batch - 1
+    slower = crowd * interruption(alone.prefill_s, alone.decode_s, rates, others)
     experience.prefill_s.add(max(0.0, taken_s - overhead_s) / tokens / slower)

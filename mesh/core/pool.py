@@ -102,6 +102,10 @@ class Ranked:
         if rank is not None:
             self._pools[rank].discard(node_id)
 
+    def within(self, rank: int) -> int:
+        """Return how many are of this rank, or quicker."""
+        return sum([len(pool) for pool in self._pools[: rank + 1]])
+
     @property
     def first_rank(self) -> int:
         """The rank of the quickest; ``RANKS`` if there is none."""

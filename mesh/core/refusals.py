@@ -88,7 +88,7 @@ def queue_full(waiting_max: int, first_token_s: float = 0.0) -> Failure:
     return Failure(
         FailureCode.OVERLOADED,
         f"every capable machine is busy and {waiting_max} requests wait already",
-        f"try again in {after_s:.0f} s",
+        f"try again in {after_s} s",
         after_s,
     )
 
@@ -101,7 +101,7 @@ def no_slot_in_time(progress: Progress, busy: AllBusy, now_s: float) -> Failure:
         FailureCode.OVERLOADED,
         f"every capable machine is busy, and the first token is expected in "
         f"{busy.first_token_s:.3g} s, after the request's {remaining_s:.3g} s",
-        f"try again in {after_s:.0f} s, or allow more time",
+        f"try again in {after_s} s, or allow more time",
         after_s,
     )
 

@@ -5,7 +5,7 @@
 3. Pick the least cost by the policy among replicas with a free slot. Near-equals are drawn by a
    seeded random, so that a burst does not herd onto one machine. Where a slot of a quicker machine
    is expected soon enough, the request had better wait for it: a slow one that is free now may
-   read for a minute what the other reads in a second.
+   read for a minute what the other reads in a second. ``mesh.core.pick`` has the arithmetic.
 
 Whoever holds the beginning of the prompt reads less of it, and is cheaper for that; there is no
 other rule for it, so a beginning that everybody sends drowns nobody.

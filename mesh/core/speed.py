@@ -22,8 +22,8 @@ LOAD_FIXED_S = 0.5  # process start and the proof run
 # The same bench writes 129, 228 and 373 tokens/s at 1, 4 and 16 sequences: the time of a token
 # grows as the 0.6th power of the batch. An accelerator does better, and its node says so.
 BATCH_EXPONENT = 0.6
-# A step of the others' tokens stands between two chunks of a prompt, and takes about a tenth.
-PREFILL_PER_OTHER = 0.1
+# As ``node_agent.engine.chunks`` has it: what a chunk of a prompt takes at most, and its tokens.
+CHUNK_S, CHUNK_TOKENS_MIN, CHUNK_TOKENS_MAX = 0.1, 16, 128
 
 # A measurement outside of these, NaN and infinity included, counts as none: a node may err or lie,
 # and neither may decide a pick or break the arithmetic.
@@ -60,12 +60,26 @@ def speed_of(
         decode_s = _blended(decode_s, experience.decode_s)
         if experience.overhead_s.weight > 0:
             overhead_s = min(OVERHEAD_S_MAX, experience.overhead_s.value)
+    rates = status.decode_rates_by_batch
     return Speed(
-        prefill_s * (1 + PREFILL_PER_OTHER * (max(1, batch) - 1)),
-        decode_s * slowdown(status.decode_rates_by_batch, batch),
+        prefill_s * interruption(prefill_s, decode_s, rates, batch - 1),
+        decode_s * slowdown(rates, batch),
         _load_s(model, status),
         overhead_s,
     )
+
+
+def interruption(
+    prefill_s: float, decode_s: float, rates_by_batch: Sequence[float], others: float
+) -> float:
+    """Return how many times as long a prompt is read beside ``others`` who write, as alone.
+
+    Between two chunks of a prompt each of them gets a token, so that none stalls.
+    """
+    if others <= 0:
+        return 1.0
+    chunk_tokens = min(CHUNK_TOKENS_MAX, max(CHUNK_TOKENS_MIN, CHUNK_S / prefill_s))
+    return 1.0 + decode_s * slowdown(rates_by_batch, others) / (chunk_tokens * prefill_s)
 
 
 def told_alone(machine: Machine, model: Model, status: ReplicaStatus) -> tuple[float, float]:

@@ -5,8 +5,10 @@
 pressure, then the node's UUID. Pending counts what is queued and running; reservations stand for
 what is not counted yet, and here the router learns of both at once, so their sum is what is in
 flight. Pressure is the busiest processor's smoothed utilisation in bands of 0 to 3, with
-hysteresis.
+hysteresis; our nodes do not report one, so it is read off the machine, with each report.
 """
+
+from collections.abc import Callable
 
 from mesh.core.types import Request
 from mesh.sim.rivals.picks import Ranked
@@ -19,13 +21,15 @@ UPWARD, DOWNWARD = (0.40, 0.70, 0.85), (0.35, 0.65, 0.80)
 class PersonalAiRouter:
     """Every job counts as one, whatever the machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, utilisation: Callable[[View], float]) -> None:
+        """``utilisation`` tells a share in [0, 1], of the time since it was last asked."""
+        self._utilisation = utilisation
         self._ranked = Ranked()
         self._smoothed: dict[int, float] = {}
         self._pressure: dict[int, int] = {}
 
     def reported(self, view: View) -> None:
-        utilisation = view.load.cpu
+        utilisation = self._utilisation(view)
         before = self._smoothed.get(view.number, utilisation)
         smoothed = before + EWMA_WEIGHT * (utilisation - before)
         self._smoothed[view.number] = smoothed

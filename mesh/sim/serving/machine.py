@@ -24,7 +24,7 @@ from mesh.core.types import (
 )
 from mesh.sim.profiles import Desk
 from mesh.sim.serving.arrivals import Ask
-from mesh.sim.serving.measured import Rate
+from mesh.sim.serving.measured import Rate, Rates
 from mesh.sim.serving.reporting import BEAT_S, Reporting
 from mesh.sim.serving.service import Pace, Service, Work
 from mesh.sim.timeline import Timeline
@@ -51,15 +51,15 @@ class Machine:
         self._taken: set[AttemptId] = set()
         self._epoch = Epoch(0)
         self._reporting = Reporting(0.0)
-        self._prefill, self._decode = Rate(), Rate()
+        self._rates = Rates()
         self._load_s = 0.0
         if self.state is ReplicaState.WARM:  # it has answered before
-            self._prefill = Rate(warm.prefill_tokens_per_s, 1.0)
-            self._decode = Rate(warm.decode_tokens_per_s, 1.0)
+            self._rates.prefill = Rate(warm.prefill_tokens_per_s, 1.0)
+            self._rates.decode = Rate(warm.decode_tokens_per_s, 1.0)
             self._load_s = held.load_s
         self._wakes = 0
         self._spoke_s = 0.0
-        self._busy_told = (0.0, 0.0)
+        self._sampled = (0.0, 0.0)
 
     @property
     def slots_free(self) -> int:
@@ -76,7 +76,7 @@ class Machine:
             machine=self.desk.machine,
             offers=(self.held.offer,),
             statuses=((self.model_id, self._status()),),
-            load=self._load(now_s),
+            load=self._load(),
         )
 
     def admitted(self, action: AdmitNode, now_s: float) -> None:
@@ -105,6 +105,7 @@ class Machine:
             self._changed(now_s, at_once=True)
             return ()
         self._taken.add(work.attempt_id)
+        work.batch = len(self._taken)
         opened = events.DeliveryOpened(work.attempt_id, self._epoch, work.attempt_id)
         if self.state is ReplicaState.WARM:
             self._say(now_s, (opened, self._started(work)))
@@ -153,7 +154,7 @@ class Machine:
         self.service.advance(now_s)
         while (work := self.service.pop_read()) is not None:
             work.told_tokens = 1
-            self._prefill.add(
+            self._rates.prefill.add(
                 work.prompt_tokens, work.prompt_tokens * self.service.pace.prefill_token_s
             )
             self._say(now_s, (events.AttemptProgressed(work.attempt_id, 0, 1, None),))
@@ -163,8 +164,9 @@ class Machine:
         return ()
 
     def _finish(self, work: Work, now_s: float) -> None:
+        batch = (work.batch + len(self._taken)) / 2
+        self._rates.answered(work.output_tokens, now_s - work.decoding_since_s, batch)
         self._taken.discard(work.attempt_id)
-        self._decode.add(work.output_tokens, now_s - work.decoding_since_s)
         usage = Usage(prompt_tokens=work.prompt_tokens, completion_tokens=work.output_tokens)
         rest = work.output_tokens - work.told_tokens
         last = events.AttemptProgressed(work.attempt_id, work.told_tokens, rest, None)
@@ -188,7 +190,7 @@ class Machine:
         changed = self._reporting.take(now_s, full=full)
         statuses = ((self.model_id, self._status()),) if changed else ()
         report = events.NodeReported(
-            self.desk.node_id, self._epoch, self._reporting.sequence, statuses, self._load(now_s)
+            self.desk.node_id, self._epoch, self._reporting.sequence, statuses, self._load()
         )
         self._schedule_report()
         self._say(now_s, (report, *self._progress(now_s)))
@@ -226,19 +228,25 @@ class Machine:
             state=self.state,
             slots=warm.slots,
             slots_taken=len(self._taken),
-            prefill_tokens_per_s=self._prefill.tokens_per_s,
-            decode_tokens_per_s=self._decode.tokens_per_s,
+            prefill_tokens_per_s=self._rates.prefill.tokens_per_s,
+            decode_tokens_per_s=self._rates.decode.tokens_per_s,
+            decode_rates_by_batch=self._rates.decode_by_batch,
             load_s=self._load_s,
             numerics=warm.numerics if self.state is ReplicaState.WARM else "",
         )
 
-    def _load(self, now_s: float) -> Load:
-        """How busy it was since the last report: what a probe of its processor would say."""
-        before_s, busy_s = self._busy_told
+    def busy_share(self, now_s: float) -> float:
+        """Return how much of the time since the last call its engine worked, in [0, 1]."""
+        before_s, busy_s = self._sampled
         self.service.advance(now_s)
-        self._busy_told = now_s, self.service.busy_s
-        busy = (self.service.busy_s - busy_s) / (now_s - before_s) if now_s > before_s else 0.0
+        self._sampled = now_s, self.service.busy_s
+        if now_s <= before_s:
+            return 0.0
+        return min(1.0, (self.service.busy_s - busy_s) / (now_s - before_s))
+
+    def _load(self) -> Load:
+        """Nobody else is at work on it; a node's own engine is not in its load."""
         held_bytes = self.held.offer.model.size_bytes if self.state is ReplicaState.WARM else 0
         total = self.desk.machine.memory_bytes
         used = min(0.97, 0.25 + held_bytes / total)
-        return Load(cpu=min(1.0, busy), memory=used, memory_free_bytes=int(total * (1 - used)))
+        return Load(cpu=0.03, memory=used, memory_free_bytes=int(total * (1 - used)))

@@ -49,6 +49,7 @@ class Work:
     prompt_tokens: int
     output_tokens: int
     decoding_since_s: float = 0.0
+    batch: int = 1  # attempts on the machine as this one came, itself among them
     told_tokens: int = 0  # of the answer, to the coordinator
 
 

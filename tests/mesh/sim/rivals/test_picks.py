@@ -57,7 +57,7 @@ def picked(pick: Pick) -> int | None:
         LeastLoaded(Random(1)),
         PowerOfTwo(Random(1)),
         Herd(Random(1)),
-        PersonalAiRouter(),
+        PersonalAiRouter(lambda view: 0.0),
     ],
     ids=lambda pick: type(pick).__name__,
 )
@@ -109,21 +109,21 @@ def test_herd_fears_a_machine_whose_answers_take_long() -> None:
 
 def test_the_personal_ai_router_adds_pressure_to_what_is_pending() -> None:
     busy, calm = view(0), view(1, in_flight=1)
-    busy.load = Load(cpu=0.9)
-    assert picked(shown(PersonalAiRouter(), busy, calm)) == 1
+    pick = PersonalAiRouter(lambda view: 0.9 if view is busy else 0.0)
+    assert picked(shown(pick, busy, calm)) == 1
 
 
 def test_its_pressure_falls_later_than_it_rises() -> None:
     hot, other = view(0), view(1, in_flight=2)  # with equal sums, the lower pressure wins
-    pick = PersonalAiRouter()
-    hot.load = Load(cpu=0.72)  # above 70 %: pressure 2
+    utilisation = {0: 0.72, 1: 0.0}
+    pick = PersonalAiRouter(lambda view: utilisation[view.number])  # above 70 %: pressure 2
     shown(pick, hot, other)
     assert picked(pick) == 1
-    hot.load = Load(cpu=0.66)  # below 70 % and above 65 %: still 2
+    utilisation[0] = 0.66  # below 70 % and above 65 %: still 2
     for _ in range(20):
         shown(pick, hot)
     assert picked(pick) == 1
-    hot.load = Load(cpu=0.60)
+    utilisation[0] = 0.60
     for _ in range(20):
         shown(pick, hot)
     assert picked(pick) == 0
