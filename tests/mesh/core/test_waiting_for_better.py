@@ -42,7 +42,8 @@ def test_a_line_that_is_too_long_sends_the_next_one_to_the_slower_machine(script
 
 
 def test_those_who_waited_for_a_machine_that_went_take_what_there_is(script: Script) -> None:
-    a_fast_and_a_slow_one(script)
+    for start in a_fast_and_a_slow_one(script):
+        script.progress(script.accept(start), 0, 1)  # so that nobody takes it for stuck
     script.ask("r4")
     assert ("r4", 2) not in started(script.report("slow"))
     script.drain("quick")
@@ -55,7 +56,8 @@ def test_those_who_waited_for_a_machine_that_went_take_what_there_is(script: Scr
 
 
 def test_who_waited_far_longer_than_was_predicted_takes_what_there_is(script: Script) -> None:
-    a_fast_and_a_slow_one(script)
+    for start in a_fast_and_a_slow_one(script):
+        script.progress(script.accept(start), 0, 1)  # so that nobody takes it for stuck
     script.ask("r4", within_s=600)
     for name in ("quick", "slow"):
         script.report(name)
