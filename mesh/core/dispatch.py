@@ -17,6 +17,7 @@ from mesh.core.actions import (
 from mesh.core.admission import DECLINED_MAX, in_time, waited_enough
 from mesh.core.books import Books
 from mesh.core.cloud import as_candidate, may_leave, names_cloud, says_cloud
+from mesh.core.explaining import not_weighed
 from mesh.core.filter import (
     EXPLAINED_MAX,
     REFUSED_MAX,
@@ -28,6 +29,7 @@ from mesh.core.filter import (
     too_long,
 )
 from mesh.core.ladder import is_automatic
+from mesh.core.look import Look
 from mesh.core.node import Node
 from mesh.core.progress import Attempt, Progress
 from mesh.core.receipt import RuledOut
@@ -244,6 +246,8 @@ class Dispatch:
         """Why the other nodes could not serve the request, if it wants to know."""
         if not progress.request.explain:
             return ()
+        if progress.passed_by:
+            return progress.passed_by
         return ruled_out(progress.request, self._directory, progress.avoid, EXPLAINED_MAX)
 
     # -- below the steps ---------------------------------------------------------------------------
@@ -343,12 +347,14 @@ class Dispatch:
                 return self._leave_or_fail(progress, full, now_s)
             displaced = self._leave_or_fail(self._books.open[last], full, now_s)
         progress.candidates, progress.why = busy.candidates if busy is not None else (), why
+        self._explain(progress, busy.look if busy is not None else None)
         self._books.join_line(progress, now_s)
         return displaced
 
     def _start(self, progress: Progress, placed: Placed, now_s: float) -> Action:
         request = progress.request
         progress.candidates, progress.why = placed.candidates, placed.why
+        self._explain(progress, placed.look)
         attempt = self._books.begin(progress, placed.chosen, now_s)
         return StartAttempt(
             attempt.attempt_id,
@@ -360,9 +366,16 @@ class Dispatch:
             resumed_tokens=progress.given.tokens,
         )
 
+    def _explain(self, progress: Progress, look: Look | None) -> None:
+        """Keep what a pick weighed, and for who asked also why it did not weigh the others."""
+        progress.look = look
+        if progress.request.explain and look is not None:
+            request, directory, avoid = progress.wanted, self._directory, progress.avoid
+            progress.passed_by = not_weighed(request, directory, look, avoid, EXPLAINED_MAX)
+
     def _start_in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> Action:
         request, chosen = progress.request, as_candidate(model)
-        progress.candidates = (chosen,)
+        progress.candidates, progress.look = (chosen,), None
         attempt = self._books.begin_in_cloud(progress, chosen, now_s)
         remaining_s = request.deadline_s - now_s
         return StartCloudAttempt(attempt.attempt_id, request.key, model, request.tier, remaining_s)

@@ -70,7 +70,7 @@ def beginning_on(
     """Return the replicas of ``node`` that have a free slot for ``request`` now."""
     return [
         replica
-        for replica in _asked_of(node, request, directory)
+        for replica in asked_of(node, request, directory)
         if replica.can_begin and unfit(request, replica, avoid) is None
     ]
 
@@ -120,13 +120,14 @@ def ruled_out(
     """
     reasons = (
         RuledOut(node.node_id, node.name, reason)
-        for node in _holders_first(request, directory)
-        if (reason := _reason(node, request, directory, avoid)) is not None
+        for node in holders_first(request, directory)
+        if (reason := reason_against(node, request, directory, avoid)) is not None
     )
     return tuple(islice(reasons, at_most))
 
 
-def _holders_first(request: Request, directory: Directory) -> Iterator[Node]:
+def holders_first(request: Request, directory: Directory) -> Iterator[Node]:
+    """Yield every node, those that hold the request's model first."""
     seen: set[NodeId] = set()
     for rung in ladder(request, directory):
         for model_id in rung.model_ids:
@@ -137,7 +138,7 @@ def _holders_first(request: Request, directory: Directory) -> Iterator[Node]:
     yield from (node for node_id, node in directory.nodes.items() if node_id not in seen)
 
 
-def _asked_of(node: Node, request: Request, directory: Directory) -> Iterator[Replica]:
+def asked_of(node: Node, request: Request, directory: Directory) -> Iterator[Replica]:
     """Yield the replicas of ``node`` that are what ``request`` asks for."""
     if is_automatic(request):
         automatic = directory.automatic()
@@ -148,12 +149,13 @@ def _asked_of(node: Node, request: Request, directory: Directory) -> Iterator[Re
             yield node.replicas[model_id]
 
 
-def _reason(
+def reason_against(
     node: Node, request: Request, directory: Directory, avoid: Mapping[NodeId, str]
 ) -> str | None:
+    """Return why ``node`` cannot serve ``request``, or None if it can, once it has a slot."""
     if reason := _why_not_node(node):
         return reason
-    reasons = [why_not(request, each, avoid) for each in _asked_of(node, request, directory)]
+    reasons = [why_not(request, each, avoid) for each in asked_of(node, request, directory)]
     if not reasons:
         return avoid.get(node.node_id) or _holds(node)
     if not all(reasons):

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 
+from mesh.core.explaining import explained, weighed
 from mesh.core.given import Given
+from mesh.core.look import Look
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut
 from mesh.core.types import AttemptId, Epoch, Failure, NodeId, Request, Tier, Usage
 
+CANDIDATES_KEPT = 4  # on the receipt of a request that does not ask for more
 RATED_TOKENS_MIN = 16  # fewer arrive in one burst or two, and their rate means nothing
 
 
@@ -93,6 +96,8 @@ class Progress:
     forgiven: bool = False  # machines that failed it may be asked once more
     avoid: dict[NodeId, str] = field(default_factory=dict)  # node -> why not again
     candidates: tuple[Candidate, ...] = ()
+    look: Look | None = None  # what the last pick weighed
+    passed_by: tuple[RuledOut, ...] = ()  # whom it did not weigh, if the request wants to know
     why: str = ""
     first_attempt_s: float | None = None
     instead_of: Failure | None = None  # why no machine could, if the cloud was asked for that
@@ -133,7 +138,7 @@ class Progress:
             tier=max((past.tier for past in self.past), default=self.request.tier),
             policy=self.request.policy,
             attempts=tuple(self.past),
-            candidates=self.candidates,
+            candidates=self._candidates(),
             ruled_out=ruled_out,
             why=self.why,
             queued_s=queued_until_s - self.arrived_s,
@@ -144,4 +149,27 @@ class Progress:
             cost_microusd=sum(past.cost_microusd for past in self.past),
             price_version=next((p.price_version for p in self.past if p.price_version), ""),
             numerics_changed_at_token=self.given.numerics_changed_at_token,
+            look=self.look,
         )
+
+    def so_far(self, now_s: float) -> Receipt:
+        """Add up what happened until now to a request that has not ended."""
+        receipt, attempt = self.receipt(now_s), self.attempt
+        if attempt is None:
+            return receipt
+        account = attempt.account("running", "", now_s, attempt.usage())
+        seen_s = self.first_token_s
+        return replace(
+            receipt,
+            attempts=(*receipt.attempts, account),
+            tier=max([attempt.tier, *[past.tier for past in self.past]]),
+            first_token_s=seen_s - self.arrived_s if seen_s is not None else 0.0,
+            test_model=attempt.test_model,
+        )
+
+    def _candidates(self) -> tuple[Candidate, ...]:
+        if self.look is None:
+            return self.candidates
+        if self.request.explain:
+            return explained(self.look)
+        return weighed(self.look, CANDIDATES_KEPT)

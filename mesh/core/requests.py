@@ -32,6 +32,7 @@ from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
 from mesh.core.patience import PATIENCE_MIN_S
 from mesh.core.progress import Progress
+from mesh.core.receipt import Receipt
 from mesh.core.refusals import in_use, time_is_up, told_by
 from mesh.core.timers import Due, Timers
 from mesh.core.types import (
@@ -83,6 +84,15 @@ class Requests:
         """Until then, a request that no node can serve waits for those that are not back yet."""
         self._dispatch.settled_s = event.settled_s
         return []
+
+    def under_way(self) -> list[RequestKey]:
+        """Return the requests that have not ended, in the order of their arrival."""
+        return list(self._books.open)
+
+    def so_far(self, key: RequestKey, now_s: float) -> tuple[Request, Receipt] | None:
+        """Return what a request asks for and what became of it yet; None if it has ended."""
+        progress = self._books.open.get(key)
+        return (progress.wanted, progress.so_far(now_s)) if progress is not None else None
 
     # -- a request's beginning and end -------------------------------------------------------------
 
