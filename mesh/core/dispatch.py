@@ -243,12 +243,13 @@ class Dispatch:
         return stopped + self.place(progress, now_s)
 
     def explained(self, progress: Progress) -> tuple[RuledOut, ...]:
-        """Why the other nodes could not serve the request, if it wants to know."""
+        """Why the other nodes cannot serve the request now, or could not, if it wants to know."""
         if not progress.request.explain:
             return ()
-        if progress.passed_by:
-            return progress.passed_by
-        return ruled_out(progress.request, self._directory, progress.avoid, EXPLAINED_MAX)
+        now = ruled_out(progress.wanted, self._directory, progress.avoid, EXPLAINED_MAX)
+        told = {each.node_id for each in now}
+        then = [each for each in progress.passed_by if each.node_id not in told]
+        return (*now, *then)[:EXPLAINED_MAX]
 
     # -- below the steps ---------------------------------------------------------------------------
 
@@ -375,7 +376,7 @@ class Dispatch:
 
     def _start_in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> Action:
         request, chosen = progress.request, as_candidate(model)
-        progress.candidates, progress.look = (chosen,), None
+        progress.candidates, progress.look, progress.passed_by = (chosen,), None, ()
         attempt = self._books.begin_in_cloud(progress, chosen, now_s)
         remaining_s = request.deadline_s - now_s
         return StartCloudAttempt(attempt.attempt_id, request.key, model, request.tier, remaining_s)

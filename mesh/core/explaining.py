@@ -14,7 +14,7 @@ from mesh.core.filter import asked_of, holders_first, reason_against
 from mesh.core.look import NEAR_EQUAL, Look, Scored
 from mesh.core.node import Node
 from mesh.core.receipt import Candidate, RuledOut
-from mesh.core.types import NodeId, Request
+from mesh.core.types import NodeId, Policy, Request
 
 SPARED_FROM = 1.01  # a cost that is raised by less for an owner's sake decides nothing
 
@@ -47,10 +47,8 @@ def explained(look: Look) -> tuple[Candidate, ...]:
     if not full:
         return tuple(free)
     better = full[0]
-    declined = [
-        replace(each, reason=f"free, and slower than to wait: {_against(each, better)}")
-        for each in free
-    ]
+    slower = "free, and slower than to wait: "
+    declined = [replace(each, reason=slower + _against(look.policy, each, better)) for each in free]
     return (*full, *declined)
 
 
@@ -102,22 +100,25 @@ def _lost(look: Look, each: Candidate, chosen: Candidate, least: float) -> str:
         return f"about as good, and not the one drawn: {_costs(each, chosen)}"
     seconds = look.policy.weigh(each.first_token_s, each.completion_s)
     spared = each.cost / seconds if seconds > 0 else 1.0
-    lost = _against(each, chosen)
+    lost = _against(look.policy, each, chosen)
     if spared < SPARED_FROM:
         return lost
     return f"{lost}, as its owner's work, its battery or its heat makes it count {spared:.1f} times"
 
 
-def _against(each: Candidate, other: Candidate) -> str:
-    """Compare two by what tells them apart."""
-    name = _told_apart(each, other)
-    if each.first_token_s > other.first_token_s:
-        first, second = _seconds(each.first_token_s), _seconds(other.first_token_s)
-        return f"first token in {first}, {name}'s in {second} ({_costs(each, other)})"
-    if each.completion_s > other.completion_s:
-        first, second = _seconds(each.completion_s), _seconds(other.completion_s)
-        return f"whole answer in {first}, {name}'s in {second} ({_costs(each, other)})"
-    return _costs(each, other)
+def _against(policy: Policy, each: Candidate, other: Candidate) -> str:
+    """Compare two by what counts most of what tells them apart."""
+    first_s = each.first_token_s - other.first_token_s
+    rest_s = each.completion_s - other.completion_s - first_s
+    costs = _costs(each, other)
+    if max(first_s, rest_s) <= 0:
+        return costs
+    if (policy.first_token + policy.completion) * first_s >= policy.completion * rest_s:
+        what, ours, theirs = "first token", each.first_token_s, other.first_token_s
+    else:
+        what, ours, theirs = "whole answer", each.completion_s, other.completion_s
+    its = f"{_told_apart(each, other)}'s"
+    return f"{what} in {_seconds(ours)}, {its} in {_seconds(theirs)} ({costs})"
 
 
 def _costs(each: Candidate, other: Candidate) -> str:

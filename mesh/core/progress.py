@@ -96,7 +96,7 @@ class Progress:
     forgiven: bool = False  # machines that failed it may be asked once more
     avoid: dict[NodeId, str] = field(default_factory=dict)  # node -> why not again
     candidates: tuple[Candidate, ...] = ()
-    look: Look | None = None  # what the last pick weighed
+    look: Look | None = field(default=None, repr=False)  # what the last pick weighed
     passed_by: tuple[RuledOut, ...] = ()  # whom it did not weigh, if the request wants to know
     why: str = ""
     first_attempt_s: float | None = None

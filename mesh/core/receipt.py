@@ -1,6 +1,6 @@
 """The account of a request: what could have served it, what was tried, and how long it took."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mesh.core.look import Look
 from mesh.core.types import AttemptId, ModelId, NodeId, Policy, RequestKey, Tier, Usage
@@ -76,4 +76,4 @@ class Receipt:
     price_version: str = ""
     numerics_changed_at_token: int = 0  # whoever went on there rounds otherwise; 0: never
     notes: tuple[str, ...] = ()
-    look: Look | None = None  # what the last pick weighed; None: there was none
+    look: Look | None = field(default=None, repr=False)  # what the last pick weighed, if any did

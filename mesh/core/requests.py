@@ -185,7 +185,8 @@ class Requests:
         self._books.release(attempt)
         progress.close("answered", "", now_s, event.usage)
         self._books.forget(progress)
-        receipt = progress.receipt(now_s, self._dispatch.explained(progress))
+        explained = progress.passed_by or self._dispatch.explained(progress)
+        receipt = progress.receipt(now_s, explained)
         done = FinishRequest(progress.request.key, receipt, event.payload)
         return [done, *self._dispatch.slots_freed(attempt.node_id, now_s)]
 
