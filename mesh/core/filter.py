@@ -27,7 +27,11 @@ REFUSED_MAX = 64  # nodes a refusal explains unasked: refusals come in herds, at
 SUSPECTS_MAX = 256  # holders looked at for one that may speak again, or come back
 
 _OWNED = "its owner is using it"
-_ASKED_AS = {Capability.GRAMMAR: "grammar (response_format)"}  # where the caller has another word
+# Where people have another word, or nobody asked for it by name.
+_ASKED_AS = {
+    Capability.GRAMMAR: "grammar (response_format)",
+    Capability.RESUME: "resume (going on with an answer)",
+}
 
 
 def why_not(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> str | None:

@@ -3,7 +3,7 @@
 from mesh.core.actions import FailRequest, FinishRequest, StartAttempt
 from mesh.core.explaining import explained, not_weighed
 from mesh.core.receipt import Candidate, Receipt
-from mesh.core.types import Load, Policy, Refusal, Request
+from mesh.core.types import Capability, Load, Policy, Refusal, Request
 from tests.mesh.core.script import LLAMA, QWEN, Script, a_model, key, only, warm
 
 LARGE = a_model("large", parameters=7_000_000_000)
@@ -168,6 +168,20 @@ def test_a_running_request_tells_of_the_attempt_under_way(script: Script) -> Non
     assert (receipt.first_token_s, receipt.total_s) == (1.25, 1.25)
     script.finish(second)
     assert script.fleet.requests.so_far(key("r1"), script.now_s) is None
+
+
+def test_who_goes_on_with_an_answer_is_told_of_by_the_models_name(script: Script) -> None:
+    script.attach("desk", LLAMA, capabilities=[Capability.RESUME])
+    first = script.accept(only(script.ask("r1", explain=True), StartAttempt), resumable=True)
+    script.progress(first, 0, 3)
+    script.attach("shelf", LLAMA, capabilities=[Capability.RESUME])
+    script.attach("attic", LLAMA)
+    second = script.accept(only(script.lose("desk"), StartAttempt), resumable=True)
+    receipt = only(script.finish(second, tokens=3), FinishRequest).receipt
+    assert receipt.why.startswith("llama was asked for; shelf ")
+    others = {each.node_name: each.reason for each in receipt.ruled_out}
+    assert others["attic"] == "llama cannot do resume (going on with an answer) there"
+    assert others["desk"].startswith("lost: ")
 
 
 def test_a_refusal_that_wanted_to_know_has_every_nodes_reason(script: Script) -> None:
