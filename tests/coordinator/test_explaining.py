@@ -1,12 +1,16 @@
 """Operators ask of any recent request, running or ended, why it went where it did."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 
 import grpc
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from coordinator.recent import ENTRIES_MAX, KEPT_MAX
+from mesh.cli import ledger
 from mesh.client import MeshClient
 from mesh.dial import mesh_channel
 from mesh.errors import Forbidden, InvalidRequest, MeshError
@@ -16,6 +20,7 @@ from mesh.rpc import from_rpc
 from mesh.settings import Settings
 from mesh.v1 import operations_pb2 as operations
 from mesh.v1.operations_pb2_grpc import OperationsStub
+from mesh.wire.plain import to_plain
 from tests.coordinator.conftest import NewNode, patient_settings
 from tests.coordinator.scripted_node import ScriptedNode, model
 
@@ -142,6 +147,28 @@ async def test_a_refused_request_has_its_reasons(
     assert (found.state, found.failure) == ("failed", "model_not_found")
     (ruled,) = found.receipt.ruled_out
     assert (ruled.node_name, ruled.reason) == (node.name, "has qwen only")
+
+
+async def test_the_command_prints_what_the_operators_api_tells(
+    client: MeshClient, operator: OperationsStub, new_node: NewNode
+) -> None:
+    commands = typer.Typer()
+    ledger.register(commands)
+    async with new_node(QWEN) as one, new_node(QWEN) as two:
+        chosen = await answered(client, [one, two], "r-1")
+        told = (await explained(operator, "r-1")).receipt
+        asked = [["ledger", "explain", "r-1", "--json"], ["ledger", "explain", "chatcmpl-r-1"]]
+        plain, people = [
+            await asyncio.to_thread(CliRunner().invoke, commands, each) for each in asked
+        ]
+    assert (plain.exit_code, people.exit_code) == (0, 0)
+    printed = json.loads(plain.stdout)
+    assert printed["state"] == "answered"
+    assert printed["receipt"]["candidates"] == [to_plain(each) for each in told.candidates]
+    words = " ".join(people.stdout.split())
+    assert words.startswith("request r-1 of client:")
+    assert f"tried {chosen.name}: answered" in words
+    assert told.candidates[1].reason in words
 
 
 async def test_only_an_operator_may_ask(channel: grpc.aio.Channel) -> None:
