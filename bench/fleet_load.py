@@ -1,19 +1,20 @@
 """How much a mesh is asked: 80 % of the most that the oracle sustains.
 
 ``SUSTAINED_PER_NODE`` was found by ``python -m bench.fleet_load``: bisection over the rate of
-arrivals at ``NODES`` machines, with the oracle routing. A rate is sustained if of the requests of
-two minutes, after one minute, no more than one in a hundred waits longer than a second for a free
-slot; beyond it the line only grows. The mix of machines is the same at any size, so the rate a node
-is, too. It belongs to the profiles, lengths and engine of ``mesh.sim``: find it anew when one of
-them changes.
+arrivals at ``NODES`` machines, with the oracle routing to free slots only. A rate is sustained if
+of the requests of two minutes, after one minute, no more than one in a hundred waits longer than a
+second because no slot is free anywhere; beyond it the line only grows. The mix of machines is the
+same at any size, so the rate a node is, too. It belongs to the profiles, lengths and engine of
+``mesh.sim``: find it anew when one of them changes.
 """
 
 from collections.abc import Callable
 from random import Random
 
-from bench.fleet_sides import SIDES
 from bench.result import percentile
 from mesh.sim.profiles import Desk
+from mesh.sim.rivals.oracle import Oracle
+from mesh.sim.rivals.plain_fleet import PlainFleet
 from mesh.sim.serving import fleets
 from mesh.sim.serving.arrivals import Ask, poisson
 from mesh.sim.serving.world import ServingWorld
@@ -46,7 +47,7 @@ def sustains(desks: tuple[Desk, ...], rate_per_s: float) -> bool:
     """Whether the oracle keeps the line short at this rate of arrivals."""
     asked = asks(rate_per_s, warm_up_s=WARM_UP_S, measured_s=MEASURED_S, seed=SEED)
     world = ServingWorld(desks, asked, Random(SEED))
-    world.play(SIDES["oracle"](world, SEED), asked[-1].at_s + WAIT_S)
+    world.play(PlainFleet(Oracle(world, Random(SEED), may_wait=False)), asked[-1].at_s + WAIT_S)
     waited = [
         (world.now_s if each.began_s is None else each.began_s) - each.ask.at_s
         for each in world.outcomes.values()

@@ -1,4 +1,8 @@
-"""Who routes in the benchmark ``fleet``: our fleet, its rivals, and the oracle."""
+"""Who routes in the benchmark ``fleet``: our fleet, its rivals, and the oracle.
+
+Rivals take a free slot wherever there is one, and else let all wait in one line. Ours and the
+oracle may let a request wait for a quicker machine though a slow one is free.
+"""
 
 from collections.abc import Callable
 from random import Random
@@ -31,5 +35,5 @@ SIDES: dict[str, Side] = {
     "personal_ai_router": lambda world, seed: PlainFleet(
         PersonalAiRouter(lambda view: world.machines[view.node_id].busy_share(world.now_s))
     ),
-    "oracle": lambda world, seed: PlainFleet(Oracle(world)),
+    "oracle": lambda world, seed: PlainFleet(Oracle(world, Random(seed))),
 }

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
+from coordinator.pings import Pings
 from mesh.core.types import Epoch, Failure, FailureCode, NodeId
 from mesh.v1 import fleet_pb2 as fleet
 
@@ -22,7 +23,7 @@ class NodeConnection:
     node_id: NodeId
     epoch: Epoch = NO_EPOCH
     closed: Failure | None = None
-    pings: dict[int, float] = field(default_factory=dict)  # nonce -> when it was sent
+    pings: Pings = field(default_factory=Pings)
     _outbox: deque[fleet.CoordinatorMessage] = field(default_factory=deque)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: asyncio.Event = field(default_factory=asyncio.Event)

@@ -105,6 +105,8 @@ class Relay:
             case actions.CloseConnection():
                 if (connection := self.connections.get(action.connection_id)) is not None:
                     connection.close(action.failure)
+            case actions.TellOperator():
+                log.warning("%s", action.line)
 
     def forget_connection(self, connection: NodeConnection) -> None:
         del self.connections[connection.connection_id]

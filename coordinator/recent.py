@@ -34,7 +34,10 @@ ENTRIES_MAX = 16_384
 PREFIX_MIN = 4  # characters of an id that stand for it, where they are one request's alone
 ID_SHOWN_MAX = 64
 
-_OUR_WORDS = frozenset({"answered", "running", "relieved", *Refusal})  # outcomes no node words
+# Outcomes that no node has put into words.
+_OUR_WORDS = frozenset({"answered", "running", "relieved", "outrun", *Refusal})
+    {"answered", "running", "relieved", "outrun", *Refusal}
+)  # outcomes no node words
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class Recent:
         ruled_out, notes = receipt.ruled_out, receipt.notes
         if not ruled_out:
             directory, avoid = self.fleet.directory, _avoided(receipt)
-            ruled_out = not_weighed(found.request, directory, look, avoid, EXPLAINED_MAX)
+            ruled_out = not_weighed(found.request, directory, look, avoid, EXPLAINED_MAX, now_s)
             ago_s = now_s - found.arrived_s
             if ruled_out:
                 when = f"{ago_s:.1f} s after the request came"

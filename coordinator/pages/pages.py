@@ -26,7 +26,7 @@ REQUESTS_SHOWN_MAX = 24  # as many as a person can follow
 FRESH_S = 0.5  # a page that is asked for this soon after another shows the same
 CELLS_FROM = 8  # nodes; fewer are at a glance in their table
 
-_NODE = re.compile(r"/nodes/([0-9a-f]{16})")
+_NODE = re.compile(r"/nodes/([0-9a-z]{16})")  # of a fingerprint, which is base32
 _STRICT = {
     # Nothing but our own files runs or is shown, whatever a name may have got past the escaping.
     "content-security-policy": (

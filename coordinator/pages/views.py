@@ -14,6 +14,7 @@ from coordinator.pages.flow import NAME_SHOWN_MAX, Flow, Passing
 from coordinator.pages.shown import memory, rtt, since, step
 from mesh.core.fleet import Fleet
 from mesh.core.node import Node, Replica
+from mesh.core.trust import doubts
 from mesh.core.types import NodeState, ReplicaState, ReplicaStatus
 
 NODES_SHOWN_MAX = 250  # a screen's worth of scrolling; a mesh of 4,096 would be four megabytes
@@ -262,10 +263,13 @@ def _why(node: Node, now_s: float) -> str:
         failed = [each for each in node.replicas.values() if _has_failed(each)]
         parts = ["nothing new until its owner is idle"] if node.load.owner_busy else []
         parts += [f"{failed[0].model.name}: {failed[0].status.reason}"] if failed else []
+        parts.append(doubts(node))
         if node.load.files_unread:
             parts.append(f"reading {node.load.files_unread} more model files")
     else:
         parts = [node.state_reason, f"{since(now_s - node.state_since_s)} ago"]
+        if node.state is NodeState.DRAINING:
+            parts.append(f"{len(node.attempts)} running")
     return ", ".join(part[:REASON_SHOWN_MAX] for part in parts if part)
 
 

@@ -45,7 +45,6 @@ HELLO_WITHIN_S = 10.0  # a stream that says nothing holds nothing
 READY_MAX = 4  # silent Deliver streams of one node, which spare it the opening when it is told
 # Whoever reads an answer remembers each call; a whole one of a long context has hundreds.
 ATTEMPT_CALLS_MAX = 1024
-PINGS_MAX = 8  # unanswered ones that we remember
 
 
 class FleetService(fleet_grpc.FleetServicer):
@@ -186,20 +185,22 @@ class FleetService(fleet_grpc.FleetServicer):
         )
 
     def _ponged(self, nonce: int, connection: NodeConnection) -> None:
-        sent_s = connection.pings.pop(nonce, None)
-        if sent_s is not None:
-            rtt_s = time.monotonic() - sent_s
-            measured = events.RoundTripMeasured(connection.node_id, connection.epoch, rtt_s)
-            self._loop.post(measured)
+        rtt_s = connection.pings.answered(nonce, time.monotonic())
+        if rtt_s is not None:
+            self._measured(connection, rtt_s)
+
+    def _measured(self, connection: NodeConnection, rtt_s: float) -> None:
+        measured = events.RoundTripMeasured(connection.node_id, connection.epoch, rtt_s)
+        self._loop.post(measured)
 
     def ping_all(self) -> None:
         """Measure the round trip to every node, from here: a node's word is not taken for it."""
         for connection in list(self._relay.connections.values()):
-            if len(connection.pings) >= PINGS_MAX:
-                connection.pings.clear()
-            nonce = next(self._relay.ids)
-            connection.pings[nonce] = time.monotonic()
-            connection.send(fleet.CoordinatorMessage(ping=fleet.Ping(nonce=nonce)))
+            now_s = time.monotonic()
+            if (rtt_s := connection.pings.at_least_s(now_s)) is not None:
+                self._measured(connection, rtt_s)
+            if (nonce := connection.pings.sent(now_s)) is not None:
+                connection.send(fleet.CoordinatorMessage(ping=fleet.Ping(nonce=nonce)))
 
     # -- Deliver -----------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ _FILES = {
     "models": "models",
     "up": "up",
     "coordinator": "run",
-    "node": "run",
+    "node": "node",
     "ledger": "ledger",
     "invite": "join",
     "join": "join",

@@ -1,10 +1,9 @@
-"""``deskmesh coordinator`` and ``deskmesh node``: become that process."""
+"""``deskmesh coordinator``, and what it takes to become a process of the mesh."""
 
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -14,30 +13,11 @@ from mesh.identity.address import split_address
 
 def register(app: typer.Typer) -> None:
     app.command("coordinator")(coordinator)
-    app.command("node")(node)
 
 
 def coordinator() -> None:
     """Run a coordinator in the foreground; the first start makes a mesh."""
     become("coordinator", {})
-
-
-def node(
-    name: Annotated[str, typer.Option(help="Shown to people; empty: the hostname.")] = "",
-    models: Annotated[
-        list[Path] | None,
-        typer.Option(help="A folder of GGUF files, instead of the usual ones; may be repeated."),
-    ] = None,
-    seed: Annotated[
-        list[str] | None,
-        typer.Option(help="host:port of a coordinator where mDNS does not reach; may be repeated."),
-    ] = None,
-) -> None:
-    """Lend this machine in the foreground: serve its models to the mesh that it has joined.
-
-    Its own programs reach the mesh at http://localhost:7480, also where it lends nothing.
-    """
-    become("node_agent", node_environment(name, models or [], seed or []))
 
 
 def node_environment(name: str, models: list[Path], seeds: list[str]) -> dict[str, str]:

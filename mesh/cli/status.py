@@ -9,6 +9,7 @@ from rich.text import Text
 
 from mesh.cli.operations import mesh_view
 from mesh.cli.output import console, errors, how_near, print_json, seconds
+from mesh.core.types import NodeState
 from mesh.settings import load_settings
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
     from mesh.discovery.nearby import Nearby
 
 _LOADS = ("idle", "light", "busy", "full")  # by load bucket
-_STYLES = {"alive": "green", "suspect": "yellow", "draining": "yellow", "asleep": "blue"}
+_OWNER_BUSY = "owner busy"  # beside the states of a node: alive, and its owner comes first
+_STYLES = {
+    "alive": "green",
+    _OWNER_BUSY: "yellow",
+    "suspect": "yellow",
+    "draining": "yellow",
+    "asleep": "blue",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -69,13 +77,9 @@ def show_mesh(view: operations.MeshView) -> None:
 
 
 def _row(node: operations.NodeView) -> tuple[str | Text, ...]:
-    state = enums.NODE_STATE[node.state]
-    style = _STYLES.get(state, "red")
-    reason = f" ({node.reason})" if node.reason else ""
-    owner = ", owner busy" if node.owner_busy else ""
     return (
         node.machine.name,
-        Text(state, style).append(f"{reason}{owner}", "default"),
+        state_of(node),
         ", ".join(_replica(model) for model in node.models) or "none",
         str(node.attempts_running),
         f"{node.cpu_share:.0%}",
@@ -83,6 +87,21 @@ def _row(node: operations.NodeView) -> tuple[str | Text, ...]:
         f"{node.rtt_ms:.1f} ms" if node.rtt_ms else "-",
         f"{seconds(node.reported_ago_s)} ago",
     )
+
+
+def state_of(node: operations.NodeView) -> Text:
+    """Return a node's state, why, and for how long where it is away."""
+    state = enums.NODE_STATE[node.state]
+    owned = state is NodeState.ALIVE and node.owner_busy
+    word = _OWNER_BUSY if owned else state.value
+    shown = Text(word, _STYLES.get(word, "red"))
+    told = f" ({node.reason})" if node.reason else ""
+    match state:
+        case NodeState.DRAINING:
+            told += f", {node.attempts_running} running"
+        case NodeState.ASLEEP | NodeState.LOST:
+            told += f", {seconds(node.state_for_s)} ago"
+    return shown.append(told, "default")
 
 
 def _replica(model: inference.ModelView) -> str:

@@ -36,6 +36,13 @@ class CloseConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class TellOperator:
+    """Say something that a person should know of. Rare: its rate is bounded where it is decided."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartAttempt:
     """Tell a node to begin."""
 
@@ -153,6 +160,7 @@ class FailRequest:
 Action = (
     AdmitNode
     | CloseConnection
+    | TellOperator
     | StartAttempt
     | CancelAttempt
     | StartCloudAttempt

@@ -10,7 +10,7 @@ from mesh.core.learning import learn
 from mesh.core.limits import FleetLimits
 from mesh.core.line import Line
 from mesh.core.node import Node, Replica
-from mesh.core.patience import PATIENCE_MIN_S, patience_s
+from mesh.core.patience import PATIENCE_MIN_S, late_s, patience_s
 from mesh.core.progress import Attempt, Progress
 from mesh.core.receipt import Candidate
 from mesh.core.timers import Due, Timers
@@ -71,6 +71,19 @@ class Books:
 
     def begin(self, progress: Progress, chosen: Candidate, now_s: float) -> Attempt:
         """Begin an attempt on the candidate's node."""
+        attempt = self._begin(progress, chosen, now_s)
+        self._write(progress, attempt)
+        return attempt
+
+    def begin_second(self, progress: Progress, chosen: Candidate, now_s: float) -> Attempt:
+        """Begin an attempt beside the one that is under way."""
+        attempt = self._begin(progress, chosen, now_s)
+        attempt.hedges = True
+        progress.second = attempt
+        self.running[attempt.attempt_id] = (progress, attempt)
+        return attempt
+
+    def _begin(self, progress: Progress, chosen: Candidate, now_s: float) -> Attempt:
         node = self.directory.nodes[chosen.node_id]
         attempt = Attempt(
             self._next_attempt(),
@@ -87,10 +100,8 @@ class Books:
         )
         node.begin(attempt.attempt_id, chosen.model_id, chosen.reading_s)
         self.directory.refresh(node, (chosen.model_id,))
-        self._write(progress, attempt)
         within_s = self.limits.delivery_within_s
         self._timers.set(now_s + within_s, Due.DELIVERY, attempt.attempt_id)
-        self.watch(attempt, now_s)
         return attempt
 
     def begin_in_cloud(self, progress: Progress, chosen: Candidate, now_s: float) -> Attempt:
@@ -125,6 +136,8 @@ class Books:
     def watch(self, attempt: Attempt, now_s: float) -> None:
         """Look at the attempt again when it might be stuck, and not at once."""
         due_s = max(self.stuck_s(attempt), now_s + PATIENCE_MIN_S / 2)
+        if attempt.first_token_s is None and now_s < late_s(attempt) < due_s:
+            due_s = late_s(attempt)
         self._timers.set(due_s, Due.STANDSTILL, attempt.attempt_id)
 
     def read(self, attempt: Attempt) -> None:

@@ -27,6 +27,7 @@ class Demand:
 
     prompt_tokens: float
     output_tokens: float
+    again_tokens: float = 0.0  # of an answer that goes on: decoded once more before the next one
 
     @classmethod
     def of(
@@ -35,11 +36,13 @@ class Demand:
         return cls(
             habits.prompt_tokens(model_id, request.prompt_bytes),
             habits.output_tokens(model_id, request),
+            float(request.resumed_tokens),
         )
 
     def less(self, cached_tokens: float) -> "Demand":
         """Return what is left to do where so much of the prompt need not be read again."""
-        return Demand(max(1.0, self.prompt_tokens - cached_tokens), self.output_tokens)
+        read_tokens = max(1.0, self.prompt_tokens - cached_tokens)
+        return Demand(read_tokens, self.output_tokens, self.again_tokens)
 
 
 def predict(
@@ -54,7 +57,7 @@ def predict(
     shared = 1 + crowd
     decode_s = shared * speed.decode_s
     reading_s = speed.load_s + speed.overhead_s + shared * demand.prompt_tokens * speed.prefill_s
-    first_token_s = rtt_s + wait_s + reading_s + decode_s
+    first_token_s = rtt_s + wait_s + reading_s + (1 + demand.again_tokens) * decode_s
     return Prediction(first_token_s, first_token_s + demand.output_tokens * decode_s)
 
 

@@ -2,11 +2,15 @@
 
 A routing decision looks at the holders of a model only, and first at those with a free slot for
 it, however large the mesh is.
+
+Who failed often is left out for a while, unless more than half of a model's replicas did: then
+something else is wrong, or the rest would drown, and all of them are tried again.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from mesh.core.breaker import Standing
 from mesh.core.experience import Experience, Habits
 from mesh.core.node import Node, Replica
 from mesh.core.pool import Pool, Ranked
@@ -25,8 +29,50 @@ class Holders:
     free: Ranked = field(default_factory=Ranked)  # those that can begin one more attempt now
     full: Ranked = field(default_factory=Ranked)  # the other able ones
     prefixes: PrefixIndex = field(default_factory=PrefixIndex)
+    _fit: set[NodeId] = field(default_factory=set)  # those that may serve, but for their failures
+    _doubted: dict[NodeId, Replica] = field(default_factory=dict)  # of them, those not trusted
+    panics: bool = False  # more than half are not trusted, so that none is left out
 
-    def refresh(self, replica: Replica) -> None:
+    def refresh(self, replica: Replica) -> bool:
+        """Take note of what changed about ``replica``; return whether all are pardoned now."""
+        node_id = replica.node.node_id
+        if not replica.fit:
+            self._fit.discard(node_id)
+            self._doubted.pop(node_id, None)
+        else:
+            self._fit.add(node_id)
+            if replica.standing is Standing.TRUSTED:
+                self._doubted.pop(node_id, None)
+            else:
+                self._doubted[node_id] = replica
+        replica.pardoned = self.panics
+        self._keep(replica)
+        return self._weigh()
+
+    def discard(self, node_id: NodeId) -> bool:
+        """Drop a node; return whether all others are pardoned now."""
+        for pool in (self.every, self.able, self.free, self.full):
+            pool.discard(node_id)
+        self.prefixes.keep(node_id, ())
+        self._fit.discard(node_id)
+        self._doubted.pop(node_id, None)
+        return self._weigh()
+
+    @property
+    def doubted(self) -> Iterable[NodeId]:
+        return self._doubted.keys()
+
+    def _weigh(self) -> bool:
+        panics = 2 * len(self._doubted) > len(self._fit)
+        if panics is self.panics:
+            return False
+        self.panics = panics
+        for replica in self._doubted.values():
+            replica.pardoned = panics
+            self._keep(replica)
+        return panics
+
+    def _keep(self, replica: Replica) -> None:
         able = replica.able
         free = able and replica.slots_free > 0
         self.able.keep(replica, able)
@@ -34,11 +80,6 @@ class Holders:
         self.full.keep(replica, able and not free)
         held = replica.status.prefixes if able and replica.warm else ()
         self.prefixes.keep(replica.node.node_id, held)
-
-    def discard(self, node_id: NodeId) -> None:
-        for pool in (self.every, self.able, self.free, self.full):
-            pool.discard(node_id)
-        self.prefixes.keep(node_id, ())
 
 
 @dataclass(slots=True)
@@ -51,6 +92,7 @@ class Directory:
     # name -> model -> how many nodes call it so
     _by_name: dict[str, dict[ModelId, int]] = field(default_factory=dict)
     _held: dict[NodeId, tuple[Model, ...]] = field(default_factory=dict)
+    _pardoned: list[NodeId] = field(default_factory=list, repr=False)
     # What is known of what a node holds; a node that attaches anew is not a stranger.
     _experience: dict[NodeId, dict[ModelId, Experience]] = field(default_factory=dict, repr=False)
     # Worked out when asked for; None: again.
@@ -76,7 +118,14 @@ class Directory:
         """Take note that ``node`` can, or cannot, begin on ``model_ids``; None: on any of its."""
         for model_id in node.replicas if model_ids is None else model_ids:
             if (replica := node.replicas.get(model_id)) is not None:
-                self._holders[model_id].refresh(replica)
+                holders = self._holders[model_id]
+                if holders.refresh(replica):
+                    self._pardoned += holders.doubted
+
+    def take_pardoned(self) -> list[NodeId]:
+        """Return who is no longer left out since this was last asked: they may take who waits."""
+        pardoned, self._pardoned = self._pardoned, []
+        return pardoned
 
     def forget(self, node_id: NodeId) -> None:
         """Drop a node, and each model that nobody holds any more."""
@@ -141,7 +190,8 @@ class Directory:
             if model_id in kept:
                 continue
             holders = self._holders[model_id]
-            holders.discard(node_id)
+            if holders.discard(node_id):
+                self._pardoned += holders.doubted
             if not len(holders.every):
                 del self._holders[model_id]
                 self._automatic = None

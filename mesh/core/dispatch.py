@@ -21,6 +21,7 @@ from mesh.core.explaining import not_weighed
 from mesh.core.filter import (
     EXPLAINED_MAX,
     REFUSED_MAX,
+    asleep,
     beginning_on,
     can_begin_on,
     capable,
@@ -28,6 +29,7 @@ from mesh.core.filter import (
     ruled_out,
     too_long,
 )
+from mesh.core.hedging import Hedging
 from mesh.core.ladder import is_automatic
 from mesh.core.look import Look
 from mesh.core.node import Node
@@ -73,6 +75,7 @@ class Dispatch:
         self._limits, self._directory = books.limits, books.directory
         self._rng = rng
         self._budget = RetryBudget()
+        self.hedging = Hedging(books, self._budget, rng)
         self.cloud: CloudModel | None = None  # what may answer where no machine can
         self.settled_s = -inf  # before it, nodes are on their way back from a restart
 
@@ -93,8 +96,7 @@ class Dispatch:
             return self._leave_or_fail(progress, no_attempts_left(progress), now_s)
         if self.cloud is not None and self._for_cloud_alone(request, self.cloud):
             return self._ask_cloud(progress, self.cloud, last, now_s)
-        ahead = self._books.line.ahead_of(request)
-        match self._find(progress, request, ahead):
+        match self._find(progress, request):
             case Placed() as placed:
                 return [self._start(progress, placed, now_s)]
             case AllBusy() as busy:
@@ -132,14 +134,17 @@ class Dispatch:
             actions = self.fail(progress, failure, now_s)
         return actions + self.slots_freed(attempt.node_id, now_s)
 
-    def stop(self, progress: Progress, reason: str) -> list[Action]:
-        """Tell the node of the attempt under way, if any, to stop."""
-        attempt = progress.attempt
-        if attempt is None:
-            return []
+    def stop(self, attempt: Attempt, reason: str) -> list[Action]:
+        """Tell the attempt's node to stop."""
         if attempt.in_cloud:
             return [StopCloudAttempt(attempt.attempt_id)]
         return [CancelAttempt(attempt.attempt_id, attempt.connection_id, attempt.epoch, reason)]
+
+    def end(self, progress: Progress, failure: Failure, reason: str, now_s: float) -> list[Action]:
+        """Stop whatever is under way for the request, and end it badly."""
+        under_way = (progress.attempt, progress.second)
+        stopped = [each for one in under_way if one is not None for each in self.stop(one, reason)]
+        return stopped + self.fail(progress, failure, now_s)
 
     def fail(
         self,
@@ -151,14 +156,20 @@ class Dispatch:
         """End the request badly. Of an answer that could not go on, the first failure counts."""
         if progress.lost is not None and failure.code not in _ENDS_BY_ITSELF:
             failure = progress.lost
-        attempt = progress.attempt
-        if attempt is not None:
-            self._books.release(attempt)
+        actions: list[Action] = []
+        freed = [each for each in (progress.attempt, progress.second) if each is not None]
+        if (second := progress.second) is not None:
+            self._books.release(second)
+            progress.drop(second, failure.code, failure.message, now_s)
+        if progress.attempt is not None:
+            self._books.release(progress.attempt)
             progress.close(failure.code, failure.message, now_s)
         self._books.forget(progress)
-        receipt = progress.receipt(now_s, explained or self.explained(progress))
-        failed = FailRequest(progress.request.key, receipt, failure)
-        return [failed, *(self.slots_freed(attempt.node_id, now_s) if attempt else ())]
+        receipt = progress.receipt(now_s, explained or self.explained(progress, now_s))
+        actions.append(FailRequest(progress.request.key, receipt, failure))
+        for each in freed:
+            actions += self.slots_freed(each.node_id, now_s)
+        return actions
 
     def slots_freed(self, node_id: NodeId, now_s: float) -> list[Action]:
         """Give the free slots of a node to those that wait, in the order of the line."""
@@ -176,7 +187,8 @@ class Dispatch:
             if not begins:
                 continue
             if all(
-                had_better_wait(request, e, self._directory, self._rng, declined) for e in begins
+                had_better_wait(request, each, self._directory, avoid, self._rng, declined)
+                for each in begins
             ):
                 declined += 1  # it waits for a quicker one, and so had those behind it better
                 if declined >= DECLINED_MAX:
@@ -236,32 +248,32 @@ class Dispatch:
         self, progress: Progress, attempt: Attempt, reason: str, now_s: float
     ) -> list[Action]:
         """Let another node have the attempt. It is nobody's failure, and costs no budget."""
-        stopped = self.stop(progress, "relieved")
+        stopped = self.stop(attempt, "relieved")
         self._books.release(attempt)
         progress.close(RELIEVED, reason, now_s)
         progress.avoid[attempt.node_id] = reason
         return stopped + self.place(progress, now_s)
 
-    def explained(self, progress: Progress) -> tuple[RuledOut, ...]:
+    def explained(self, progress: Progress, now_s: float) -> tuple[RuledOut, ...]:
         """Why the other nodes cannot serve the request now, or could not, if it wants to know."""
         if not progress.request.explain:
             return ()
-        now = ruled_out(progress.wanted, self._directory, progress.avoid, EXPLAINED_MAX)
+        request, avoid = progress.wanted, progress.avoid
+        now = ruled_out(request, self._directory, avoid, EXPLAINED_MAX, now_s)
         told = {each.node_id for each in now}
         then = [each for each in progress.passed_by if each.node_id not in told]
         return (*now, *then)[:EXPLAINED_MAX]
 
     # -- below the steps ---------------------------------------------------------------------------
 
-    def _find(
-        self, progress: Progress, request: Request, ahead: int
-    ) -> Placed | AllBusy | Unplaceable:
+    def _find(self, progress: Progress, request: Request) -> Placed | AllBusy | Unplaceable:
         """Find a place; for an answer that goes on, where it does so without a change if it can."""
         others = progress.given.others(self._directory)
         if others:
             same = {**others, **progress.avoid}
             if placed := place_now(request, self._directory, same, self._rng):
                 return placed
+        ahead = self._books.line.ahead_of(request)
         return place(request, self._directory, progress.avoid, self._rng, ahead)
 
     def _forgive(self, progress: Progress) -> bool:
@@ -276,18 +288,17 @@ class Dispatch:
         return True
 
     def _refuse(self, progress: Progress, found: Unplaceable, now_s: float) -> list[Action]:
-        request, nodes = progress.request, len(self._directory.nodes)
-        explained = self.explained(progress)
+        request, avoid = progress.request, progress.avoid
+        nodes, explained = len(self._directory.nodes), self.explained(progress, now_s)
         if not nodes:
             failure = no_nodes()
         elif not found.model_known and not is_automatic(request):
             failure = unknown_model(request.model, self._directory.names())
         else:
-            explained = explained or ruled_out(
-                request, self._directory, progress.avoid, REFUSED_MAX
-            )
-            at_fault = too_long(request, self._directory, progress.avoid)
-            failure = nowhere(explained, nodes, too_long=at_fault)
+            explained = explained or ruled_out(request, self._directory, avoid, REFUSED_MAX, now_s)
+            at_fault = too_long(request, self._directory, avoid)
+            sleeping = asleep(request, self._directory, avoid)
+            failure = nowhere(explained, nodes, too_long=at_fault, asleep=sleeping)
         return self._leave_or_fail(progress, failure, now_s, explained)
 
     def _for_cloud_alone(self, request: Request, model: CloudModel) -> bool:
@@ -348,14 +359,14 @@ class Dispatch:
                 return self._leave_or_fail(progress, full, now_s)
             displaced = self._leave_or_fail(self._books.open[last], full, now_s)
         progress.candidates, progress.why = busy.candidates if busy is not None else (), why
-        self._explain(progress, busy.look if busy is not None else None)
+        self._explain(progress, busy.look if busy is not None else None, now_s)
         self._books.join_line(progress, now_s)
         return displaced
 
     def _start(self, progress: Progress, placed: Placed, now_s: float) -> Action:
         request = progress.request
         progress.candidates, progress.why = placed.candidates, placed.why
-        self._explain(progress, placed.look)
+        self._explain(progress, placed.look, now_s)
         attempt = self._books.begin(progress, placed.chosen, now_s)
         return StartAttempt(
             attempt.attempt_id,
@@ -367,12 +378,12 @@ class Dispatch:
             resumed_tokens=progress.given.tokens,
         )
 
-    def _explain(self, progress: Progress, look: Look | None) -> None:
+    def _explain(self, progress: Progress, look: Look | None, now_s: float) -> None:
         """Keep what a pick weighed, and for who asked also why it did not weigh the others."""
         progress.look = look
         if progress.request.explain and look is not None:
             request, directory, avoid = progress.wanted, self._directory, progress.avoid
-            progress.passed_by = not_weighed(request, directory, look, avoid, EXPLAINED_MAX)
+            progress.passed_by = not_weighed(request, directory, look, avoid, EXPLAINED_MAX, now_s)
 
     def _start_in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> Action:
         request, chosen = progress.request, as_candidate(model)

@@ -31,11 +31,12 @@ class Experience:
     prefill_s: Estimate = field(default_factory=Estimate)
     decode_s: Estimate = field(default_factory=Estimate)
     overhead_s: Estimate = field(default_factory=Estimate)  # of a first token, beside the prompt
+    load_s: Estimate = field(default_factory=Estimate)  # until a cold model began on a prompt
 
     def age(self, seconds: float) -> None:
         """Time has passed."""
         share = 0.5 ** (max(0.0, seconds) / HALF_LIFE_S)
-        for each in (self.prefill_s, self.decode_s, self.overhead_s):
+        for each in (self.prefill_s, self.decode_s, self.overhead_s, self.load_s):
             each.fade(share)
 
 

@@ -52,12 +52,13 @@ def explained(look: Look) -> tuple[Candidate, ...]:
     return (*full, *declined)
 
 
-def not_weighed(
+def not_weighed(  # noqa: PLR0913, PLR0917 - whose, where, and when
     request: Request,
     directory: Directory,
     look: Look | None,
     avoid: Mapping[NodeId, str],
     at_most: int,
+    now_s: float,
 ) -> tuple[RuledOut, ...]:
     """Say of each node that the pick did not weigh why it did not; holders of its model first.
 
@@ -71,7 +72,7 @@ def not_weighed(
         RuledOut(
             node.node_id,
             node.name,
-            reason_against(node, request, directory, avoid)
+            reason_against(node, request, directory, avoid, now_s)
             or _passed_by(node, request, directory, look),
         )
         for node in holders_first(request, directory)

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from math import inf
 from random import Random
 
+from mesh.core.breaker import Standing
 from mesh.core.directory import Directory
 from mesh.core.experience import BYTES_PER_TOKEN
 from mesh.core.ladder import is_automatic, ladder
@@ -34,9 +36,11 @@ _ASKED_AS = {
 }
 
 
-def why_not(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> str | None:
+def why_not(
+    request: Request, replica: Replica, avoid: Mapping[NodeId, str], now_s: float
+) -> str | None:
     """Return the fact that rules this replica out, or None. A taken slot is not one."""
-    return _why_not_now(replica) or unfit(request, replica, avoid)
+    return _why_not_now(replica, now_s) or unfit(request, replica, avoid)
 
 
 def unfit(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> str | None:
@@ -115,8 +119,23 @@ def too_long(request: Request, directory: Directory, avoid: Mapping[NodeId, str]
     )
 
 
+def asleep(request: Request, directory: Directory, avoid: Mapping[NodeId, str]) -> list[str]:
+    """Name those who could serve ``request`` if they were awake."""
+    return [
+        replica.node.name
+        for rung in ladder(request, directory)
+        for model_id in rung.model_ids
+        for replica in islice(directory.holders(model_id).every.walk(), SUSPECTS_MAX)
+        if replica.node.state is NodeState.ASLEEP and unfit(request, replica, avoid) is None
+    ]
+
+
 def ruled_out(
-    request: Request, directory: Directory, avoid: Mapping[NodeId, str], at_most: int
+    request: Request,
+    directory: Directory,
+    avoid: Mapping[NodeId, str],
+    at_most: int,
+    now_s: float,
 ) -> tuple[RuledOut, ...]:
     """Say for nodes that cannot serve ``request`` why; those that hold its model first.
 
@@ -125,7 +144,7 @@ def ruled_out(
     reasons = (
         RuledOut(node.node_id, node.name, reason)
         for node in holders_first(request, directory)
-        if (reason := reason_against(node, request, directory, avoid)) is not None
+        if (reason := reason_against(node, request, directory, avoid, now_s)) is not None
     )
     return tuple(islice(reasons, at_most))
 
@@ -154,12 +173,16 @@ def asked_of(node: Node, request: Request, directory: Directory) -> Iterator[Rep
 
 
 def reason_against(
-    node: Node, request: Request, directory: Directory, avoid: Mapping[NodeId, str]
+    node: Node,
+    request: Request,
+    directory: Directory,
+    avoid: Mapping[NodeId, str],
+    now_s: float,
 ) -> str | None:
     """Return why ``node`` cannot serve ``request``, or None if it can, once it has a slot."""
-    if reason := _why_not_node(node):
+    if reason := _why_not_node(node, now_s):
         return reason
-    reasons = [why_not(request, each, avoid) for each in asked_of(node, request, directory)]
+    reasons = [why_not(request, each, avoid, now_s) for each in asked_of(node, request, directory)]
     if not reasons:
         return avoid.get(node.node_id) or _holds(node)
     if not all(reasons):
@@ -169,9 +192,9 @@ def reason_against(
     return "; ".join(told[:REASONS_MAX]) + more
 
 
-def _why_not_now(replica: Replica) -> str | None:
+def _why_not_now(replica: Replica, now_s: float) -> str | None:
     """The reason if the replica is not ``able``."""
-    if reason := _why_not_node(replica.node):
+    if reason := _why_not_node(replica.node, now_s):
         return reason
     status = replica.status
     if status.state is ReplicaState.FAILED:
@@ -180,13 +203,36 @@ def _why_not_now(replica: Replica) -> str | None:
         return f"has no slots for {replica.model.name}"
     if replica.refused is Refusal.NO_MEMORY:
         return f"has not enough free memory for {replica.model.name}"
-    return None
+    return None if replica.able else _why_ejected(replica, now_s)
 
 
-def _why_not_node(node: Node) -> str | None:
+def _why_ejected(replica: Replica, now_s: float) -> str:
+    node, own = replica.node, replica.node.breakers.get(replica.model.model_id)
+    if node.losses.standing is Standing.EJECTED:
+        breaker, what = node.losses, f"lost its connection {node.losses.failures} times in a row"
+    else:
+        assert own is not None, "someone ejected it"
+        breaker, what = own, f"failed {own.failures} requests in a row"
+    if own is not None and breaker.until_s < own.until_s < inf:
+        breaker = own
+    return f"{what}; tried again in {max(0.0, breaker.until_s - now_s):.0f} s"
+
+
+def _why_not_node(node: Node, now_s: float) -> str | None:
+    if node.state is NodeState.ASLEEP:
+        slept = in_words(now_s - node.state_since_s)
+        return f"{node.state}: {node.state_reason} {slept} ago, and is expected back"
     if node.state is not NodeState.ALIVE:
         return f"{node.state}: {node.state_reason}" if node.state_reason else str(node.state)
     return _OWNED if node.closed else None
+
+
+def in_words(duration_s: float) -> str:
+    """``300`` is ``5 min``."""
+    for limit_s, unit_s, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if duration_s < limit_s:
+            return f"{duration_s / unit_s:.0f} {unit}"
+    return f"{duration_s / 86_400:.0f} days"
 
 
 def _holds(node: Node) -> str:

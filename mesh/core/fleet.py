@@ -3,7 +3,8 @@
 Rules:
 
 1. Only ``handle`` changes the fleet, and only its one owner calls it. It never waits.
-2. Time is what the caller says; it never runs backwards (monotonic seconds).
+2. Time is what the caller says; it never runs backwards (monotonic seconds). Where it jumps, the
+   caller was away, and no node is blamed for that (``mesh.core.doubt``).
 3. A request ends exactly once: by ``FinishRequest`` or by ``FailRequest``. One that comes with a
    key in use is no request of its own: its ``FailRequest`` says ``REQUEST_EXISTS`` and nothing
    else does, so that the edge can tell whose it is.
@@ -20,7 +21,8 @@ A request's life::
                           ^           |            -> AttemptProgressed* -> AttemptFinished
                           +-----------+ refused, failed, lost, or at a standstill
 
-``Membership`` (who is there) and ``Requests`` (what is asked) hold the two halves of the state.
+``Arrivals`` and ``Membership`` (who comes, who is there) and ``Requests`` (what is asked) hold the
+two halves of the state.
 """
 
 from itertools import islice
@@ -28,12 +30,15 @@ from random import Random
 
 from mesh.core import events
 from mesh.core.actions import Action
+from mesh.core.arrivals import Arrivals
 from mesh.core.directory import Directory
+from mesh.core.doubt import Doubt
 from mesh.core.events import Event
 from mesh.core.limits import FleetLimits
 from mesh.core.membership import Membership
 from mesh.core.requests import Requests
-from mesh.core.timers import Due, Timers
+from mesh.core.timers import BLAMING, Due, Timers
+from mesh.core.trust import Trust
 from mesh.core.types import AttemptId, NodeId, RequestKey
 
 
@@ -42,9 +47,12 @@ class Fleet:
 
     def __init__(self, limits: FleetLimits, rng: Random) -> None:
         self._timers = Timers()
+        self._doubt = Doubt(self._timers)
         self.directory = Directory()
-        self.requests = Requests(limits, self.directory, self._timers, rng)
-        self.membership = Membership(limits, self.directory, self._timers, self.requests)
+        trust = Trust(self.directory, self._timers)
+        self.requests = Requests(limits, trust, rng)
+        self.arrivals = Arrivals(limits, trust, self._doubt, self.requests)
+        self.membership = Membership(limits, trust, self._doubt, self.requests)
 
     def __repr__(self) -> str:
         nodes = self.directory.nodes
@@ -60,11 +68,18 @@ class Fleet:
         """Before this ``TimePassed`` changes nothing, on the caller's clock; None: never."""
         return self._timers.next_due_s
 
-    def handle(self, event: Event, now_s: float) -> list[Action]:  # noqa: PLR0912 - one arm each
+    def handle(self, event: Event, now_s: float) -> list[Action]:
         """Take in one event and say what must be done.
 
         Events of the past (an old epoch, an ended attempt) are expected and change nothing.
         """
+        told = self._was_away(now_s) if now_s > self._doubt.late_from_s else []
+        actions = told + self._decide(event, now_s)
+        for node_id in self.directory.take_pardoned():
+            actions += self.requests.slots_freed(node_id, now_s)
+        return actions
+
+    def _decide(self, event: Event, now_s: float) -> list[Action]:  # noqa: PLR0912 - one arm each
         members, requests = self.membership, self.requests
         match event:  # the most frequent first
             case events.AttemptProgressed():
@@ -74,7 +89,7 @@ class Fleet:
             case events.RequestArrived():
                 return requests.arrived(event.request, now_s)
             case events.DeliveryOpened():
-                return requests.delivery_opened(event)
+                return requests.delivery_opened(event, now_s)
             case events.AttemptStarted():
                 return requests.started(event, now_s)
             case events.AttemptFinished():
@@ -88,7 +103,7 @@ class Fleet:
             case events.RoundTripMeasured():
                 return members.measured(event)
             case events.NodeAttached():
-                return members.attached(event, now_s)
+                return self.arrivals.attached(event, now_s)
             case events.InventoryReported():
                 return members.inventory(event, now_s)
             case events.NodeLeft():
@@ -105,6 +120,14 @@ class Fleet:
                 return requests.coordinator_returned(event)
             case events.TimePassed():
                 return self._time_passed(now_s)
+
+    def _was_away(self, now_s: float) -> list[Action]:
+        """We did not listen for a while: no node is to blame for what was not heard."""
+        away_s = self._doubt.woke(now_s)
+        self._timers.postpone(BLAMING, away_s)
+        self.membership.excuse(away_s, now_s)
+        self.requests.excuse(away_s, now_s)
+        return self._doubt.tell(away_s, now_s)
 
     def _time_passed(self, now_s: float) -> list[Action]:
         due = []
@@ -127,4 +150,8 @@ class Fleet:
                     actions += self.requests.standstill_due(AttemptId(owner), now_s)
                 case Due.LINE:
                     actions += self.requests.line_checked(now_s)
+                case Due.EJECTION:
+                    actions += self.membership.ejection_over(NodeId(str(owner)), now_s)
+                case Due.PULSE:
+                    self.membership.felt_pulse(now_s)
         return actions

@@ -9,7 +9,6 @@ of the same model, and the receipt says from which token on it may differ.
 from dataclasses import dataclass, replace
 
 from mesh.core.directory import Directory
-from mesh.core.experience import BYTES_PER_TOKEN
 from mesh.core.types import Capability, ModelId, NodeId, Request
 
 _OTHER_NUMERICS = "rounds otherwise than the machine that began the answer"
@@ -52,8 +51,7 @@ class Given:
             request,
             model=self.model_id,
             needs=request.needs | {Capability.RESUME},
-            # They are read as a prompt is, or slower.
-            prompt_bytes=request.prompt_bytes + int(self.tokens * BYTES_PER_TOKEN),
+            resumed_tokens=self.tokens,
         )
 
     def others(self, directory: Directory) -> dict[NodeId, str]:

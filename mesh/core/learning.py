@@ -20,6 +20,8 @@ def learn(replica: Replica, habits: Habits, progress: Progress, usage: Usage, no
     request, attempt = progress.request, progress.attempt
     assert attempt is not None, "an answer that is whole was being given"
     output_tokens = attempt.tokens - request.resumed_tokens
+    own_tokens = output_tokens - attempt.others_tokens
+    resumed = request.resumed_tokens + attempt.others_tokens
     prompt_tokens = min(max(0, usage.prompt_tokens), request.prompt_bytes + TEMPLATE_TOKENS_MAX)
     habits.learn(
         replica.model.model_id, request, prompt_tokens=prompt_tokens, output_tokens=output_tokens
@@ -28,13 +30,12 @@ def learn(replica: Replica, habits: Habits, progress: Progress, usage: Usage, no
     if attempt.first_token_s is None or reserved is None:
         return
     crowd = 1 + replica.crowd
-    own_tokens = output_tokens - attempt.others_tokens
     if own_tokens >= DECODED_MIN:
         batch = (reserved.batch + replica.running) / 2
         token_s = (now_s - attempt.first_token_s) / (own_tokens - 1)
         slower = slowdown(replica.status.decode_rates_by_batch, batch) * crowd
         replica.experience.decode_s.add(token_s / slower)
-    if not (reserved.cold or request.resumed_tokens or attempt.others_tokens):
+    if not resumed:
         read_tokens = max(0, prompt_tokens - max(0, usage.cached_tokens))
         _learn_first_token(replica, attempt, reserved, read_tokens, crowd)
     replica.reckon()
@@ -47,6 +48,10 @@ def _learn_first_token(
     candidate, experience = attempt.candidate, replica.experience
     taken_s = attempt.first_token_s - attempt.began_s - replica.node.rtt_s - candidate.decode_s
     prefill_s = candidate.reading_s / max(1.0, candidate.prompt_tokens)  # as it was predicted
+    if reserved.cold:
+        read_s = reserved.ahead_s + read_tokens * prefill_s
+        experience.load_s.add(max(OVERHEAD_S_MIN, taken_s - read_s))
+        return
     if read_tokens < PROMPT_TOKENS_MIN or prefill_s <= 0:
         beside_s = taken_s - reserved.ahead_s - read_tokens * prefill_s
         experience.overhead_s.add(max(OVERHEAD_S_MIN, beside_s))

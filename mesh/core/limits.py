@@ -10,6 +10,7 @@ class FleetLimits:
     suspect_after_s: float = 3.0  # three beats of 1 s
     lost_after_s: float = 10.0
     forget_after_s: float = 3600.0  # a lost node stays visible to operators for so long
+    forget_asleep_after_s: float = 259_200.0  # one that sleeps is expected back: a long weekend
     # A told node that has not opened its answer stream is wedged. A burst of 200 on two busy cores
     # took 5 s to open; a node that is gone is noticed sooner by its connection or its silence.
     delivery_within_s: float = 15.0

@@ -1,4 +1,4 @@
-"""Who is there: nodes attach, report, fall silent, sleep, leave.
+"""Who is there: nodes report, fall silent, sleep, leave. How they come: ``mesh.core.arrivals``.
 
 =========  ======================================  =======================================
 state      entered when                            what it means
@@ -13,12 +13,11 @@ lost       its stream broke, or silent too long    its attempts are lost
 
 from collections.abc import Iterable
 
-from mesh.core.actions import Action, AdmitNode, CloseConnection
-from mesh.core.directory import Directory
+from mesh.core.actions import Action, CloseConnection
+from mesh.core.doubt import Doubt
 from mesh.core.events import (
     ConnectionLost,
     InventoryReported,
-    NodeAttached,
     NodeDrained,
     NodeLeft,
     NodeReported,
@@ -27,45 +26,24 @@ from mesh.core.events import (
 from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
 from mesh.core.requests import Requests
-from mesh.core.timers import Due, Timers
+from mesh.core.timers import Due
+from mesh.core.trust import Trust
 from mesh.core.types import Epoch, Failure, FailureCode, NodeId, NodeState
 
 RTT_WEIGHT = 0.2  # of a new sample in the moving average: five pings settle it
 RTT_S_MAX = 60.0  # beyond it a node is lost; NaN and infinity are no measurements either
 _SILENT = "silent for {:.1f} s"
-_SUPERSEDED = Failure(
-    FailureCode.SUPERSEDED,
-    "this node attached again",
-    "if that was not you, two machines share one identity: join one of them anew",
-)
 
 
 class Membership:
     """Keeps the directory's nodes true, and tells requests when one fails them."""
 
-    def __init__(
-        self, limits: FleetLimits, directory: Directory, timers: Timers, requests: Requests
-    ) -> None:
+    def __init__(self, limits: FleetLimits, trust: Trust, doubt: Doubt, requests: Requests) -> None:
         self._limits = limits
-        self._directory = directory
-        self._timers = timers
+        self._directory, self._timers = trust.directory, trust.timers
+        self._trust = trust
+        self._doubt = doubt
         self._requests = requests
-        self._epochs = 0
-
-    def attached(self, event: NodeAttached, now_s: float) -> list[Action]:
-        """Admit a node in a new epoch; an older connection of the same node ends."""
-        old = self._directory.nodes.get(event.node_id)
-        if old is None and not self._has_room():
-            failure = Failure(
-                FailureCode.OVERLOADED, f"this mesh has its {self._limits.nodes_max} nodes already"
-            )
-            return [CloseConnection(event.connection_id, failure)]
-        node = self._admit(event, old, now_s)
-        actions: list[Action] = [AdmitNode(event.connection_id, node.node_id, node.epoch)]
-        if old is not None and old.connected:
-            actions.insert(0, CloseConnection(old.connection_id, _SUPERSEDED))
-            actions += self._requests.node_replaced(old, _SUPERSEDED.message, now_s)
-        return actions + self._requests.slots_freed(node.node_id, now_s)
 
     def reported(self, event: NodeReported, now_s: float) -> list[Action]:
         node = self._current(event.node_id, event.epoch)
@@ -73,17 +51,18 @@ class Membership:
             return []
         whole = node.state is NodeState.SUSPECT or event.load.owner_busy != node.load.owner_busy
         returned = event.load.owner_busy and not node.load.owner_busy
-        node.sequence, node.reported_s, node.load = event.sequence, now_s, event.load
+        node.sequence, node.load = event.sequence, event.load
+        node.reported_s = node.heard_s = now_s
+        node.takeovers.calm_down(now_s)
         about = node.update(event.statuses)
         if node.state is NodeState.SUSPECT:
             node.become(NodeState.ALIVE, now_s)
             self._timers.set(now_s + self._limits.suspect_after_s, Due.SILENCE, node.node_id)
         self._directory.refresh(node, None if whole else about)
-        if returned:
-            return self._requests.relieve(node, "its owner is using it", now_s)
+        moved = self._requests.relieve(node, "its owner is using it", now_s) if returned else []
         if not (whole or about):
-            return []  # it is alive, and nothing else is new
-        return self._requests.slots_freed(node.node_id, now_s)
+            return moved  # it is alive, and nothing else is new
+        return moved + self._requests.slots_freed(node.node_id, now_s)  # the owner's own may wait
 
     def inventory(self, event: InventoryReported, now_s: float) -> list[Action]:
         node = self._current(event.node_id, event.epoch)
@@ -120,7 +99,7 @@ class Membership:
         if not event.resumed:
             node.become(NodeState.DRAINING, now_s, event.reason)
         elif node.state is NodeState.DRAINING:
-            silent = now_s >= node.reported_s + self._limits.suspect_after_s
+            silent = now_s >= node.heard_s + self._limits.suspect_after_s
             node.become(NodeState.SUSPECT if silent else NodeState.ALIVE, now_s)
         self._directory.refresh(node)
         if node.state is NodeState.DRAINING:
@@ -131,7 +110,8 @@ class Membership:
         node = self._directory.nodes.get(event.node_id)
         if node is None or node.connection_id != event.connection_id or not node.connected:
             return []
-        return self._gone(node, NodeState.LOST, event.reason, now_s)
+        actions = self._gone(node, NodeState.LOST, event.reason, now_s)
+        return actions + self._trust.connection_lost(node, now_s)
 
     def silences(self, node_ids: Iterable[NodeId], now_s: float) -> list[Action]:
         """Limits of silence may have passed. Work moves only once every node is judged, or it
@@ -144,9 +124,28 @@ class Membership:
                 failure = Failure(FailureCode.NODE_LOST, node.state_reason)
                 actions.append(CloseConnection(node.connection_id, failure))
                 actions += self._requests.node_lost(node, node.state_reason, now_s)
+                actions += self._trust.connection_lost(node, now_s)
             elif verdict is NodeState.SUSPECT:
                 actions += self._requests.node_suspected(node, now_s)
         return actions
+
+    def ejection_over(self, node_id: NodeId, now_s: float) -> list[Action]:
+        """A node that failed often may be tried again."""
+        self._trust.waited(node_id, now_s)
+        return self._requests.slots_freed(node_id, now_s)
+
+    def excuse(self, away_s: float, now_s: float) -> None:
+        """Count nobody's silence of the last ``away_s`` seconds: we did not listen."""
+        for node in self._directory.nodes.values():
+            if node.connected:
+                node.heard_s = min(now_s, node.heard_s + away_s)
+
+    def felt_pulse(self, now_s: float) -> None:
+        """We are awake; go on feeling our pulse while there is anyone to listen to."""
+        if any(node.connected for node in self._directory.nodes.values()):
+            self._doubt.listen(now_s)
+        else:
+            self._doubt.rest()
 
     def _judge(self, node: Node, now_s: float) -> NodeState | None:
         """Say what a node's silence means by now; look again when the next limit may pass."""
@@ -154,8 +153,8 @@ class Membership:
             self._directory.forget(node.node_id)
             return None
         # Compared as they were set: a difference may round to less than the limit when due.
-        suspect_s = node.reported_s + self._limits.suspect_after_s
-        lost_s = node.reported_s + self._limits.lost_after_s
+        suspect_s = node.heard_s + self._limits.suspect_after_s
+        lost_s = node.heard_s + self._limits.lost_after_s
         silent = _SILENT.format(now_s - node.reported_s)
         if now_s >= lost_s:
             self._mark_gone(node, NodeState.LOST, silent, now_s)
@@ -169,30 +168,6 @@ class Membership:
             self._directory.refresh(node)
         return NodeState.SUSPECT
 
-    def _admit(self, event: NodeAttached, old: Node | None, now_s: float) -> Node:
-        self._epochs += 1
-        drained = old.drained_by_operator if old is not None else ""
-        node = Node(
-            node_id=event.node_id,
-            machine=event.machine,
-            epoch=Epoch(self._epochs),
-            connection_id=event.connection_id,
-            on_coordinator_host=event.on_coordinator_host,
-            address=event.address,
-            load=event.load,
-            reported_s=now_s,
-            state=NodeState.DRAINING if drained else NodeState.ALIVE,
-            state_since_s=now_s,
-            state_reason=drained,
-            rtt_s=old.rtt_s if old is not None else 0.0,
-            drained_by_operator=drained,
-        )
-        node.hold(event.offers)
-        node.update(event.statuses)
-        self._directory.index(node)
-        self._timers.set(now_s + self._limits.suspect_after_s, Due.SILENCE, node.node_id)
-        return node
-
     def _gone(self, node: Node, state: NodeState, reason: str, now_s: float) -> list[Action]:
         self._mark_gone(node, state, reason, now_s)
         return self._requests.node_lost(node, reason, now_s)
@@ -200,20 +175,10 @@ class Membership:
     def _mark_gone(self, node: Node, state: NodeState, reason: str, now_s: float) -> None:
         node.become(state, now_s, reason)
         self._directory.refresh(node)
-        self._timers.set(now_s + self._limits.forget_after_s, Due.SILENCE, node.node_id)
-
-    def _has_room(self) -> bool:
-        """Is there room for one more node, at need that of the one that is gone for longest?"""
-        nodes = self._directory.nodes
-        if len(nodes) < self._limits.nodes_max:
-            return True
-        gone = [node for node in nodes.values() if not node.connected]
-        if not gone:
-            return False
-        longest = min(gone, key=lambda node: node.state_since_s)
-        self._timers.clear(Due.SILENCE, longest.node_id)
-        self._directory.forget(longest.node_id)
-        return True
+        asleep = state is NodeState.ASLEEP
+        limits = self._limits
+        kept_s = limits.forget_asleep_after_s if asleep else limits.forget_after_s
+        self._timers.set(now_s + kept_s, Due.SILENCE, node.node_id)
 
     def _current(self, node_id: NodeId, epoch: Epoch) -> Node | None:
         node = self._directory.nodes.get(node_id)

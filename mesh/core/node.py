@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from math import log2
+from math import inf, log2
 
+from mesh.core.breaker import Breaker, Standing
 from mesh.core.cost import Strain, strain_of
 from mesh.core.experience import Experience
 from mesh.core.speed import Speed, speed_of
+from mesh.core.takeover import Takeovers
 from mesh.core.types import (
     AttemptId,
     Epoch,
@@ -47,6 +49,8 @@ class Replica:
     ours: int = 0  # attempts of ours that run on it
     others: int = 0  # slots taken by others when it last reported: its owner, other coordinators
     refused: Refusal | None = None  # why the node began nothing on it since its last report
+    standing: Standing = Standing.TRUSTED  # the worse of its own and its node's
+    pardoned: bool = False  # set by the directory: too many of its kind have failed to be choosy
     experience: Experience = field(default_factory=Experience)
     reserved: dict[AttemptId, Reservation] = field(default_factory=dict)  # for attempts of ours
     model_id: ModelId = field(init=False)  # kept: to make it anew takes as long as a prediction
@@ -126,6 +130,11 @@ class Replica:
     @property
     def able(self) -> bool:
         """May it serve anything at all, once a slot is free? ``mesh.core.filter`` says why not."""
+        return self.fit and (self.standing is not Standing.EJECTED or self.pardoned)
+
+    @property
+    def fit(self) -> bool:
+        """``able``, but for what its failures say."""
         node, status = self.node, self.status
         return (
             node.state is NodeState.ALIVE
@@ -140,6 +149,8 @@ class Replica:
         """Slots free for a new attempt, counting those we gave or got back since the report."""
         if self.refused is not None:
             return 0
+        if self.standing is not Standing.TRUSTED and not self.pardoned and self.ours:
+            return 0  # one trial at a time
         return max(0, self.status.slots - self.others - self.ours)
 
     @property
@@ -160,12 +171,17 @@ class Node:
     address: str
     load: Load
     reported_s: float
+    heard_s: float  # likewise, but for the time in which we did not listen
     state: NodeState
     state_since_s: float
     state_reason: str = ""
     sequence: int = 0
     rtt_s: float = 0.0  # measured by the coordinator, never taken from the node's word
     drained_by_operator: str = ""  # why; holds until resumed, even if the node attaches again
+    attached_s: float = -inf
+    losses: Breaker = field(default_factory=Breaker)  # of its connection
+    breakers: dict[ModelId, Breaker] = field(default_factory=dict)  # of replicas that failed
+    takeovers: Takeovers = field(default_factory=Takeovers)
     replicas: dict[ModelId, Replica] = field(default_factory=dict)
     attempts: dict[AttemptId, ModelId] = field(default_factory=dict)  # ours, running there
     working: int = 0  # of its replicas, that answer somebody
@@ -188,6 +204,11 @@ class Node:
         """Does its owner keep it from all requests? Beside the coordinator it is not: there the
         owner's own programs ask through us, and ``mesh.core.filter`` lets no others pass."""
         return self.load.owner_busy and not self.on_coordinator_host
+
+    @property
+    def contested(self) -> bool:
+        """Does another machine try to be this one?"""
+        return self.takeovers.refused_s is not None
 
     def become(self, state: NodeState, now_s: float, reason: str = "") -> None:
         if state is not self.state:
@@ -214,6 +235,15 @@ class Node:
                 replica.reserved = known.reserved
                 replica.remember(known.experience)
             self.replicas[model_id] = replica
+        self.breakers = {each: b for each, b in self.breakers.items() if each in self.replicas}
+        self.weigh()
+
+    def weigh(self) -> None:
+        """Take note that a breaker of this node has moved."""
+        for model_id, replica in self.replicas.items():
+            breaker = self.breakers.get(model_id)
+            own = breaker.standing if breaker is not None else Standing.TRUSTED
+            replica.standing = max(own, self.losses.standing)
 
     def update(self, statuses: Iterable[tuple[ModelId, ReplicaStatus]]) -> list[ModelId]:
         """Take over a report: what changed, so what was refused before holds no longer.

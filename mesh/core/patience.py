@@ -9,8 +9,9 @@ from mesh.core.node import Replica
 from mesh.core.progress import Attempt
 
 PATIENCE_MIN_S = 2.0  # batches, a long prompt of another's and a busy core take less together
-PATIENCE_MAX_S = 3600.0  # a report with absurd rates predicts centuries
 FACTOR = 4.0  # of the predicted time
+LATE_FACTOR = 1.5  # of the predicted first token: one in ten is later (measured on our machines)
+LATE_MIN_S = 0.5  # sooner, a second machine has hardly begun when the first one answers
 # A prior may be wrong by an order of magnitude, and a machine that is only slow is to be used.
 UNMEASURED_FACTOR = 5.0
 
@@ -27,4 +28,9 @@ def patience_s(attempt: Attempt, replica: Replica | None) -> float:
             expected_s *= UNMEASURED_FACTOR
     else:
         expected_s = replica.speed.decode_s if replica is not None else 0.0
-    return min(PATIENCE_MAX_S, max(PATIENCE_MIN_S, FACTOR * expected_s))
+    return max(PATIENCE_MIN_S, FACTOR * expected_s)
+
+
+def late_s(attempt: Attempt) -> float:
+    """Return when the attempt is late, on the fleet's clock."""
+    return attempt.heard_s + max(LATE_MIN_S, LATE_FACTOR * attempt.candidate.first_token_s)

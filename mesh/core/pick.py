@@ -24,8 +24,8 @@ HASHED_MODELS_MAX = 4  # of one pick: to hash a long prompt takes as long as the
 WAITED_FOR_MAX = 8  # full replicas that are looked at, the quickest, beside the free ones
 # Who waits knows that all slots are taken, and guesses when they end. So many times as much counts
 # the guess: of 200 simulated unequal nodes (`python -m bench fleet`) the p99 first token was 7.9 s
-# at 1, 5.2 s at 2, 3.9 s at 4.
-WAIT_DOUBT = 4.0
+# at 1, 5.2 s at 2, 3.9 s at 4, 3.3 s at 8.
+WAIT_DOUBT = 8.0
 
 Held = tuple[ModelId, Holders]
 
@@ -69,7 +69,7 @@ class Pick:
         """
         request, policy, avoid = self.request, self.request.policy, self.avoid
         demand = self.demand(model_id)
-        prompt_tokens = demand.prompt_tokens
+        prompt_tokens, again_tokens = demand.prompt_tokens, demand.again_tokens
         per_first_token = policy.first_token + policy.completion
         per_token = policy.completion * demand.output_tokens
         tokens_min = request.prompt_bytes / BYTES_PER_TOKEN_MAX
@@ -89,7 +89,7 @@ class Pick:
                 continue
             speed = replica.speed
             wait_s, decode_s = node.rtt_s + replica.ready_s, speed.decode_s
-            read_s = prompt_tokens * speed.prefill_s
+            read_s = prompt_tokens * speed.prefill_s + again_tokens * decode_s
             if node.working > replica.works:
                 crowd = replica.crowd
                 wait_s += crowd * (decode_s + read_s)
@@ -208,6 +208,7 @@ class Pick:
         crowd = replica.crowd
         first_token_s = node.rtt_s + wait_s + replica.ready_s + crowd * speed.decode_s
         first_token_s += (1 + crowd) * demand.prompt_tokens * speed.prefill_s
+        first_token_s += (1 + crowd) * demand.again_tokens * speed.decode_s
         decode_s = (1 + crowd) * speed.decode_s
         cost = policy.weigh(first_token_s, first_token_s + demand.output_tokens * decode_s)
         if node.strain is not None:

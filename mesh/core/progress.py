@@ -31,6 +31,9 @@ class Attempt:
     others_tokens: int = 0  # those of them that earlier attempts gave
     prompt_tokens: int = 0
     numerics: str = ""
+    resumable: bool = False
+    payload: object = None  # of its start, for the client
+    hedges: bool = False  # another attempt is late
     cost_microusd: int = 0
     price_version: str = ""
 
@@ -60,6 +63,7 @@ class Attempt:
             tier=self.tier,
             cost_microusd=self.cost_microusd,
             price_version=self.price_version,
+            hedge=self.hedges,
         )
 
     def charge(self, cost_microusd: int, price_version: str) -> None:
@@ -89,6 +93,7 @@ class Progress:
     number: int  # of its arrival
     arrived_s: float
     attempt: Attempt | None = None
+    second: Attempt | None = None  # hedges the first one, until either gives a token
     last: Attempt | None = None  # the one that ended last
     past: list[AttemptAccount] = field(default_factory=list)
     first_token_s: float | None = None  # when the client got the first one, on the fleet's clock
@@ -111,6 +116,12 @@ class Progress:
     def wanted(self) -> Request:
         """What the next attempt asks of a machine."""
         return self.given.wanted(self.request)
+
+    def drop(self, attempt: Attempt, outcome: str, reason: str, now_s: float) -> None:
+        """End one of two attempts: the other one is under way alone."""
+        other = self.attempt if attempt is self.second else self.second
+        self.attempt, self.second = other, None
+        self.past.append(attempt.account(outcome, reason, now_s, attempt.usage()))
 
     def close(self, outcome: str, reason: str, now_s: float, usage: Usage | None = None) -> None:
         """End the attempt under way, if any, and put it on the account."""
@@ -157,11 +168,12 @@ class Progress:
         receipt, attempt = self.receipt(now_s), self.attempt
         if attempt is None:
             return receipt
-        account = attempt.account("running", "", now_s, attempt.usage())
+        under_way = [each for each in (attempt, self.second) if each is not None]
+        accounts = [each.account("running", "", now_s, each.usage()) for each in under_way]
         seen_s = self.first_token_s
         return replace(
             receipt,
-            attempts=(*receipt.attempts, account),
+            attempts=(*receipt.attempts, *accounts),
             tier=max([attempt.tier, *[past.tier for past in self.past]]),
             first_token_s=seen_s - self.arrived_s if seen_s is not None else 0.0,
             test_model=attempt.test_model,

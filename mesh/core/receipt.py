@@ -53,6 +53,7 @@ class AttemptAccount:
     tier: Tier  # how far the prompt travelled for it
     cost_microusd: int = 0
     price_version: str = ""  # "" for what costs nothing
+    hedge: bool = False  # begun while another one was late
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,11 +62,14 @@ def unknown_model(name: str, names: list[str]) -> Failure:
     return Failure(FailureCode.MODEL_NOT_FOUND, f"no machine has a model named {shown!r}", hint)
 
 
-def nowhere(ruled_out: tuple[RuledOut, ...], nodes: int, *, too_long: bool) -> Failure:
+def nowhere(
+    ruled_out: tuple[RuledOut, ...], nodes: int, *, too_long: bool, asleep: list[str]
+) -> Failure:
     """None of the mesh's ``nodes`` can serve the request, now or soon.
 
     Args:
         too_long: it is the prompt that must change.
+        asleep: names of those that could, once they wake.
     """
     reasons = [f"{each.node_name}: {each.reason}" for each in ruled_out[:3]]
     more = f" and {nodes - 3} more" if nodes > 3 else ""
@@ -79,7 +82,9 @@ def nowhere(ruled_out: tuple[RuledOut, ...], nodes: int, *, too_long: bool) -> F
     return Failure(
         FailureCode.NO_CAPABLE_NODE,
         f"no machine can serve this request ({'; '.join(reasons)}{more})",
-        "see `deskmesh status`, or ask with --explain",
+        f"wake {asleep[0]}, or ask again when it is back"
+        if asleep
+        else "see `deskmesh status`, or ask with --explain",
     )
 
 

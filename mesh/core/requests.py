@@ -11,10 +11,8 @@ from mesh.core.actions import (
     RejectDelivery,
     SendDelta,
     SendMoved,
-    SendStarted,
 )
 from mesh.core.books import Books, Running
-from mesh.core.directory import Directory
 from mesh.core.dispatch import Dispatch
 from mesh.core.events import (
     AttemptCharged,
@@ -30,11 +28,12 @@ from mesh.core.events import (
 )
 from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
-from mesh.core.patience import PATIENCE_MIN_S
-from mesh.core.progress import Progress
+from mesh.core.patience import PATIENCE_MIN_S, late_s
+from mesh.core.progress import Attempt, Progress
 from mesh.core.receipt import Receipt
 from mesh.core.refusals import in_use, time_is_up, told_by
-from mesh.core.timers import Due, Timers
+from mesh.core.timers import Due
+from mesh.core.trust import Trust
 from mesh.core.types import (
     AttemptId,
     CloudModel,
@@ -51,11 +50,10 @@ from mesh.core.types import (
 class Requests:
     """Decides what an event means for the requests that have not ended."""
 
-    def __init__(
-        self, limits: FleetLimits, directory: Directory, timers: Timers, rng: Random
-    ) -> None:
-        self._timers = timers
-        self._books = Books(limits, directory, timers)
+    def __init__(self, limits: FleetLimits, trust: Trust, rng: Random) -> None:
+        self._timers = trust.timers
+        self._trust = trust
+        self._books = Books(limits, trust.directory, trust.timers)
         self._dispatch = Dispatch(self._books, rng)
         self.total = 0  # requests since the start
 
@@ -108,30 +106,25 @@ class Requests:
         if progress is None:
             return []
         failure = Failure(FailureCode.CANCELLED, event.reason)
-        return [
-            *self._dispatch.stop(progress, event.reason),
-            *self._dispatch.fail(progress, failure, now_s),
-        ]
+        return self._dispatch.end(progress, failure, event.reason, now_s)
 
     def deadline_passed(self, key: RequestKey, now_s: float) -> list[Action]:
         progress = self._books.open.get(key)
         if progress is None:
             return []
-        failure = time_is_up(progress)
-        return [
-            *self._dispatch.stop(progress, "deadline"),
-            *self._dispatch.fail(progress, failure, now_s),
-        ]
+        return self._dispatch.end(progress, time_is_up(progress), "deadline", now_s)
 
     # -- an attempt's life -------------------------------------------------------------------------
 
-    def delivery_opened(self, event: DeliveryOpened) -> list[Action]:
+    def delivery_opened(self, event: DeliveryOpened, now_s: float) -> list[Action]:
         running = self._books.running.get(event.attempt_id)
         if running is None or running[1].epoch != event.epoch or running[1].delivered:
             return [RejectDelivery(event.delivery_id, event.attempt_id)]
         progress, attempt = running
         attempt.delivered = True
         self._timers.clear(Due.DELIVERY, event.attempt_id)
+        attempt.heard_s = now_s
+        self._books.watch(attempt, now_s)
         return [AcceptDelivery(event.delivery_id, event.attempt_id, progress.request.key)]
 
     def started(self, event: AttemptStarted, now_s: float) -> list[Action]:
@@ -144,14 +137,15 @@ class Requests:
         attempt.started = True
         attempt.prompt_tokens, attempt.numerics = event.prompt_tokens, event.numerics
         attempt.heard_s = now_s
-        told = progress.request.key, event.attempt_id, attempt.candidate, attempt.tier
+        attempt.resumable, attempt.payload = event.resumable, event.payload
         given = progress.given
         if given.seen:
             given.go_on(event.numerics)
+            told = progress.request.key, event.attempt_id, attempt.candidate, attempt.tier
             return [SendMoved(*told, token=given.tokens, why=progress.why)]
-        model_id = attempt.candidate.model_id
-        given.begin(model_id, event.numerics, resumable=event.resumable)
-        return [SendStarted(*told, why=progress.why, payload=event.payload)]
+        if attempt is progress.second:
+            return []  # the client hears of it once it is the quicker one
+        return [self._dispatch.hedging.started(progress, attempt)]
 
     def progressed(self, event: AttemptProgressed, now_s: float) -> list[Action]:
         running = self._books.running.get(event.attempt_id)
@@ -163,6 +157,7 @@ class Requests:
         if event.token_offset != attempt.tokens or event.token_count < 0:
             jumped = f"its answer jumped from token {attempt.tokens} to {event.token_offset}"
             return self._broke_protocol(running, jumped, now_s)
+        settled = self._dispatch.hedging.settle(progress, attempt, now_s)
         attempt.tokens += event.token_count
         attempt.heard_s = now_s
         if attempt.first_token_s is None:
@@ -171,7 +166,7 @@ class Requests:
         if progress.first_token_s is None:
             progress.first_token_s = now_s
         progress.given.add(event.token_count)
-        return [SendDelta(progress.request.key, event.payload)]
+        return [*settled, SendDelta(progress.request.key, event.payload)]
 
     def finished(self, event: AttemptFinished, now_s: float) -> list[Action]:
         running = self._books.running.get(event.attempt_id)
@@ -180,15 +175,17 @@ class Requests:
         progress, attempt = running
         if not attempt.started:
             return self._broke_protocol(running, "it finished before it began", now_s)
+        settled = self._dispatch.hedging.settle(progress, attempt, now_s)
         attempt.charge(event.cost_microusd, event.price_version)
         self._books.learn(progress, attempt, event.usage, now_s)
         self._books.release(attempt)
+        self._trust.attempt_succeeded(attempt.node_id, attempt.candidate.model_id)
         progress.close("answered", "", now_s, event.usage)
         self._books.forget(progress)
-        explained = progress.passed_by or self._dispatch.explained(progress)
+        explained = progress.passed_by or self._dispatch.explained(progress, now_s)
         receipt = progress.receipt(now_s, explained)
         done = FinishRequest(progress.request.key, receipt, event.payload)
-        return [done, *self._dispatch.slots_freed(attempt.node_id, now_s)]
+        return [*settled, done, *self._dispatch.slots_freed(attempt.node_id, now_s)]
 
     def charged(self, event: AttemptCharged) -> list[Action]:
         """An upstream has the prompt: whoever ends the attempt now, it has cost something."""
@@ -211,7 +208,11 @@ class Requests:
         progress, attempt = running
         failure = told_by(failure, in_cloud=attempt.in_cloud)
         progress.avoid[attempt.node_id] = f"failed this request: {failure.message}"
-        return self._dispatch.move(progress, attempt, failure, now_s)
+        model_id, began_s = attempt.candidate.model_id, attempt.began_s
+        told = self._trust.attempt_failed(attempt.node_id, model_id, failure.code, began_s, now_s)
+        if progress.second is not None:
+            return told + self._drop(progress, attempt, failure, now_s)
+        return told + self._dispatch.move(progress, attempt, failure, now_s)
 
     def refused(self, event: AttemptRefused, now_s: float) -> list[Action]:
         """The node did not begin. It is not a failure, and costs no retry budget."""
@@ -222,20 +223,24 @@ class Requests:
         node = self._books.release(attempt)
         if node is not None:
             self._books.believe(node, attempt.candidate.model_id, event.refusal)
-        progress.close(event.refusal, f"the node said {event.refusal}", now_s)
+        said = f"the node said {event.refusal}"
         if event.refusal is Refusal.NO_MEMORY:
             progress.avoid[attempt.node_id] = "has not enough free memory for the model"
         ended: list[Action] = [EndDelivery(event.attempt_id)] if attempt.delivered else []
+        if progress.second is not None:
+            progress.drop(attempt, event.refusal, said, now_s)
+            return ended
+        progress.close(event.refusal, said, now_s)
         return ended + self._dispatch.place(progress, now_s)
 
     def delivery_overdue(self, attempt_id: AttemptId, now_s: float) -> list[Action]:
         running = self._books.running.get(attempt_id)
         if running is None:
             return []
-        progress, attempt = running
+        attempt = running[1]
         waited_s = now_s - attempt.began_s
         failure = Failure(FailureCode.NODE_LOST, f"did not begin within {waited_s:.1f} s")
-        stopped = self._dispatch.stop(progress, "overdue")
+        stopped = self._dispatch.stop(attempt, "overdue")
         return stopped + self.failed(attempt_id, failure, now_s)
 
     def standstill_due(self, attempt_id: AttemptId, now_s: float) -> list[Action]:
@@ -249,13 +254,20 @@ class Requests:
             attempt.heard_s = now_s  # its node tells of a load that stands still
         silent_s = now_s - attempt.heard_s
         stuck = now_s >= self._books.stuck_s(attempt)
-        if not stuck or not self._dispatch.can_move(progress, attempt):
+        if not stuck or not self._can_do_without(progress, attempt):
+            late = now_s >= late_s(attempt)
+            begun = self._dispatch.hedging.begin(progress, attempt, now_s) if late else []
             self._books.watch(attempt, now_s)
-            return []
+            return begun
         failure = Failure(FailureCode.NODE_LOST, f"gave nothing for {silent_s:.1f} s")
-        return self._dispatch.stop(progress, "stuck") + self.failed(attempt_id, failure, now_s)
+        return self._dispatch.stop(attempt, "stuck") + self.failed(attempt_id, failure, now_s)
 
     # -- what membership and time tell -------------------------------------------------------------
+
+    def excuse(self, away_s: float, now_s: float) -> None:
+        """Hold the last ``away_s`` seconds against no attempt: we did not listen."""
+        for _, attempt in self._books.running.values():
+            attempt.heard_s = min(now_s, attempt.heard_s + away_s)
 
     def node_suspected(self, node: Node, now_s: float) -> list[Action]:
         """The node went silent: what gives nothing moves, if there is anywhere to go.
@@ -267,8 +279,8 @@ class Requests:
         failure = Failure(FailureCode.NODE_LOST, "the node went silent")
         for progress, attempt in self._books.running_on(node):
             comes = progress.given.seen and now_s < attempt.heard_s + PATIENCE_MIN_S
-            if not comes and self._dispatch.can_move(progress, attempt):
-                actions += self._dispatch.stop(progress, failure.message)
+            if not comes and self._can_do_without(progress, attempt):
+                actions += self._dispatch.stop(attempt, failure.message)
                 actions += self.failed(attempt.attempt_id, failure, now_s)
         return actions
 
@@ -276,8 +288,8 @@ class Requests:
         """The node is gone, and so are its attempts."""
         actions: list[Action] = []
         failure = Failure(FailureCode.NODE_LOST, reason)
-        for progress, attempt in self._books.running_on(node):
-            actions += self._dispatch.stop(progress, reason)
+        for _, attempt in self._books.running_on(node):
+            actions += self._dispatch.stop(attempt, reason)
             actions += self.failed(attempt.attempt_id, failure, now_s)
         return actions
 
@@ -286,8 +298,11 @@ class Requests:
         actions: list[Action] = []
         failure = Failure(FailureCode.NODE_LOST, reason)
         for progress, attempt in self._books.running_on(old):
-            actions += self._dispatch.stop(progress, reason)
-            actions += self._dispatch.move(progress, attempt, failure, now_s)
+            actions += self._dispatch.stop(attempt, reason)
+            if progress.second is not None:
+                actions += self._drop(progress, attempt, failure, now_s)
+            else:
+                actions += self._dispatch.move(progress, attempt, failure, now_s)
         return actions
 
     def relieve(self, node: Node, reason: str, now_s: float) -> list[Action]:
@@ -298,7 +313,8 @@ class Requests:
         actions: list[Action] = []
         for progress, attempt in self._books.running_on(node):
             own = progress.request.from_coordinator_host and node.on_coordinator_host
-            if not own and self._dispatch.free_elsewhere(progress, attempt):
+            alone = progress.second is None  # else the other one may go on
+            if not own and alone and self._dispatch.free_elsewhere(progress, attempt):
                 actions += self._dispatch.relieve(progress, attempt, reason, now_s)
         return actions
 
@@ -310,11 +326,25 @@ class Requests:
         """Tell those who wait for machines that have all gone."""
         return self._dispatch.check_line(now_s)
 
+    def _can_do_without(self, progress: Progress, attempt: Attempt) -> bool:
+        """Is there another attempt, or could there be one?"""
+        if progress.second is not None:
+            return self._dispatch.hedging.alive_beside(progress, attempt)
+        return self._dispatch.can_move(progress, attempt)
+
+    def _drop(
+        self, progress: Progress, attempt: Attempt, failure: Failure, now_s: float
+    ) -> list[Action]:
+        """One of two attempts has failed: the other one goes on."""
+        told = failure.code, failure.message
+        dropped = self._dispatch.hedging.drop(progress, attempt, *told, now_s)
+        return dropped + self._dispatch.slots_freed(attempt.node_id, now_s)
+
     def _broke_protocol(self, running: Running, message: str, now_s: float) -> list[Action]:
         progress, attempt = running
         progress.forgiven = True  # who did so once is not asked again
         failure = Failure(FailureCode.NODE_LOST, message)
         end: list[Action] = [EndDelivery(attempt.attempt_id)]
         if attempt.in_cloud:
-            end = self._dispatch.stop(progress, message)
+            end = self._dispatch.stop(attempt, message)
         return end + self.failed(attempt.attempt_id, failure, now_s)

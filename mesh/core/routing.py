@@ -102,12 +102,17 @@ def place_now(
     return found if isinstance(found, Placed) else None
 
 
-def had_better_wait(
-    request: Request, replica: Replica, directory: Directory, rng: Random, ahead: int
+def had_better_wait(  # noqa: PLR0913, PLR0917 - as ``place``, and for whom
+    request: Request,
+    replica: Replica,
+    directory: Directory,
+    avoid: Mapping[NodeId, str],
+    rng: Random,
+    ahead: int,
 ) -> bool:
     """Would ``request`` wait for another one rather than take this free ``replica``?"""
     rung = Rung((replica.model_id,), "")
-    pick = Pick(request, rung, directory, {}, rng)
+    pick = Pick(request, rung, directory, avoid, rng)
     return pick.better_waits(pick.weigh(replica), ahead)
 
 

@@ -28,10 +28,12 @@ CHUNK_S, CHUNK_TOKENS_MIN, CHUNK_TOKENS_MAX = 0.1, 16, 128
 # A measurement outside of these, NaN and infinity included, counts as none: a node may err or lie,
 # and neither may decide a pick or break the arithmetic.
 RATE_MIN, RATE_MAX = 1e-3, 1e7  # tokens/s
-LOAD_S_MAX = 3600.0
+LOAD_S_MIN, LOAD_S_MAX = 0.01, 3600.0
+LOADED_SHARE_MAX = 0.9  # a load that is told to be all but over may have stood there for long
 OVERHEAD_S_MAX = 10.0
 
 TOLD_WITHIN = 4.0  # a factor; heat, or an owner at work, may have come since we measured
+TRUSTED_FROM = 0.5  # answers: a single one bounds a node's word until it has faded by half
 ANSWERS_DOUBTED = 2.0  # so many of our own measurements weigh as much as a node's word
 
 
@@ -64,7 +66,7 @@ def speed_of(
     return Speed(
         prefill_s * interruption(prefill_s, decode_s, rates, batch - 1),
         decode_s * slowdown(rates, batch),
-        _load_s(model, status),
+        _load_s(model, status, experience),
         overhead_s,
     )
 
@@ -130,13 +132,15 @@ def _measured(rate: float) -> bool:
     return RATE_MIN <= rate <= RATE_MAX
 
 
-def _load_s(model: Model, status: ReplicaStatus) -> float:
+def _load_s(model: Model, status: ReplicaStatus, experience: Experience | None) -> float:
     if status.state is ReplicaState.WARM:
         return 0.0
-    measured = 0.0 < status.load_s <= LOAD_S_MAX
+    measured = LOAD_S_MIN <= status.load_s <= LOAD_S_MAX
     load_s = status.load_s if measured else LOAD_FIXED_S + model.size_bytes / LOAD_BYTES_PER_S
+    if experience is not None:
+        load_s = min(LOAD_S_MAX, _blended(load_s, experience.load_s))
     if status.state is ReplicaState.LOADING and 0.0 <= status.load_progress <= 1.0:
-        load_s *= 1.0 - status.load_progress
+        load_s *= 1.0 - LOADED_SHARE_MAX * status.load_progress
     return load_s
 
 
@@ -145,7 +149,7 @@ def _blended(told_s: float, own: Estimate) -> float:
     if own.weight <= 0.0:
         return told_s
     measured_s = own.value
-    if own.weight >= 1.0:
+    if own.weight >= TRUSTED_FROM:
         told_s = min(measured_s * TOLD_WITHIN, max(measured_s / TOLD_WITHIN, told_s))
     share = own.weight / (own.weight + ANSWERS_DOUBTED)
     return exp((1 - share) * log(told_s) + share * log(measured_s))

@@ -1,6 +1,7 @@
 """What falls due when: at most one deadline of a kind for each owner."""
 
 import heapq
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -15,6 +16,12 @@ class Due(IntEnum):
     DELIVERY = 3  # an attempt's answer stream should be open by now
     LINE = 4  # requests that wait may have nothing left to wait for
     STANDSTILL = 5  # an attempt may have given nothing for too long
+    PULSE = 6  # we should be awake, see ``mesh.core.doubt``
+    EJECTION = 7  # a node's pause may be over, see ``mesh.core.breaker``
+
+
+# What is held against a node: it moves when it was we who did not listen.
+BLAMING = frozenset({Due.SILENCE, Due.DELIVERY, Due.STANDSTILL})
 
 
 Owner = NodeId | RequestKey | AttemptId | None
@@ -45,6 +52,13 @@ class Timers:
     def clear(self, kind: Due, owner: Owner = None) -> None:
         if self._holding.pop((kind, owner), None) is not None:
             self._sweep()
+
+    def postpone(self, kinds: Container[Due], by_s: float) -> None:
+        """Move every deadline of these ``kinds``. Looks at all there are."""
+        self._heap = [
+            (entry[0] + by_s, *entry[1:]) if entry[2] in kinds else entry for entry in self._heap
+        ]
+        heapq.heapify(self._heap)
 
     def is_set(self, kind: Due, owner: Owner = None) -> bool:
         return (kind, owner) in self._holding

@@ -25,6 +25,10 @@ class Timeline:
         self._made += 1
         heappush(self._due, (due_s, self._made, happening))
 
+    def take(self) -> Happening:
+        """Take the next happening off; there must be one."""
+        return heappop(self._due)[2]
+
     def pop_due(self, now_s: float) -> Iterable[Event]:
         """Yield the events of all that is due by ``now_s``, in order."""
         while self._due and self._due[0][0] <= now_s:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from mesh.core.node import Node
+from mesh.core.trust import doubts
 from mesh.core.types import BATCHES, Load, Machine, ModelId, Offer, ReplicaStatus
 from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
@@ -125,7 +126,7 @@ def write_node(node: Node, now_s: float) -> operations.NodeView:
         node_id=node.node_id,
         machine=write_machine(node.machine),
         state=enums.write(enums.NODE_STATE, node.state),
-        reason=node.state_reason,
+        reason=node.state_reason or doubts(node),
         state_for_s=now_s - node.state_since_s,
         reported_ago_s=now_s - node.reported_s,
         rtt_ms=node.rtt_s * 1000,

@@ -76,6 +76,7 @@ def _attempt(attempt: AttemptAccount) -> inference.Attempt:
         usage=write_usage(attempt.usage),
         numerics=attempt.numerics,
         cost_microusd=attempt.cost_microusd,
+        hedge=attempt.hedge,
         tier=enums.write(enums.TIER, attempt.tier),
     )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.fleet import Result, Trial, run
+from bench.fleet import RIVALS, Result, Trial, run
 from bench.fleet_load import SHARE, SUSTAINED_PER_NODE
 from bench.fleet_sides import SIDES
 from mesh.sim.serving import fleets
@@ -27,9 +27,10 @@ def test_every_side_answers_every_request(unequal: dict[str, Result]) -> None:
     assert {side: result.unanswered for side, result in unequal.items()} == dict.fromkeys(SIDES, 0)
 
 
-def test_nobody_beats_the_oracle(unequal: dict[str, Result]) -> None:
-    oracle = unequal["oracle"].p99_first_token_s
-    assert all(result.p99_first_token_s >= oracle for result in unequal.values())
+def test_the_oracle_beats_every_rival(unequal: dict[str, Result]) -> None:
+    """Not always ours: it is greedy, and we let others pass by turns."""
+    rivals = {side: unequal[side].p99_first_token_s for side in RIVALS}
+    assert min(rivals, key=lambda side: rivals[side]) == "oracle"
 
 
 @pytest.mark.parametrize("rival", ["round_robin", "least_loaded", "power_of_two"])

@@ -1,8 +1,10 @@
 """Nodes attach, report, fall silent and leave, over real mTLS."""
 
 import asyncio
+import time
 
 import grpc
+import pytest
 
 from coordinator.coordinator import Coordinator
 from mesh.core.node import Node
@@ -135,3 +137,34 @@ async def test_a_hello_with_absurd_numbers_is_taken_with_bounds(
     assert replica.status.slots == 1024
     call.cancel()
     await node.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("years", [10, -10])
+async def test_a_wall_clock_that_jumps_moves_no_limit_of_silence(
+    years: int, coordinator: Coordinator, new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with new_node(QWEN) as node:
+        known = await _state(coordinator, node, NodeState.ALIVE)
+        jumped_s = time.time() + years * 365 * 86_400
+        monkeypatch.setattr(time, "time", lambda: jumped_s)
+        for _ in range(10):  # for longer than a silence may last
+            await node.report()
+            await asyncio.sleep(0.1)
+            assert known.state is NodeState.ALIVE
+        await _state(coordinator, node, NodeState.SUSPECT)
+
+
+async def test_a_loop_that_stalls_blames_nobody_for_it(
+    coordinator: Coordinator, new_node: NewNode
+) -> None:
+    async with new_node(QWEN) as node:
+        known = await _state(coordinator, node, NodeState.ALIVE)
+        states = set()
+        for _ in range(3):
+            await node.report()
+            time.sleep(1.2)  # noqa: ASYNC251 - longer than a node may be silent before it is lost
+            for _ in range(10):
+                await asyncio.sleep(0.01)
+                states.add(known.state)
+        assert states == {NodeState.ALIVE}
+        await _state(coordinator, node, NodeState.LOST)  # and silence is noticed as ever

@@ -40,6 +40,7 @@ class View:
     in_flight: int = 0
     refused: bool = False  # since its last report
     durations_s: deque[float] = field(default_factory=lambda: deque(maxlen=64))  # of its answers
+    line: deque[Request] = field(default_factory=deque)  # who waits for this machine and no other
 
     @property
     def free(self) -> bool:
@@ -60,7 +61,7 @@ class Pick(Protocol):
         """Take note of a report, before ``changed``."""
 
     def pick(self, request: Request) -> View | None:
-        """Return a machine that is free, or None if there is none."""
+        """Return a machine: a free one, or a full one to wait for. None: wait for any."""
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ class PlainFleet:
 
     def __init__(self, pick: Pick) -> None:
         self._pick = pick
-        self._views: dict[NodeId, View] = {}
+        self.views: dict[NodeId, View] = {}
         self._running: dict[AttemptId, _Running] = {}
         self._line: deque[Request] = deque()
         self._attempts = 0
@@ -112,7 +113,7 @@ class PlainFleet:
     def _attached(self, event: events.NodeAttached, now_s: float) -> list[Action]:
         ((model_id, status),) = event.statuses
         view = View(
-            number=len(self._views),
+            number=len(self.views),
             node_id=event.node_id,
             connection_id=event.connection_id,
             memory_bytes=event.machine.memory_bytes,
@@ -121,26 +122,26 @@ class PlainFleet:
             status=status,
             load=event.load,
         )
-        self._views[event.node_id] = view
+        self.views[event.node_id] = view
         self._pick.reported(view)
         self._pick.changed(view)
         return [AdmitNode(event.connection_id, event.node_id, Epoch(1)), *self._serve(now_s)]
 
     def _reported(self, event: events.NodeReported, now_s: float) -> list[Action]:
-        view = self._views[event.node_id]
+        view = self.views[event.node_id]
         view.load, view.refused = event.load, False
         for _, status in event.statuses:
             view.status = status
         self._pick.reported(view)
-        self._pick.changed(view)
-        return self._serve(now_s)
+        begun = self._begin(view, now_s)
+        return [*begun, *self._serve(now_s)]
 
     def _finished(self, event: events.AttemptFinished, now_s: float) -> list[Action]:
         running = self._running.pop(event.attempt_id)
         view = running.view
         view.in_flight -= 1
         view.durations_s.append(now_s - running.began_s)
-        self._pick.changed(view)
+        begun = self._begin(view, now_s)
         request = running.request
         receipt = Receipt(
             key=request.key,
@@ -157,18 +158,25 @@ class PlainFleet:
             tokens_per_s=0.0,
             test_model=False,
         )
-        return [FinishRequest(request.key, receipt, None), *self._serve(now_s)]
+        return [FinishRequest(request.key, receipt, None), *begun, *self._serve(now_s)]
 
     def _serve(self, now_s: float) -> list[Action]:
         """Begin what can begin, in order of arrival."""
         actions: list[Action] = []
         while self._line and (view := self._pick.pick(self._line[0])) is not None:
-            request = self._line.popleft()
+            view.line.append(self._line.popleft())
+            actions += self._begin(view, now_s)
+        return actions
+
+    def _begin(self, view: View, now_s: float) -> list[Action]:
+        """Begin what waits for this machine, as far as it is free."""
+        actions: list[Action] = []
+        while view.line and view.free:
+            request = view.line.popleft()
             self._attempts += 1
             attempt_id = AttemptId(self._attempts)
             view.in_flight += 1
             self._running[attempt_id] = _Running(request, view, now_s)
-            self._pick.changed(view)
             start = StartAttempt(
                 attempt_id,
                 view.connection_id,
@@ -178,4 +186,5 @@ class PlainFleet:
                 request.deadline_s - now_s,
             )
             actions.append(start)
+        self._pick.changed(view)
         return actions

@@ -12,6 +12,7 @@ each who reads, and tokens said by each who decodes, since the start. Whoever jo
 counter has risen by its own tokens; nobody else's entry changes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -160,6 +161,26 @@ class Service:
             if staying:
                 read_s += turns * self.pace.batch_s(staying)
         return read_s
+
+    def frees_s_at_least(self, before: Sequence[int], now_s: float) -> float:
+        """Return seconds before which no slot is free for one that waits: a cheap bound.
+
+        Each turn of everybody takes the step of those who are surely still there.
+
+        Args:
+            before: the lengths of the answers that wait before it.
+        """
+        said = self._said + self._rates[1] * (now_s - self._at_s)
+        left = [until - said for until, _, _ in self._decoding]
+        left += [work.output_tokens - 1 for _, _, work in self._reading]
+        if not left:
+            return 0.0
+        soonest = min(left)
+        left += [soonest + output_tokens - 1 for output_tokens in before]
+        left.sort()
+        place = min(len(before), len(left) - 1)
+        staying = max(1, len(self._decoding) - place)
+        return max(0.0, left[place]) * self.pace.batch_s(staying)
 
     def rates(self, reading: int, decoding: int) -> tuple[float, float]:
         """Return tokens/s for each who reads and for each who decodes."""

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.played_page import PlayedMesh
 from coordinator.pages.rendering import ASSETS
-from coordinator.pages.views import word_of
+from coordinator.pages.views import view_node, word_of
 from mesh.cli.output import how_near
 from mesh.core import events
 from mesh.core.types import ReplicaState, ReplicaStatus
@@ -160,3 +160,23 @@ def test_a_load_is_shown_with_how_far_it_has_come(status: ReplicaStatus, word: s
     assert word_of(status) == word
     if status.state is ReplicaState.LOADING:
         assert how_near(status.state, status.load_progress) == word
+
+
+async def test_a_draining_node_says_how_much_still_runs_there() -> None:
+    mesh = played_mesh(0)
+    node_id = attach(mesh, "desk", "qwen")
+    mesh.loop.post(events.NodeDrained(node_id, "for repair", by_operator=True))
+    assert view_node(mesh.fleet.directory.nodes[node_id], mesh.loop.now_s).why == (
+        "for repair, a moment ago, 0 running"
+    )
+
+
+async def test_a_node_that_flaps_says_why_nothing_goes_there() -> None:
+    mesh = played_mesh(0)
+    for _ in range(3):
+        node_id = attach(mesh, "desk", "qwen")
+        mesh.loop.post(events.ConnectionLost(1, node_id, "pulled the plug"))
+    attach(mesh, "desk", "qwen")
+    assert view_node(mesh.fleet.directory.nodes[node_id], mesh.loop.now_s).why == (
+        "doubted: lost its connection 3 times in a row"
+    )

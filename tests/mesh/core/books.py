@@ -10,6 +10,7 @@ from mesh.core import actions as act
 from mesh.core import events
 from mesh.core.actions import Action
 from mesh.core.admission import in_time
+from mesh.core.breaker import Standing
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
 from mesh.core.progress import Progress
@@ -43,7 +44,8 @@ class Asked:
     """One open request, as its client sees it."""
 
     request: Request
-    attempt_id: AttemptId | None = None
+    attempts: set[AttemptId] = field(default_factory=set)  # under way: two while one is late
+    shown: AttemptId | None = None  # whose beginning the client was told
     tokens: int = 0
     seen: bool = False
     resumable: bool = False
@@ -63,11 +65,13 @@ class Books:
     starts: int = 0
     refusals: int = 0
     handoffs: int = 0
+    resumable: dict[AttemptId, bool] = field(default_factory=dict)  # by the first word of each
     deliveries: set[AttemptId] = field(default_factory=set)
     passed_over: dict[RequestKey, float] = field(default_factory=dict)  # since when
     over: set[AttemptId] = field(default_factory=set)  # told to end, or said so themselves
 
     def check(self, event: events.Event, actions: list[Action], now_s: float) -> None:
+        actions = [each for each in actions if not isinstance(each, act.TellOperator)]
         replied = [each for each in actions if isinstance(each, act.FailRequest)]
         match event:
             case events.RequestArrived(request=request) if request.key in self.open:
@@ -88,9 +92,7 @@ class Books:
             case events.NodeAttached(connection_id=connection_id):
                 self._check_attached(connection_id, actions)
             case events.AttemptStarted(attempt_id=attempt_id) if attempt_id in self.running:
-                asked = self.open[self.running[attempt_id].key]
-                if not asked.seen and any(isinstance(each, act.SendStarted) for each in actions):
-                    asked.resumable = event.resumable
+                self.resumable.setdefault(attempt_id, event.resumable)
             case _:
                 pass
         for action in actions:
@@ -116,23 +118,28 @@ class Books:
             case act.StartAttempt() | act.StartCloudAttempt():
                 self._take_start(action)
             case act.SendStarted(key=key, attempt_id=attempt_id):
-                assert self.open[key].attempt_id == attempt_id
+                assert attempt_id in self.open[key].attempts
                 assert not self.open[key].seen, "an answer begins once"
+                self.open[key].shown = attempt_id
+                self.open[key].resumable = self.resumable.get(attempt_id, False)
                 start = self.running[attempt_id]
                 if isinstance(start, act.StartAttempt):
                     self.open[key].seen_by = start.model_id
             case act.SendMoved(key=key, attempt_id=attempt_id):
-                assert self.open[key].attempt_id == attempt_id
+                assert attempt_id in self.open[key].attempts
                 assert self.open[key].seen
+                self.open[key].shown = attempt_id
                 assert action.token == self.open[key].tokens
             case act.SendDelta(key=key, payload=Tokens() as tokens):
                 asked = self.open[key]
-                assert tokens.attempt_id == asked.attempt_id, "only the current attempt is heard"
+                assert tokens.attempt_id in asked.attempts
+                assert asked.attempts - self.over <= {tokens.attempt_id}, "it is heard alone"
+                assert tokens.attempt_id == asked.shown, "the client knows who answers"
                 assert tokens.offset == asked.tokens, "no token lost, none repeated"
                 asked.tokens += tokens.count
                 asked.seen = True
             case act.AcceptDelivery(attempt_id=attempt_id, key=key):
-                assert self.open[key].attempt_id == attempt_id
+                assert attempt_id in self.open[key].attempts
                 assert attempt_id not in self.deliveries, "one answer stream an attempt"
                 self.deliveries.add(attempt_id)
             case act.CancelAttempt(attempt_id=attempt_id):
@@ -157,10 +164,11 @@ class Books:
         self.starts += 1
         assert attempt_id == self.starts, "attempt ids count up"
         asked = self.open[key]
-        before = asked.attempt_id
-        assert before is None or before in self.over, "one attempt at a time"
-        if before is not None:
+        live = self.fleet.requests._books.running  # who refuses what it began ends nothing
+        for before in (asked.attempts & self.over) - live.keys():
             del self.running[before]
+            asked.attempts.remove(before)
+        assert len(asked.attempts) <= (not asked.seen), "one attempt at a time, and a hedge"
         if isinstance(action, act.StartCloudAttempt):
             assert not asked.seen, "the cloud goes on with nobody's answer"
         else:
@@ -169,7 +177,7 @@ class Books:
             self.handoffs += asked.seen
             assert not asked.seen or action.model_id == asked.seen_by
         assert action.remaining_s > 0
-        asked.attempt_id = attempt_id
+        asked.attempts.add(attempt_id)
         self.running[attempt_id] = action
         if isinstance(action, act.StartCloudAttempt):
             assert asked.request.tier is Tier.CLOUD, "nothing else leaves the mesh"
@@ -185,8 +193,8 @@ class Books:
     def _ended(self, key: RequestKey) -> None:
         asked = self.open.pop(key)  # KeyError: it ended before
         self.ended += 1
-        if asked.attempt_id is not None:
-            self.running.pop(asked.attempt_id, None)
+        for attempt_id in asked.attempts:
+            self.running.pop(attempt_id, None)
 
     def _check_attached(self, connection_id: int, actions: list[Action]) -> None:
         admitted = [each for each in actions if isinstance(each, act.AdmitNode)]
@@ -229,8 +237,19 @@ class Books:
         self.passed_over = {key: s for key, s in self.passed_over.items() if key in waiting}
         assert len(waiting) <= self.limits.waiting_max
         assert len(nodes) <= self.limits.nodes_max
-        holding = len(nodes) + len(books.open) + 2 * len(books.running) + 1  # of the line
+        # A node may be silent and on trial; beside them are the line and our pulse.
+        holding = 2 * len(nodes) + len(books.open) + 2 * len(books.running) + 2
         assert len(self.fleet._timers) <= 64 + 2 * holding, "timers pile up"
+
+    def _check_panic(self, model_id: ModelId) -> None:
+        """Nobody is left out for failures where more than half would be."""
+        every = list(self.fleet.directory.holders(model_id).every.walk())
+        fit = [replica for replica in every if replica.fit]
+        doubted = [replica for replica in fit if replica.standing is not Standing.TRUSTED]
+        panics = 2 * len(doubted) > len(fit)
+        assert self.fleet.directory.holders(model_id).panics is panics
+        assert all(replica.pardoned is panics for replica in doubted)
+        assert any(replica.able for replica in fit) or not fit
 
     def _check_waiting(self, progress: Progress, now_s: float) -> None:
         """Who waits has no free node, or waits for a quicker one; if that one has gone, the line is
@@ -261,11 +280,15 @@ class Books:
                 holders = self.fleet.directory.holders(model_id)
                 assert (node.node_id in holders.free) == replica.can_begin
                 assert (node.node_id in holders.able) == replica.able
+            for model_id in node.replicas:
+                self._check_panic(model_id)
         assert on_nodes == {
             attempt_id: attempt.node_id
             for attempt_id, (_, attempt) in books.running.items()
             if not attempt.in_cloud
         }
         for progress, attempt in books.running.values():
-            assert progress.attempt is attempt
-            assert self.open[progress.request.key].attempt_id == attempt.attempt_id
+            assert attempt in (progress.attempt, progress.second)
+            assert progress.attempt is not None
+            assert attempt.attempt_id in self.open[progress.request.key].attempts
+            assert progress.second is None or not progress.given.seen

@@ -102,7 +102,10 @@ class History:
         for _ in range(3):
             self.step(self._node_attaches())
         for _ in range(steps):
-            self.now_s += self.rng.choice(STEPS_S)
+            later_s = self.now_s + self.rng.choice(STEPS_S)
+            if self.rng.random() < 0.8:  # else its owner is away meanwhile
+                self._be_awake_until(later_s)
+            self.now_s = later_s
             if self.rng.random() < 0.001:
                 self.now_s += 4000
             self.step(self._event())
@@ -131,10 +134,13 @@ class History:
         """All clients leave, and then everything is silent for hours."""
         for open_key in list(self.books.open):
             self.step(events.RequestCancelled(open_key, "the client left"))
-        for _ in range(3):
-            self.now_s += 4000
-            self.step(events.TimePassed())
+        self._be_awake_until(self.now_s + 300_000)
         self.books.check_empty()
+
+    def _be_awake_until(self, later_s: float) -> None:
+        while (due_s := self.fleet.next_due_s) is not None and due_s <= later_s:
+            self.now_s = max(self.now_s, due_s)
+            self.step(events.TimePassed())
 
     def _event(self) -> events.Event:
         return self.rng.choices(self._makers, self._weights)[0]()

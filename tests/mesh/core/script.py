@@ -109,12 +109,21 @@ class Script:
         self._sequences: dict[tuple[str, Epoch], int] = {}
 
     def happens(self, event: events.Event) -> list[Action]:
-        return self.fleet.handle(event, self.now_s)
+        """Its owner is awake: whatever fell due before is handled first, at its time."""
+        actions: list[Action] = []
+        while (due_s := self.fleet.next_due_s) is not None and due_s < self.now_s:
+            actions += self.fleet.handle(events.TimePassed(), due_s)
+        return actions + self.fleet.handle(event, self.now_s)
 
     def after(self, seconds: float) -> list[Action]:
         """Let time pass, and whatever is due with it."""
         self.now_s += seconds
         return self.happens(events.TimePassed())
+
+    def stall(self, seconds: float) -> list[Action]:
+        """Its owner is away meanwhile, and is told the time when it comes back."""
+        self.now_s += seconds
+        return self.fleet.handle(events.TimePassed(), self.now_s)
 
     def node(self, name: str) -> Node:
         return self.fleet.directory.nodes[NodeId(name)]

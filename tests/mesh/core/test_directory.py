@@ -82,6 +82,7 @@ def test_a_name_that_a_node_gave_up_is_not_kept_for_those_who_never_used_it(
     script.attach("shelf", a_model("llama", digit="1"))
     for i in range(50):
         script.attach("desk", a_model(f"alias{i}", digit="1"))
+        script.leave("desk")
     assert script.fleet.directory.resolve("alias48") == ()
     assert len(script.fleet.directory.resolve("alias49")) == 1
 

@@ -115,7 +115,7 @@ def test_those_beyond_a_picks_bound_are_told_as_slower(script: Script) -> None:
     assert receipt.look is not None
     request = Request(key("r1"), "llama", receipt.tier, receipt.policy, 400, 100, 1e9)
     directory = script.fleet.directory
-    (other,) = not_weighed(request, directory, receipt.look, {}, at_most=100)
+    (other,) = not_weighed(request, directory, receipt.look, {}, 100, script.now_s)
     assert other.node_name == "slow"
     assert other.reason.startswith("slower than the 32 that were weighed")
 

@@ -7,7 +7,7 @@ import pytest
 from mesh.core.actions import Action, FailRequest, StartAttempt
 from mesh.core.limits import FleetLimits
 from mesh.core.types import Failure, FailureCode, Refusal, ReplicaState, ReplicaStatus
-from tests.mesh.core.script import LLAMA, QWEN, RESET, Script, kinds, only, warm
+from tests.mesh.core.script import LLAMA, QWEN, RESET, Script, kinds, of_type, only, warm
 
 NOT_ELSEWHERE = (
     FailureCode.INVALID_REQUEST,
@@ -25,9 +25,10 @@ def failure_of(actions: list[Action]) -> Failure:
 def moves(script: Script, actions: list[Action]) -> int:
     """Fail a request wherever it goes; return how often it moved."""
     moved = -1
-    while kinds(actions) == ["StartAttempt"]:
+    while starts := of_type(actions, StartAttempt):
         moved += 1
-        actions = script.fail(only(actions, StartAttempt))
+        (start,) = starts
+        actions = script.fail(start)
     assert failure_of(actions).code.elsewhere
     return moved
 

@@ -209,8 +209,7 @@ def test_a_silent_node_keeps_an_answer_that_comes(script: Script) -> None:
         script.progress(start, token, 1)
     assert of_type(script.after(0.01), StartAttempt) == []  # suspect, and yet it gives tokens
     script.now_s += 2.5
-    script.report("shelf")
-    actions = script.after(0.0)
+    actions = script.report("shelf")
     assert only(actions, CancelAttempt).attempt_id == start.attempt_id
     assert only(actions, StartAttempt).resumed_tokens == 6
 

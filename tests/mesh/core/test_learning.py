@@ -9,7 +9,7 @@ from mesh.core import events
 from mesh.core.actions import StartAttempt
 from mesh.core.node import Replica
 from mesh.core.receipt import Candidate
-from mesh.core.types import Capability, Usage
+from mesh.core.types import Capability, ReplicaState, ReplicaStatus, Usage
 from tests.mesh.core.script import LLAMA, Script, only, warm
 
 ABSURD_COUNTS = (-1, 0, 2**63, -(2**63))
@@ -32,9 +32,9 @@ def answer(
     """Ask, and let whoever is chosen answer so; return the chosen node's name."""
     start = only(script.ask(request_id, prompt_bytes=prompt_bytes, max_tokens=0), StartAttempt)
     script.accept(start)
-    script.now_s += first_token_s
+    passes(script, first_token_s)
     script.progress(start, 0, 1)
-    script.now_s += token_s * (tokens - 1)
+    passes(script, token_s * (tokens - 1))
     script.progress(start, 1, tokens - 1)
     used = usage or Usage(prompt_tokens=prompt_bytes // 4, completion_tokens=tokens)
     _, attempt = script.fleet.requests._books.running[start.attempt_id]
@@ -42,6 +42,15 @@ def answer(
     for node in list(script.fleet.directory.nodes.values()):
         script.report(node.name)  # it is alive
     return attempt.candidate.node_name
+
+
+def passes(script: Script, seconds: float) -> None:
+    """Time passes, in which every node reports."""
+    until_s = script.now_s + seconds
+    while script.now_s < until_s:
+        script.now_s = min(until_s, script.now_s + 1.0)
+        for node in list(script.fleet.directory.nodes.values()):
+            script.report(node.name)
 
 
 def test_a_node_is_as_fast_as_its_answers_not_as_its_word(script: Script) -> None:
@@ -55,11 +64,11 @@ def test_a_node_is_as_fast_as_its_answers_not_as_its_word(script: Script) -> Non
 
 def test_a_node_that_claims_to_be_infinitely_fast_gets_a_request_or_two(script: Script) -> None:
     script.attach("liar", LLAMA, status=warm(prefill=1e7, decode=1e7))
-    script.attach("honest", LLAMA, status=warm(prefill=500, decode=20))
+    script.attach("honest", LLAMA, status=warm(prefill=5000, decode=100))
     chosen = [
-        answer(script, f"l{i}", first_token_s=10, token_s=0.5)
+        answer(script, f"l{i}", first_token_s=1.9, token_s=0.5)  # slower, and it would move
         if (named := who_is_next(script)) == "liar"
-        else answer(script, f"h{i}", first_token_s=1.05, token_s=0.05)
+        else answer(script, f"h{i}", first_token_s=0.11, token_s=0.01)
         for i in range(30)
     ]
     assert named == "honest"
@@ -146,3 +155,11 @@ def test_two_alike_share_a_burst_by_what_they_were_given_and_have_not_reported(
         script.attach(name, LLAMA, slots=8)
     chosen = [only(script.ask(f"r{i}"), StartAttempt).connection_id for i in range(8)]
     assert chosen.count(1) == chosen.count(2) == 4
+
+
+def test_a_node_that_says_it_loads_in_no_time_is_believed_once(script: Script) -> None:
+    cold = ReplicaStatus(state=ReplicaState.AVAILABLE, load_s=0.01, prefill_tokens_per_s=500)
+    script.attach("liar", LLAMA, status=cold)
+    assert replica(script, "liar").speed.load_s < 0.1
+    answer(script, "r1", first_token_s=9)
+    assert replica(script, "liar").speed.load_s > 1

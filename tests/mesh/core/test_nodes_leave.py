@@ -5,7 +5,7 @@ import pytest
 from mesh.core import events
 from mesh.core.actions import CancelAttempt, FailRequest, StartAttempt
 from mesh.core.types import Epoch, FailureCode, NodeId, NodeState
-from tests.mesh.core.script import LLAMA, Script, kinds, only
+from tests.mesh.core.script import LLAMA, QWEN, Script, kinds, only
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,37 @@ def test_a_node_that_says_goodbye_is_gone_at_once(
     assert script.leave("desk", asleep=asleep) == []
     assert (script.node("desk").state, script.node("desk").state_reason) == (state, reason)
     assert reason in only(script.ask("r1"), FailRequest).failure.message
+
+
+def test_a_request_that_only_a_sleeping_node_could_serve_says_who_sleeps_since_when(
+    script: Script,
+) -> None:
+    script.attach("desk", LLAMA)
+    script.attach("shelf", QWEN)
+    script.leave("desk", asleep=True)
+    script.after(600)
+    failure = only(script.ask("r1"), FailRequest).failure
+    assert failure.code is FailureCode.NO_CAPABLE_NODE
+    assert "desk: asleep: went to sleep 10 min ago, and is expected back" in failure.message
+    assert failure.hint == "wake desk, or ask again when it is back"
+
+
+def test_waking_a_node_is_not_advised_for_what_it_could_not_serve(script: Script) -> None:
+    script.attach("desk", LLAMA, context_tokens=16)
+    script.leave("desk", asleep=True)
+    script.attach("shelf", LLAMA, context_tokens=16)
+    failure = only(script.ask("r1", prompt_bytes=100_000), FailRequest).failure
+    assert "wake" not in failure.hint
+
+
+@pytest.mark.parametrize(("asleep", "known"), [(True, True), (False, False)])
+def test_one_that_sleeps_over_the_weekend_is_remembered(
+    script: Script, asleep: bool, known: bool
+) -> None:
+    script.attach("desk", LLAMA)
+    script.leave("desk", asleep=asleep)
+    script.after(64 * 3600)
+    assert (NodeId("desk") in script.fleet.directory.nodes) is known
 
 
 def test_sleep_is_not_loss_even_when_the_stream_breaks_after_it(script: Script) -> None:

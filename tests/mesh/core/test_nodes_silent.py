@@ -54,7 +54,7 @@ def test_work_without_a_token_waits_for_a_busy_node_rather_than_for_a_suspect_on
     script.begin("r1")
     script.now_s += 2
     script.attach("shelf", LLAMA)
-    busy = script.begin("r2")
+    busy = script.stream("r2")
     assert kinds(script.after(1)) == ["CancelAttempt"]
     assert script.fleet.requests.waiting == 1
     assert kinds(script.finish(busy)) == ["FinishRequest", "StartAttempt"]
@@ -126,12 +126,6 @@ def test_a_report_comes_too_late_for_a_lost_node(script: Script) -> None:
     assert state(script) is NodeState.LOST
 
 
-def test_long_silence_that_is_noticed_late_still_ends_in_loss(script: Script) -> None:
-    script.attach("desk", LLAMA)
-    assert kinds(script.after(1_000_000)) == ["CloseConnection"]
-    assert state(script) is NodeState.LOST
-
-
 def test_a_lost_node_is_forgotten_after_an_hour(script: Script) -> None:
     script.attach("desk", LLAMA)
     script.lose("desk")
@@ -169,17 +163,19 @@ def test_the_moment_a_limit_is_due_is_handled_once_however_it_rounds() -> None:
         script = Script(now_s=tenth / 10)
         script.attach("desk", LLAMA)
         for expected in (NodeState.SUSPECT, NodeState.LOST):
-            due_s = script.fleet.next_due_s
-            assert due_s is not None
-            script.now_s = due_s
-            script.after(0)
-            assert state(script) is expected
+            while state(script) is not expected:
+                due_s = script.fleet.next_due_s
+                assert due_s is not None
+                assert due_s > script.now_s
+                script.now_s = due_s
+                script.after(0)
+            assert script.now_s - tenth / 10 < 10.1
 
 
 def test_time_that_passes_without_anything_due_changes_nothing(script: Script) -> None:
     script.attach("desk", LLAMA)
     due_s = script.fleet.next_due_s
-    assert script.after(1) == []
+    assert script.after(0.1) == []
     assert script.fleet.next_due_s == due_s
 
 
@@ -203,10 +199,12 @@ def test_every_unseen_attempt_of_a_suspect_node_moves_in_order(script: Script) -
 def test_nothing_moves_to_a_node_that_is_as_silent(script: Script) -> None:
     script.attach("desk", LLAMA)
     script.attach("shelf", LLAMA)
+    script.after(2)
     script.begin("r1")
-    assert script.after(3) == []
+    assert kinds(script.after(1)) == ["StartAttempt"]  # on the other one, as it is late
     actions = script.after(7)
     assert sorted(kinds(actions)) == [
+        "CancelAttempt",
         "CancelAttempt",
         "CloseConnection",
         "CloseConnection",

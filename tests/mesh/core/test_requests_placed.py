@@ -88,7 +88,7 @@ def test_a_refusal_tells_each_nodes_reason(script: Script) -> None:
     script.attach("reading", load=Load(files_unread=3))
     failed = only(script.ask("r1", prompt_bytes=4000), FailRequest)
     assert {each.node_name: each.reason for each in failed.receipt.ruled_out} == {
-        "asleep": "asleep: went to sleep",
+        "asleep": "asleep: went to sleep 0 s ago, and is expected back",
         "owned": "its owner is using it",
         "small": "the prompt is far longer than its context of 16",
         "other": "has qwen only",

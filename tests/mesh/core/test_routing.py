@@ -155,7 +155,7 @@ def test_placement_ignores_the_order_of_nodes(
         for chosen in (ours.chosen, theirs.chosen):
             assert chosen.model_id == ours.chosen.model_id or request.policy is Policy.FAST
             assert chosen.cost <= NEAR_EQUAL * cheapest
-    told = [set(ruled_out(request, mesh, avoid, 100)) for mesh in (directory, shuffled)]
+    told = [set(ruled_out(request, mesh, avoid, 100, 100.0)) for mesh in (directory, shuffled)]
     assert told[0] == told[1]
 
 
@@ -166,7 +166,7 @@ def test_a_request_is_refused_only_when_every_node_has_a_reason(
 ) -> None:
     script, avoid = a_mesh(nodes), avoided(nodes)
     directory = script.fleet.directory
-    explained = {each.node_id for each in ruled_out(request, directory, avoid, 100)}
+    explained = {each.node_id for each in ruled_out(request, directory, avoid, 100, 100.0)}
     unexplained = set(directory.nodes) - explained
     match place(request, directory, avoid, Random(1)):
         case Placed(chosen=chosen):
@@ -197,11 +197,11 @@ def test_a_placed_request_goes_to_a_free_replica_that_nothing_rules_out(
     if placed is not None:
         chosen = script.node(placed.chosen.node_id).replicas[placed.chosen.model_id]
         assert chosen in free
-        assert why_not(request, chosen, avoid) is None
+        assert why_not(request, chosen, avoid, 100.0) is None
         assert placed.candidates[0] == placed.chosen
     elif request.model == "llama":
         able = [replica for replica in free if replica.model is LLAMA]
-        assert all(why_not(request, replica, avoid) for replica in able)
+        assert all(why_not(request, replica, avoid, 100.0) for replica in able)
 
 
 @some
@@ -312,7 +312,7 @@ def test_an_able_replica_is_one_that_nothing_rules_out_for_now(nodes: list[Joini
     request = asked(prompt_bytes=0, from_coordinator_host=True)
     for node in a_mesh(nodes).fleet.directory.nodes.values():
         for replica in node.replicas.values():
-            assert replica.able == (why_not(request, replica, {}) is None)
+            assert replica.able == (why_not(request, replica, {}, 100.0) is None)
             assert not replica.can_begin or replica.able
 
 

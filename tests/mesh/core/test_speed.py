@@ -39,7 +39,20 @@ def test_whatever_is_told_a_batch_slows_by_no_more_than_its_size(
 
 def test_half_a_load_takes_half_the_time() -> None:
     loading = ReplicaStatus(state=ReplicaState.LOADING, load_s=10, load_progress=0.5)
-    assert speed_of(MACHINE, LLAMA, loading).load_s == pytest.approx(5)
+    assert speed_of(MACHINE, LLAMA, loading).load_s == pytest.approx(5, rel=0.15)
+
+
+def test_a_load_that_is_told_to_be_nearly_over_still_takes_some_time() -> None:
+    loading = ReplicaStatus(state=ReplicaState.LOADING, load_s=10, load_progress=1.0)
+    assert speed_of(MACHINE, LLAMA, loading).load_s == pytest.approx(1)
+
+
+def test_a_load_takes_as_long_as_it_did_whatever_is_told() -> None:
+    experience = Experience()
+    for _ in range(10):
+        experience.load_s.add(20.0)
+    told = ReplicaStatus(state=ReplicaState.AVAILABLE, load_s=0.01)
+    assert speed_of(MACHINE, LLAMA, told, experience).load_s > 14
 
 
 def measured(prefill_s: float, decode_s: float, answers: int) -> Experience:

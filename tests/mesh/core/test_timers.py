@@ -10,7 +10,7 @@ from tests.mesh.core.script import key
 owners = st.sampled_from([NodeId("desk"), key("r1"), AttemptId(1), None])
 changes = st.lists(
     st.tuples(
-        st.sampled_from(["set", "clear"]),
+        st.sampled_from(["set", "set", "clear", "postpone"]),
         st.integers(0, 20),
         st.sampled_from(Due),
         owners,
@@ -27,6 +27,9 @@ def test_what_comes_out_is_what_was_set_last_and_is_due(
         if what == "set":
             timers.set(due_s, kind, owner)
             expected[kind, owner] = due_s
+        elif what == "postpone":
+            timers.postpone({kind}, due_s)
+            expected |= {each: at + due_s for each, at in expected.items() if each[0] is kind}
         else:
             timers.clear(kind, owner)
             expected.pop((kind, owner), None)

@@ -13,6 +13,8 @@ def a_fast_and_a_slow_one(script: Script) -> list[StartAttempt]:
     script.attach("slow", LLAMA, status=SLOW)
     starts = [only(script.ask(f"r{i}"), StartAttempt) for i in range(4)]
     assert {start.connection_id for start in starts} == {1}
+    for start in starts:
+        script.progress(script.accept(start), 0, 1)  # so that none of them moves
     return starts
 
 
@@ -23,7 +25,7 @@ def started(actions: list[Action]) -> list[tuple[str, int]]:
 def test_a_quicker_machine_that_is_soon_free_is_waited_for(script: Script) -> None:
     starts = a_fast_and_a_slow_one(script)
     assert script.ask("r4") == []
-    start = only(script.finish(script.accept(starts[0])), StartAttempt)
+    start = only(script.finish(starts[0]), StartAttempt)
     assert (start.key.request_id, start.connection_id) == ("r4", 1)
 
 
@@ -42,8 +44,7 @@ def test_a_line_that_is_too_long_sends_the_next_one_to_the_slower_machine(script
 
 
 def test_those_who_waited_for_a_machine_that_went_take_what_there_is(script: Script) -> None:
-    for start in a_fast_and_a_slow_one(script):
-        script.progress(script.accept(start), 0, 1)  # so that nobody takes it for stuck
+    a_fast_and_a_slow_one(script)
     script.ask("r4")
     assert ("r4", 2) not in started(script.report("slow"))
     script.drain("quick")
@@ -56,8 +57,7 @@ def test_those_who_waited_for_a_machine_that_went_take_what_there_is(script: Scr
 
 
 def test_who_waited_far_longer_than_was_predicted_takes_what_there_is(script: Script) -> None:
-    for start in a_fast_and_a_slow_one(script):
-        script.progress(script.accept(start), 0, 1)  # so that nobody takes it for stuck
+    a_fast_and_a_slow_one(script)
     script.ask("r4", within_s=600)
     for name in ("quick", "slow"):
         script.report(name)
@@ -67,3 +67,13 @@ def test_who_waited_far_longer_than_was_predicted_takes_what_there_is(script: Sc
         for name in ("quick", "slow"):
             script.report(name)
     assert started(actions) == [("r4", 2)]
+
+
+def test_nobody_waits_for_a_machine_that_failed_it(script: Script) -> None:
+    """One slot each: the slow one comes free while the quick one, which it must avoid, is taken."""
+    script.attach("quick", LLAMA, status=warm(1, prefill=5000, decode=200))
+    failing = only(script.ask("r0", within_s=1e4), StartAttempt)
+    script.attach("slow", LLAMA, status=warm(1, 1, prefill=5, decode=1))
+    script.fail(failing)
+    script.ask("r1")
+    assert started(script.report("slow", (LLAMA, warm(1, 0, prefill=5, decode=1)))) == [("r0", 2)]
