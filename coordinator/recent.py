@@ -36,8 +36,6 @@ ID_SHOWN_MAX = 64
 
 # Outcomes that no node has put into words.
 _OUR_WORDS = frozenset({"answered", "running", "relieved", "outrun", *Refusal})
-    {"answered", "running", "relieved", "outrun", *Refusal}
-)  # outcomes no node words
 
 
 @dataclass(frozen=True, slots=True)
