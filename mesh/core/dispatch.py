@@ -6,6 +6,7 @@
 from math import inf
 from random import Random
 
+from mesh.core import told
 from mesh.core.actions import (
     Action,
     CancelAttempt,
@@ -17,9 +18,7 @@ from mesh.core.actions import (
 from mesh.core.admission import DECLINED_MAX, in_time, waited_enough
 from mesh.core.books import Books
 from mesh.core.cloud import as_candidate, may_leave, names_cloud, says_cloud
-from mesh.core.explaining import not_weighed
 from mesh.core.filter import (
-    EXPLAINED_MAX,
     REFUSED_MAX,
     asleep,
     beginning_on,
@@ -31,7 +30,6 @@ from mesh.core.filter import (
 )
 from mesh.core.hedging import Hedging
 from mesh.core.ladder import is_automatic
-from mesh.core.look import Look
 from mesh.core.node import Node
 from mesh.core.progress import Attempt, Progress
 from mesh.core.receipt import RuledOut
@@ -165,7 +163,9 @@ class Dispatch:
             self._books.release(progress.attempt)
             progress.close(failure.code, failure.message, now_s)
         self._books.forget(progress)
-        receipt = progress.receipt(now_s, explained or self.explained(progress, now_s))
+        receipt = progress.receipt(
+            now_s, explained or told.others(progress, self._directory, now_s)
+        )
         actions.append(FailRequest(progress.request.key, receipt, failure))
         for each in freed:
             actions += self.slots_freed(each.node_id, now_s)
@@ -254,16 +254,6 @@ class Dispatch:
         progress.avoid[attempt.node_id] = reason
         return stopped + self.place(progress, now_s)
 
-    def explained(self, progress: Progress, now_s: float) -> tuple[RuledOut, ...]:
-        """Why the other nodes cannot serve the request now, or could not, if it wants to know."""
-        if not progress.request.explain:
-            return ()
-        request, avoid = progress.wanted, progress.avoid
-        now = ruled_out(request, self._directory, avoid, EXPLAINED_MAX, now_s)
-        told = {each.node_id for each in now}
-        then = [each for each in progress.passed_by if each.node_id not in told]
-        return (*now, *then)[:EXPLAINED_MAX]
-
     # -- below the steps ---------------------------------------------------------------------------
 
     def _find(self, progress: Progress, request: Request) -> Placed | AllBusy | Unplaceable:
@@ -289,7 +279,8 @@ class Dispatch:
 
     def _refuse(self, progress: Progress, found: Unplaceable, now_s: float) -> list[Action]:
         request, avoid = progress.request, progress.avoid
-        nodes, explained = len(self._directory.nodes), self.explained(progress, now_s)
+        nodes = len(self._directory.nodes)
+        explained = told.others(progress, self._directory, now_s)
         if not nodes:
             failure = no_nodes()
         elif not found.model_known and not is_automatic(request):
@@ -359,14 +350,14 @@ class Dispatch:
                 return self._leave_or_fail(progress, full, now_s)
             displaced = self._leave_or_fail(self._books.open[last], full, now_s)
         progress.candidates, progress.why = busy.candidates if busy is not None else (), why
-        self._explain(progress, busy.look if busy is not None else None, now_s)
+        told.note(progress, busy.look if busy is not None else None, self._directory, now_s)
         self._books.join_line(progress, now_s)
         return displaced
 
     def _start(self, progress: Progress, placed: Placed, now_s: float) -> Action:
         request = progress.request
         progress.candidates, progress.why = placed.candidates, placed.why
-        self._explain(progress, placed.look, now_s)
+        told.note(progress, placed.look, self._directory, now_s)
         attempt = self._books.begin(progress, placed.chosen, now_s)
         return StartAttempt(
             attempt.attempt_id,
@@ -377,13 +368,6 @@ class Dispatch:
             request.deadline_s - now_s,
             resumed_tokens=progress.given.tokens,
         )
-
-    def _explain(self, progress: Progress, look: Look | None, now_s: float) -> None:
-        """Keep what a pick weighed, and for who asked also why it did not weigh the others."""
-        progress.look = look
-        if progress.request.explain and look is not None:
-            request, directory, avoid = progress.wanted, self._directory, progress.avoid
-            progress.passed_by = not_weighed(request, directory, look, avoid, EXPLAINED_MAX, now_s)
 
     def _start_in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> Action:
         request, chosen = progress.request, as_candidate(model)

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from mesh.core import told
 from mesh.core.actions import (
     AcceptDelivery,
     Action,
@@ -182,7 +183,7 @@ class Requests:
         self._trust.attempt_succeeded(attempt.node_id, attempt.candidate.model_id)
         progress.close("answered", "", now_s, event.usage)
         self._books.forget(progress)
-        explained = progress.passed_by or self._dispatch.explained(progress, now_s)
+        explained = progress.passed_by or told.others(progress, self._books.directory, now_s)
         receipt = progress.receipt(now_s, explained)
         done = FinishRequest(progress.request.key, receipt, event.payload)
         return [*settled, done, *self._dispatch.slots_freed(attempt.node_id, now_s)]
