@@ -41,6 +41,7 @@ ALLOWED: dict[str, frozenset[PeerRole]] = {
     "Operations/ListMembers": _OPERATOR,
     "Operations/GetLedgerSummary": _OPERATOR,
     "Operations/ListLedgerRequests": _OPERATOR,
+    "Operations/ExplainRequest": _OPERATOR,
     "Operations/Browse": _EVERYONE,  # what every machine's loopback shows: no names of askers
 }
 

@@ -23,6 +23,7 @@ from coordinator.pages.account import of_day
 from coordinator.pages.carried import Carried
 from coordinator.pages.opening import baseline_of, open_pages
 from coordinator.pages.pages import Who
+from coordinator.recent import Recent
 from coordinator.revoking import Membership
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.fleet import FleetService
@@ -76,6 +77,8 @@ class Coordinator:
         self.ledger = Ledger(home.ledger, keep_days=settings.ledger.keep_days)
         self._relay.watchers.append(self.ledger)
         self.loop = FleetLoop(fleet, self._relay, time.monotonic)
+        self._recent = Recent(fleet, time.monotonic)
+        self._relay.watchers.append(self._recent)
         self._desk = Desk(
             self.loop,
             self._relay,
@@ -182,6 +185,7 @@ class Coordinator:
             membership=Membership(members, invitations, self.loop, self._relay),
             ledger=LedgerReports(self.ledger),
             carried=Carried(self._pages),
+            recent=self._recent,
         )
         add_OperationsServicer_to_server(operations, mesh)
 

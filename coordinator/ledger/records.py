@@ -85,7 +85,7 @@ def closed_row(
         "cost_microusd": receipt.cost_microusd,
         "price_version": receipt.price_version[:WORDS_MAX],
         "test_model": int(receipt.test_model),
-        "why": _ours(receipt.why, receipt),
+        "why": ours(receipt.why, receipt),
         "receipt": _encode(_rest_of(receipt)),
     }
 
@@ -184,14 +184,14 @@ def _rest_of(receipt: Receipt) -> Row:
             for each in receipt.candidates[:CANDIDATES_KEPT_MAX]
         ],
         "ruled_out": [
-            {"place": each.node_name, "reason": _ours(each.reason, receipt)}
+            {"place": each.node_name, "reason": ours(each.reason, receipt)}
             for each in receipt.ruled_out[:RULED_OUT_KEPT_MAX]
         ],
-        "notes": [_ours(note, receipt) for note in receipt.notes[:RULED_OUT_KEPT_MAX]],
+        "notes": [ours(note, receipt) for note in receipt.notes[:RULED_OUT_KEPT_MAX]],
     }
 
 
-def _ours(text: str, receipt: Receipt) -> str:
+def ours(text: str, receipt: Receipt) -> str:
     """Return a sentence of ours, with the code instead of the words that a node failed with."""
     for reason, outcome in _told_by_nodes(receipt.attempts):
         text = text.replace(reason, outcome)

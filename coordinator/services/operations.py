@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from coordinator.access import Context, MeshAccess
 from coordinator.loop import FleetLoop
 from coordinator.pages.carried import Carried
+from coordinator.recent import Recent
 from coordinator.revoking import Membership
 from coordinator.services.ledger import LedgerReports
 from mesh.core.events import NodeDrained
@@ -22,6 +23,7 @@ from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
 from mesh.v1 import operations_pb2_grpc as operations_grpc
 from mesh.wire.nodes import write_node
+from mesh.wire.receipts import write_receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         membership: Membership,
         ledger: LedgerReports,
         carried: Carried,
+        recent: Recent,
     ) -> None:
         self._loop = loop
         self._access = access
@@ -60,6 +63,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         self._membership = membership
         self._ledger = ledger
         self._carried = carried
+        self._recent = recent
 
     async def GetMesh(
         self, request: operations.GetMeshRequest, context: Context
@@ -147,6 +151,23 @@ class OperationsService(operations_grpc.OperationsServicer):
             return await self._ledger.requests(request)
         except MeshError as failure:
             await abort(context, failure)
+
+    async def ExplainRequest(
+        self, request: operations.ExplainRequestRequest, context: Context
+    ) -> operations.ExplainRequestResponse:
+        """Why a recent request went where it did."""
+        await self._admit("ExplainRequest", context)
+        try:
+            told = self._recent.explain(request.request_id, request.principal)
+        except MeshError as failure:
+            await abort(context, failure)
+        return operations.ExplainRequestResponse(
+            receipt=write_receipt(told.receipt, self._who.coordinator_id),
+            principal=told.receipt.key.principal,
+            state=told.state,
+            failure=told.failure,
+            arrived_ago_s=told.arrived_ago_s,
+        )
 
     async def Browse(self, request: operations.BrowseRequest, context: Context) -> None:
         """Carry the mesh-health page to another machine's browser."""

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from mesh.cli import explaining
 from mesh.cli.operations import CALL_WITHIN_S, calling
 from mesh.cli.output import console, count, errors, money, print_json, seconds
 from mesh.v1 import inference_pb2 as inference
@@ -20,6 +21,7 @@ from mesh.wire.plain import to_plain
 
 ROWS_MAX = 1000  # that a coordinator gives at once
 WHO_CHARACTERS = 12  # of a fingerprint: enough to tell people apart; --json has all
+ID_CHARACTERS = 8  # of a request's: as many as tell recent ones apart, for `ledger explain`
 SINCE = "Say 30m, 24h, 7d or 4w (ago), or 2026-01-31 or 2026-01-31T18:00 (local time)."
 
 _AGO = re.compile(r"(\d{1,6})([mhdw])")
@@ -41,6 +43,7 @@ _STYLES = {"answered": "green", "failed": "red", "cancelled": "yellow", "lost": 
 
 
 def register(parent: typer.Typer) -> None:
+    explaining.register(app)
     parent.add_typer(app, name="ledger")
 
 
@@ -170,6 +173,7 @@ def _shares(title: str, shares: Sequence[operations.LedgerShare], answered: int)
 def _show_requests(found: Sequence[operations.LedgerRequest]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("arrived", no_wrap=True)
+    table.add_column("id", no_wrap=True)
     for column in ("who", "asked for", "ended", "answered by"):
         table.add_column(column, overflow="fold")
     table.add_column("tier", no_wrap=True)
@@ -178,6 +182,7 @@ def _show_requests(found: Sequence[operations.LedgerRequest]) -> None:
     for each in found:
         table.add_row(
             _when(each.arrived_at_s),
+            each.request_id[:ID_CHARACTERS],
             each.principal[:WHO_CHARACTERS],
             each.asked_model,
             Text(each.failure.replace("_", " ") or each.state, _STYLES.get(each.state, "default")),

@@ -7,6 +7,8 @@ from rich.text import Text
 from mesh.cli.output import money, seconds
 from mesh.v1 import inference_pb2 as inference
 
+TABLE_COLUMNS_MIN = 110  # of a terminal; a reason takes some 60 of them
+
 
 def summary(receipt: inference.Receipt, usage: inference.Usage) -> str:
     """One line: which model, where, how fast, at what cost."""
@@ -23,14 +25,15 @@ def summary(receipt: inference.Receipt, usage: inference.Usage) -> str:
 
 
 def explain(receipt: inference.Receipt, console: Console) -> None:
-    """Print which nodes could, which could not and why, and what was tried."""
+    """Print which nodes could and which not, with why each was not chosen, and what was tried."""
     parts: list[RenderableType] = []
     if receipt.why:
         parts.append(Text(f"why: {receipt.why}"))
     if receipt.candidates:
-        parts.append(_candidates(receipt))
+        narrow = console.width < TABLE_COLUMNS_MIN
+        parts += _listed(receipt) if narrow else [_candidates(receipt)]
     parts += [Text(f"{ruled.node_name} could not: {ruled.reason}") for ruled in receipt.ruled_out]
-    parts += [Text(_attempt(attempt)) for attempt in receipt.attempts]
+    parts += _attempts(receipt)
     if receipt.cost_microusd:
         parts.append(Text(f"cost: {money(receipt.cost_microusd)} (price: {receipt.price_version})"))
     if receipt.numerics_changed_at_token:
@@ -42,7 +45,7 @@ def explain(receipt: inference.Receipt, console: Console) -> None:
 
 def _candidates(receipt: inference.Receipt) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("could serve it", "with", "first token", "whole answer"):
+    for column in ("could serve it", "with", "first token", "whole answer", "not chosen"):
         table.add_column(column, overflow="fold")
     for candidate in receipt.candidates:
         table.add_row(
@@ -50,12 +53,42 @@ def _candidates(receipt: inference.Receipt) -> Table:
             candidate.model_name,
             _predicted(candidate.predicted_first_token_s) or "-",
             _predicted(candidate.predicted_completion_s) or "-",
+            candidate.reason or "chosen",
         )
     return table
 
 
-def _attempt(attempt: inference.Attempt) -> str:
-    took = f"{attempt.node_name}: {attempt.outcome.replace('_', ' ')}"
+def _listed(receipt: inference.Receipt) -> list[Text]:
+    """What a table says, for a terminal that would fold its cells to single words."""
+    lines = []
+    for candidate in receipt.candidates:
+        first, whole = candidate.predicted_first_token_s, candidate.predicted_completion_s
+        predicted = (
+            f": first token {_predicted(first)}, whole answer {_predicted(whole)}" if first else ""
+        )
+        lines.append(
+            Text(f"{candidate.node_name} could, with {candidate.model_name}{predicted}; ").append(
+                f"not chosen: {candidate.reason}" if candidate.reason else "chosen"
+            )
+        )
+    return lines
+
+
+def _attempts(receipt: inference.Receipt) -> list[Text]:
+    """One line each; the answer goes on where the attempt before it stopped."""
+    lines, tokens = [], 0
+    for attempt in receipt.attempts:
+        lines.append(Text(_attempt(attempt, goes_on_at=tokens)))
+        tokens += attempt.usage.completion_tokens
+    return lines
+
+
+def _attempt(attempt: inference.Attempt, goes_on_at: int) -> str:
+    gave = attempt.usage.completion_tokens
+    who = f"{attempt.node_name} went on at token {goes_on_at}" if goes_on_at else attempt.node_name
+    took = f"{who}: {attempt.outcome.replace('_', ' ')}"
+    if gave and attempt.outcome != "answered":
+        took += f", {gave} tokens given"
     reason = f", {attempt.reason}" if attempt.reason else ""
     cost = f", {money(attempt.cost_microusd)}" if attempt.cost_microusd else ""
     if not attempt.first_token_s:

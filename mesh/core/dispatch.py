@@ -6,6 +6,7 @@
 from math import inf
 from random import Random
 
+from mesh.core import told
 from mesh.core.actions import (
     Action,
     CancelAttempt,
@@ -18,7 +19,6 @@ from mesh.core.admission import DECLINED_MAX, in_time, waited_enough
 from mesh.core.books import Books
 from mesh.core.cloud import as_candidate, may_leave, names_cloud, says_cloud
 from mesh.core.filter import (
-    EXPLAINED_MAX,
     REFUSED_MAX,
     asleep,
     beginning_on,
@@ -176,7 +176,9 @@ class Dispatch:
             self._books.release(progress.attempt)
             progress.close(failure.code, failure.message, now_s)
         self._books.forget(progress)
-        receipt = progress.receipt(now_s, explained or self.explained(progress, now_s))
+        receipt = progress.receipt(
+            now_s, explained or told.others(progress, self._directory, now_s)
+        )
         actions.append(FailRequest(progress.request.key, receipt, failure))
         for each in freed:
             actions += self.slots_freed(each.node_id, now_s)
@@ -265,13 +267,6 @@ class Dispatch:
         progress.avoid[attempt.node_id] = reason
         return stopped + self.place(progress, now_s)
 
-    def explained(self, progress: Progress, now_s: float) -> tuple[RuledOut, ...]:
-        """Why the other nodes could not serve the request, if it wants to know."""
-        if not progress.request.explain:
-            return ()
-        request, avoid = progress.request, progress.avoid
-        return ruled_out(request, self._directory, avoid, EXPLAINED_MAX, now_s)
-
     # -- below the steps ---------------------------------------------------------------------------
 
     def _find(self, progress: Progress, request: Request) -> Placed | AllBusy | Unplaceable:
@@ -292,7 +287,8 @@ class Dispatch:
 
     def _refuse(self, progress: Progress, found: Unplaceable, now_s: float) -> list[Action]:
         request, avoid = progress.request, progress.avoid
-        nodes, explained = len(self._directory.nodes), self.explained(progress, now_s)
+        nodes = len(self._directory.nodes)
+        explained = told.others(progress, self._directory, now_s)
         if not nodes:
             failure = no_nodes()
         elif not found.model_known and not is_automatic(request):
@@ -362,12 +358,14 @@ class Dispatch:
                 return self._leave_or_fail(progress, full, now_s)
             displaced = self._leave_or_fail(self._books.open[last], full, now_s)
         progress.candidates, progress.why = busy.candidates if busy is not None else (), why
+        told.note(progress, busy.look if busy is not None else None, self._directory, now_s)
         self._books.join_line(progress, now_s)
         return displaced
 
     def _start(self, progress: Progress, placed: Placed, now_s: float) -> Action:
         request = progress.request
         progress.candidates, progress.why = placed.candidates, placed.why
+        told.note(progress, placed.look, self._directory, now_s)
         attempt = self._books.begin(progress, placed.chosen, now_s)
         return StartAttempt(
             attempt.attempt_id,
@@ -381,7 +379,7 @@ class Dispatch:
 
     def _start_in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> Action:
         request, chosen = progress.request, as_candidate(model)
-        progress.candidates = (chosen,)
+        progress.candidates, progress.look, progress.passed_by = (chosen,), None, ()
         attempt = self._books.begin_in_cloud(progress, chosen, now_s)
         remaining_s = request.deadline_s - now_s
         return StartCloudAttempt(attempt.attempt_id, request.key, model, request.tier, remaining_s)

@@ -29,7 +29,11 @@ REFUSED_MAX = 64  # nodes a refusal explains unasked: refusals come in herds, at
 SUSPECTS_MAX = 256  # holders looked at for one that may speak again, or come back
 
 _OWNED = "its owner is using it"
-_ASKED_AS = {Capability.GRAMMAR: "grammar (response_format)"}  # where the caller has another word
+# Where people have another word, or nobody asked for it by name.
+_ASKED_AS = {
+    Capability.GRAMMAR: "grammar (response_format)",
+    Capability.RESUME: "resume (going on with an answer)",
+}
 
 
 def why_not(
@@ -74,7 +78,7 @@ def beginning_on(
     """Return the replicas of ``node`` that have a free slot for ``request`` now."""
     return [
         replica
-        for replica in _asked_of(node, request, directory)
+        for replica in asked_of(node, request, directory)
         if replica.can_begin and unfit(request, replica, avoid) is None
     ]
 
@@ -139,13 +143,14 @@ def ruled_out(
     """
     reasons = (
         RuledOut(node.node_id, node.name, reason)
-        for node in _holders_first(request, directory)
-        if (reason := _reason(node, request, directory, avoid, now_s)) is not None
+        for node in holders_first(request, directory)
+        if (reason := reason_against(node, request, directory, avoid, now_s)) is not None
     )
     return tuple(islice(reasons, at_most))
 
 
-def _holders_first(request: Request, directory: Directory) -> Iterator[Node]:
+def holders_first(request: Request, directory: Directory) -> Iterator[Node]:
+    """Yield every node, those that hold the request's model first."""
     seen: set[NodeId] = set()
     for rung in ladder(request, directory):
         for model_id in rung.model_ids:
@@ -156,7 +161,7 @@ def _holders_first(request: Request, directory: Directory) -> Iterator[Node]:
     yield from (node for node_id, node in directory.nodes.items() if node_id not in seen)
 
 
-def _asked_of(node: Node, request: Request, directory: Directory) -> Iterator[Replica]:
+def asked_of(node: Node, request: Request, directory: Directory) -> Iterator[Replica]:
     """Yield the replicas of ``node`` that are what ``request`` asks for."""
     if is_automatic(request):
         automatic = directory.automatic()
@@ -167,16 +172,17 @@ def _asked_of(node: Node, request: Request, directory: Directory) -> Iterator[Re
             yield node.replicas[model_id]
 
 
-def _reason(
+def reason_against(
     node: Node,
     request: Request,
     directory: Directory,
     avoid: Mapping[NodeId, str],
     now_s: float,
 ) -> str | None:
+    """Return why ``node`` cannot serve ``request``, or None if it can, once it has a slot."""
     if reason := _why_not_node(node, now_s):
         return reason
-    reasons = [why_not(request, each, avoid, now_s) for each in _asked_of(node, request, directory)]
+    reasons = [why_not(request, each, avoid, now_s) for each in asked_of(node, request, directory)]
     if not reasons:
         return avoid.get(node.node_id) or _holds(node)
     if not all(reasons):

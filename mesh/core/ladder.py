@@ -34,7 +34,7 @@ def ladder(request: Request, directory: Directory) -> Iterator[Rung]:
     """
     if not is_automatic(request):
         if model_ids := directory.resolve(request.model):
-            yield Rung(model_ids, f"{request.model} was asked for")
+            yield Rung(model_ids, f"{_in_words(request.model, directory)} was asked for")
         return
     smallest_first = directory.automatic()
     if not smallest_first:
@@ -49,3 +49,9 @@ def ladder(request: Request, directory: Directory) -> Iterator[Rung]:
     yield Rung((next(ordered),), f"{why} (policy {request.policy})")
     for model_id in ordered:
         yield Rung((model_id,), "next rung")
+
+
+def _in_words(asked: str, directory: Directory) -> str:
+    """An answer that goes on elsewhere asks for its model by id, which says nothing to people."""
+    model = directory.model(ModelId(asked))
+    return asked if model is None else model.name

@@ -10,6 +10,7 @@ from mesh.core.cost import Demand, Prediction, factor_of, predict
 from mesh.core.directory import Directory, Holders
 from mesh.core.filter import BYTES_PER_TOKEN_MAX, unfit
 from mesh.core.ladder import Rung
+from mesh.core.look import Look, Scored, Waiting
 from mesh.core.node import Replica
 from mesh.core.prefix_index import Found
 from mesh.core.receipt import Candidate
@@ -27,8 +28,6 @@ WAITED_FOR_MAX = 8  # full replicas that are looked at, the quickest, beside the
 WAIT_DOUBT = 8.0
 
 Held = tuple[ModelId, Holders]
-Scored = tuple[float, Replica]  # the cost first
-Waiting = tuple[float, float, Replica]  # the cost, and the seconds until it has a slot
 
 
 @dataclass(slots=True)
@@ -40,11 +39,13 @@ class Pick:
     directory: Directory
     avoid: Mapping[NodeId, str]  # nodes that failed or refused it already, with the reason
     rng: Random
+    declined: list[Scored] = field(default_factory=list)  # free, and not worth taking
     _held: list[Held] = field(init=False)
     _demands: dict[ModelId, Demand] = field(default_factory=dict)
     _waited_for: dict[ModelId, list[tuple[float, Replica]]] = field(default_factory=dict)
     _turns: dict[ModelId, float] = field(default_factory=dict)  # seconds between two free slots
     _found: dict[ModelId, Mapping[NodeId, Found]] = field(default_factory=dict)
+    _passed: list[Waiting] = field(default_factory=list)  # full ones, weighed against a free one
 
     def __post_init__(self) -> None:
         self._held = [(each, self.directory.holders(each)) for each in self.rung.model_ids]
@@ -93,10 +94,11 @@ class Pick:
                 crowd = replica.crowd
                 wait_s += crowd * (decode_s + read_s)
                 decode_s *= 1 + crowd
-            cost = per_first_token * (wait_s + read_s) + per_token * decode_s
+            wait_s += read_s
+            cost = per_first_token * wait_s + per_token * decode_s
             if node.strain is not None:
                 cost *= factor_of(policy, node.strain)
-            scored.append((cost, replica))
+            scored.append((cost, replica, wait_s, decode_s))
             if len(scored) >= share:
                 break
         found = self._holding(holders, model_id)
@@ -112,7 +114,7 @@ class Pick:
             if (replica := holders.free.of(node_id)) is not None
             and unfit(self.request, replica, self.avoid) is None
         ]
-        told = [(self.cost(replica), replica) for replica in able]
+        told = [self.weigh(replica) for replica in able]
         return told + [each for each in scored if each[1].node.node_id not in found]
 
     def busy(self, ahead: int) -> list[Waiting]:
@@ -128,7 +130,8 @@ class Pick:
             full = self._full(model_id, holders, most if self.request.explain else WAITED_FOR_MAX)
             for frees_s, replica in full:
                 wait_s = frees_s + ahead * self._turns[model_id]
-                waiting.append((self.cost(replica, wait_s), wait_s, replica))
+                cost, _, first_token_s, decode_s = self.weigh(replica, wait_s)
+                waiting.append((cost, wait_s, replica, first_token_s, decode_s))
         return waiting
 
     def better_waits(self, best: Scored, ahead: int) -> bool:
@@ -138,9 +141,13 @@ class Pick:
             if not len(holders.full) or holders.full.first_rank >= rank:
                 continue
             for frees_s, replica in self._full(model_id, holders, WAITED_FOR_MAX):
-                wait_s = WAIT_DOUBT * (frees_s + ahead * self._turns[model_id])
-                if self.cost(replica, wait_s) < best[0]:
+                wait_s = frees_s + ahead * self._turns[model_id]
+                doubt_s = (WAIT_DOUBT - 1) * wait_s
+                cost, _, first_token_s, decode_s = self.weigh(replica, wait_s + doubt_s)
+                if cost < best[0]:
                     return True
+                told = (cost, wait_s, replica, first_token_s - doubt_s, decode_s)
+                self._passed.append(told)
         return False
 
     def _full(self, model_id: ModelId, holders: Holders, most: int) -> list[tuple[float, Replica]]:
@@ -183,7 +190,14 @@ class Pick:
             return demand
         return demand.less(found.of(self.request.prompt_bytes, demand.prompt_tokens))
 
-    def cost(self, replica: Replica, wait_s: float = 0.0) -> float:
+    def look(self, free: list[Scored], full: list[Waiting] | None = None) -> Look:
+        """Keep what was looked at, for those who ask why: ``free``, whose first one was chosen."""
+        full = self._passed if full is None else full
+        avoid = dict(self.avoid) if self.avoid else {}
+        policy, rung = self.request.policy, self.rung
+        return Look(policy, rung.model_ids, rung.why, self._demands, free, full, True, avoid)
+
+    def weigh(self, replica: Replica, wait_s: float = 0.0) -> Scored:
         """What ``cost_of(policy, predict(...))`` would say, written out: a pick asks it often."""
         node, speed, policy, demand = (
             replica.node,
@@ -195,9 +209,11 @@ class Pick:
         first_token_s = node.rtt_s + wait_s + replica.ready_s + crowd * speed.decode_s
         first_token_s += (1 + crowd) * demand.prompt_tokens * speed.prefill_s
         first_token_s += (1 + crowd) * demand.again_tokens * speed.decode_s
-        rest_s = (1 + crowd) * demand.output_tokens * speed.decode_s
-        cost = policy.weigh(first_token_s, first_token_s + rest_s)
-        return cost if node.strain is None else cost * factor_of(policy, node.strain)
+        decode_s = (1 + crowd) * speed.decode_s
+        cost = policy.weigh(first_token_s, first_token_s + demand.output_tokens * decode_s)
+        if node.strain is not None:
+            cost *= factor_of(policy, node.strain)
+        return cost, replica, first_token_s, decode_s
 
     def candidate(self, cost: float, replica: Replica, wait_s: float | None = None) -> Candidate:
         """Put a replica on the receipt; ``wait_s`` if it has no free slot."""

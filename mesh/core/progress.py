@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, field, replace
 
+from mesh.core.explaining import explained, weighed
 from mesh.core.given import Given
+from mesh.core.look import Look
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut
 from mesh.core.types import AttemptId, Epoch, Failure, NodeId, Request, Tier, Usage
 
 # An agent that died is back within 2 to 5 s where something starts it again; longer, and whoever
 # reads thinks that we hang.
 GOES_ON_WITHIN_S = 10.0
+CANDIDATES_KEPT = 4  # on the receipt of a request that does not ask for more
 RATED_TOKENS_MIN = 16  # fewer arrive in one burst or two, and their rate means nothing
 
 
@@ -108,6 +111,8 @@ class Progress:
     forgiven: bool = False  # machines that failed it may be asked once more
     avoid: dict[NodeId, str] = field(default_factory=dict)  # node -> why not again
     candidates: tuple[Candidate, ...] = ()
+    look: Look | None = field(default=None, repr=False)  # what the last pick weighed
+    passed_by: tuple[RuledOut, ...] = ()  # whom it did not weigh, if the request wants to know
     why: str = ""
     first_attempt_s: float | None = None
     instead_of: Failure | None = None  # why no machine could, if the cloud was asked for that
@@ -170,7 +175,7 @@ class Progress:
             tier=max((past.tier for past in self.past), default=self.request.tier),
             policy=self.request.policy,
             attempts=tuple(self.past),
-            candidates=self.candidates,
+            candidates=self._candidates(),
             ruled_out=ruled_out,
             why=self.why,
             queued_s=queued_until_s - self.arrived_s,
@@ -181,4 +186,28 @@ class Progress:
             cost_microusd=sum(past.cost_microusd for past in self.past),
             price_version=next((p.price_version for p in self.past if p.price_version), ""),
             numerics_changed_at_token=self.given.numerics_changed_at_token,
+            look=self.look,
         )
+
+    def so_far(self, now_s: float) -> Receipt:
+        """Add up what happened until now to a request that has not ended."""
+        receipt, attempt = self.receipt(now_s), self.attempt
+        if attempt is None:
+            return receipt
+        under_way = [each for each in (attempt, self.second) if each is not None]
+        accounts = [each.account("running", "", now_s, each.usage()) for each in under_way]
+        seen_s = self.first_token_s
+        return replace(
+            receipt,
+            attempts=(*receipt.attempts, *accounts),
+            tier=max([attempt.tier, *[past.tier for past in self.past]]),
+            first_token_s=seen_s - self.arrived_s if seen_s is not None else 0.0,
+            test_model=attempt.test_model,
+        )
+
+    def _candidates(self) -> tuple[Candidate, ...]:
+        if self.look is None:
+            return self.candidates
+        if self.request.explain:
+            return explained(self.look)
+        return weighed(self.look, CANDIDATES_KEPT)

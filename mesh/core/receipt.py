@@ -1,7 +1,8 @@
 """The account of a request: what could have served it, what was tried, and how long it took."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mesh.core.look import Look
 from mesh.core.types import AttemptId, ModelId, NodeId, Policy, RequestKey, Tier, Usage
 
 
@@ -21,6 +22,7 @@ class Candidate:
     decode_s: float = 0.0  # a token of the answer
     prompt_tokens: float = 0.0  # expected, without those it holds
     cached_tokens: float = 0.0  # of the prompt, expected to be held there
+    reason: str = ""  # why it was not chosen, for people; "" if it was, or if nobody asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +78,4 @@ class Receipt:
     price_version: str = ""
     numerics_changed_at_token: int = 0  # whoever went on there rounds otherwise; 0: never
     notes: tuple[str, ...] = ()
+    look: Look | None = field(default=None, repr=False)  # what the last pick weighed, if any did

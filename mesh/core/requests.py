@@ -2,6 +2,7 @@
 
 from random import Random
 
+from mesh.core import told
 from mesh.core.actions import (
     AcceptDelivery,
     Action,
@@ -30,6 +31,7 @@ from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
 from mesh.core.patience import PATIENCE_MIN_S, late_s
 from mesh.core.progress import Attempt, Progress
+from mesh.core.receipt import Receipt
 from mesh.core.refusals import in_use, time_is_up, told_by
 from mesh.core.timers import Due
 from mesh.core.trust import Trust
@@ -81,6 +83,15 @@ class Requests:
         """Until then, a request that no node can serve waits for those that are not back yet."""
         self._dispatch.settled_s = event.settled_s
         return []
+
+    def under_way(self) -> list[RequestKey]:
+        """Return the requests that have not ended, in the order of their arrival."""
+        return list(self._books.open)
+
+    def so_far(self, key: RequestKey, now_s: float) -> tuple[Request, Receipt] | None:
+        """Return what a request asks for and what became of it yet; None if it has ended."""
+        progress = self._books.open.get(key)
+        return (progress.wanted, progress.so_far(now_s)) if progress is not None else None
 
     # -- a request's beginning and end -------------------------------------------------------------
 
@@ -172,7 +183,8 @@ class Requests:
         self._trust.attempt_succeeded(attempt.node_id, attempt.candidate.model_id)
         progress.close("answered", "", now_s, event.usage)
         self._books.forget(progress)
-        receipt = progress.receipt(now_s, self._dispatch.explained(progress, now_s))
+        explained = progress.passed_by or told.others(progress, self._books.directory, now_s)
+        receipt = progress.receipt(now_s, explained)
         done = FinishRequest(progress.request.key, receipt, event.payload)
         return [*settled, done, *self._dispatch.slots_freed(attempt.node_id, now_s)]
 

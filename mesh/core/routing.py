@@ -14,20 +14,20 @@ Nothing here changes anything: a placement may be computed and thrown away.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from random import Random
 
 from mesh.core.directory import Directory
 from mesh.core.filter import unfit
 from mesh.core.ladder import Rung, ladder
+from mesh.core.look import NEAR_EQUAL, Look, Scored, Waiting
 from mesh.core.node import Replica
-from mesh.core.pick import CANDIDATES_MAX, Pick, Scored, Waiting
+from mesh.core.pick import CANDIDATES_MAX, Pick
 from mesh.core.receipt import Candidate
 from mesh.core.types import NodeId, Request
 
-CANDIDATES_KEPT = 4  # put on the receipt, unless the request wants all explained
-NEAR_EQUAL = 1.05  # costs within 5 % are ties: predictions are no better than that
+WAITED_FOR_KEPT = 4  # of those that a request waits for, the least cost first
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,9 @@ class Placed:
     """A replica with a free slot was found."""
 
     chosen: Candidate
-    candidates: tuple[Candidate, ...]  # the chosen one first, then by cost
+    candidates: tuple[Candidate, ...]  # the chosen one, and the best of the others
     why: str
+    look: Look  # has all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class AllBusy:
     candidates: tuple[Candidate, ...]
     replicas: int  # how many, as far as was counted
     first_token_s: float  # the earliest that is predicted, seconds from now
+    look: Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,13 @@ def place(
     if not busy:
         return Unplaceable(model_known=bool(found))
     busy.sort(key=lambda each: each[0][0])
-    kept = busy if request.explain else busy[:CANDIDATES_KEPT]
-    candidates = [pick.candidate(cost, held, wait_s) for (cost, wait_s, held), pick in kept]
+    candidates = tuple(
+        pick.candidate(cost, replica, wait_s)
+        for (cost, wait_s, replica, _, _), pick in busy[:WAITED_FOR_KEPT]
+    )
     earliest_s = min(each.first_token_s for each in candidates)
-    return AllBusy(tuple(candidates), len(busy), earliest_s)
+    look = _look_of(found, [each for each, _ in busy])
+    return AllBusy(candidates, len(busy), earliest_s, look)
 
 
 def place_now(
@@ -105,15 +110,17 @@ def place_doubted(
     for rung in ladder(request, directory):
         pick = Pick(request, rung, directory, avoid, rng)
         scored = [
-            (pick.cost(replica), replica)
+            pick.weigh(replica)
             for model_id in rung.model_ids
             for replica in directory.holders(model_id).doubtful()
             if replica.room > 0 and unfit(request, replica, avoid) is None
         ]
         if scored:
-            chosen = pick.candidate(*min(scored, key=itemgetter(0)))
-            why = f"{rung.why}; {chosen.node_name} has failed lately, and no other machine can"
-            return Placed(chosen, (chosen,), why)
+            scored.sort(key=itemgetter(0))
+            placed = _placed(pick, scored, 0)
+            name = placed.chosen.node_name
+            why = f"{rung.why}; {name} has failed lately, and no other machine can"
+            return replace(placed, why=why)
     return None
 
 
@@ -128,7 +135,7 @@ def had_better_wait(  # noqa: PLR0913, PLR0917 - as ``place``, and for whom
     """Would ``request`` wait for another one rather than take this free ``replica``?"""
     rung = Rung((replica.model_id,), "")
     pick = Pick(request, rung, directory, avoid, rng)
-    return pick.better_waits((pick.cost(replica), replica), ahead)
+    return pick.better_waits(pick.weigh(replica), ahead)
 
 
 def _pick(
@@ -148,15 +155,31 @@ def _pick(
             continue
         free.sort(key=itemgetter(0))
         if ahead is not None and pick.better_waits(free[0], ahead):
+            pick.declined = free
             return tried
         free.insert(0, free.pop(_draw(free, rng)))
-        kept = free if request.explain else free[:CANDIDATES_KEPT]
-        candidates = tuple(pick.candidate(*each) for each in kept)
-        if request.explain:
-            busy = pick.busy(ahead or 0)
-            candidates += tuple(pick.candidate(cost, held, wait_s) for cost, wait_s, held in busy)
-        return Placed(candidates[0], candidates, _why(candidates, rung))
+        return _placed(pick, free, ahead or 0)
     return tried
+
+
+def _placed(pick: Pick, free: list[Scored], ahead: int) -> Placed:
+    """Put down that the first of ``free`` was chosen."""
+    look = pick.look(free, pick.busy(ahead) if pick.request.explain else None)
+    told = tuple([pick.candidate(each[0], each[1]) for each in free[:2]])
+    return Placed(told[0], told, _why(told, pick.rung), look)
+
+
+def _look_of(tried: list[Pick], full: list[Waiting]) -> Look:
+    """Put down that nobody was chosen: the request waits for one of ``full``."""
+    looks = [pick.look(pick.declined) for pick in tried]
+    return replace(
+        looks[0],
+        models=tuple([model_id for look in looks for model_id in look.models]),
+        demands={model_id: each for look in looks for model_id, each in look.demands.items()},
+        free=[each for look in looks for each in look.free],
+        full=full,
+        placed=False,
+    )
 
 
 def _draw(by_cost: list[Scored], rng: Random) -> int:

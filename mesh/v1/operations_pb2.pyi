@@ -263,6 +263,28 @@ class LedgerRequest(_message.Message):
     price_version: str
     def __init__(self, principal: _Optional[str] = ..., request_id: _Optional[str] = ..., state: _Optional[str] = ..., failure: _Optional[str] = ..., arrived_at_s: _Optional[float] = ..., total_s: _Optional[float] = ..., asked_model: _Optional[str] = ..., served_model: _Optional[str] = ..., place: _Optional[str] = ..., tier: _Optional[_Union[_receipt_pb2.Tier, str]] = ..., usage: _Optional[_Union[_receipt_pb2.Usage, _Mapping]] = ..., cost_microusd: _Optional[int] = ..., attempts: _Optional[int] = ..., why: _Optional[str] = ..., price_version: _Optional[str] = ...) -> None: ...
 
+class ExplainRequestRequest(_message.Message):
+    __slots__ = ("request_id", "principal")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    principal: str
+    def __init__(self, request_id: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...
+
+class ExplainRequestResponse(_message.Message):
+    __slots__ = ("receipt", "principal", "state", "failure", "arrived_ago_s")
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    ARRIVED_AGO_S_FIELD_NUMBER: _ClassVar[int]
+    receipt: _receipt_pb2.Receipt
+    principal: str
+    state: str
+    failure: str
+    arrived_ago_s: float
+    def __init__(self, receipt: _Optional[_Union[_receipt_pb2.Receipt, _Mapping]] = ..., principal: _Optional[str] = ..., state: _Optional[str] = ..., failure: _Optional[str] = ..., arrived_ago_s: _Optional[float] = ...) -> None: ...
+
 class BrowseRequest(_message.Message):
     __slots__ = ("path", "headers")
     PATH_FIELD_NUMBER: _ClassVar[int]

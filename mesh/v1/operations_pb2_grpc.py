@@ -70,6 +70,11 @@ class OperationsStub(object):
                 request_serializer=mesh_dot_v1_dot_operations__pb2.LedgerRequestsRequest.SerializeToString,
                 response_deserializer=mesh_dot_v1_dot_operations__pb2.LedgerRequestsResponse.FromString,
                 _registered_method=True)
+        self.ExplainRequest = channel.unary_unary(
+                '/mesh.v1.Operations/ExplainRequest',
+                request_serializer=mesh_dot_v1_dot_operations__pb2.ExplainRequestRequest.SerializeToString,
+                response_deserializer=mesh_dot_v1_dot_operations__pb2.ExplainRequestResponse.FromString,
+                _registered_method=True)
         self.Browse = channel.unary_stream(
                 '/mesh.v1.Operations/Browse',
                 request_serializer=mesh_dot_v1_dot_operations__pb2.BrowseRequest.SerializeToString,
@@ -129,6 +134,13 @@ class OperationsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainRequest(self, request, context):
+        """Of a recent request, running or ended: every candidate, its prediction, why it was not chosen.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Browse(self, request, context):
         """The mesh-health page, carried to another machine's loopback: one HTTP GET, answered as it comes.
         """
@@ -173,6 +185,11 @@ def add_OperationsServicer_to_server(servicer, server):
                     servicer.ListLedgerRequests,
                     request_deserializer=mesh_dot_v1_dot_operations__pb2.LedgerRequestsRequest.FromString,
                     response_serializer=mesh_dot_v1_dot_operations__pb2.LedgerRequestsResponse.SerializeToString,
+            ),
+            'ExplainRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRequest,
+                    request_deserializer=mesh_dot_v1_dot_operations__pb2.ExplainRequestRequest.FromString,
+                    response_serializer=mesh_dot_v1_dot_operations__pb2.ExplainRequestResponse.SerializeToString,
             ),
             'Browse': grpc.unary_stream_rpc_method_handler(
                     servicer.Browse,
@@ -369,6 +386,33 @@ class Operations(object):
             '/mesh.v1.Operations/ListLedgerRequests',
             mesh_dot_v1_dot_operations__pb2.LedgerRequestsRequest.SerializeToString,
             mesh_dot_v1_dot_operations__pb2.LedgerRequestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mesh.v1.Operations/ExplainRequest',
+            mesh_dot_v1_dot_operations__pb2.ExplainRequestRequest.SerializeToString,
+            mesh_dot_v1_dot_operations__pb2.ExplainRequestResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -143,7 +143,7 @@ class Attempt(_message.Message):
     def __init__(self, attempt_id: _Optional[int] = ..., node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., predicted_first_token_s: _Optional[float] = ..., first_token_s: _Optional[float] = ..., duration_s: _Optional[float] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., cost_microusd: _Optional[int] = ..., hedge: bool = ..., numerics: _Optional[str] = ..., tier: _Optional[_Union[Tier, str]] = ..., accepted_s: _Optional[float] = ...) -> None: ...
 
 class CandidateView(_message.Message):
-    __slots__ = ("node_id", "node_name", "model_id", "model_name", "predicted_first_token_s", "predicted_completion_s", "cost")
+    __slots__ = ("node_id", "node_name", "model_id", "model_name", "predicted_first_token_s", "predicted_completion_s", "cost", "reason")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +151,7 @@ class CandidateView(_message.Message):
     PREDICTED_FIRST_TOKEN_S_FIELD_NUMBER: _ClassVar[int]
     PREDICTED_COMPLETION_S_FIELD_NUMBER: _ClassVar[int]
     COST_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     node_name: str
     model_id: str
@@ -158,7 +159,8 @@ class CandidateView(_message.Message):
     predicted_first_token_s: float
     predicted_completion_s: float
     cost: float
-    def __init__(self, node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., predicted_first_token_s: _Optional[float] = ..., predicted_completion_s: _Optional[float] = ..., cost: _Optional[float] = ...) -> None: ...
+    reason: str
+    def __init__(self, node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., predicted_first_token_s: _Optional[float] = ..., predicted_completion_s: _Optional[float] = ..., cost: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class RuledOut(_message.Message):
     __slots__ = ("node_id", "node_name", "reason")

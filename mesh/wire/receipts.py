@@ -8,7 +8,7 @@ from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
 from mesh.wire.answers import error_of, write_usage
 
-CANDIDATES_SHOWN_MAX = 64  # as many as a pick looks at
+CANDIDATES_SHOWN_MAX = 128  # as many as a pick looks at, free ones and full ones
 RETRY_AFTER_S_MAX = 86_400.0  # longer is no answer to "when?"
 RULED_OUT_SHOWN_MAX = 256  # keeps a refusal in a large mesh below a gRPC message's limits
 
@@ -91,4 +91,5 @@ def _candidate(candidate: Candidate) -> inference.CandidateView:
         predicted_first_token_s=candidate.first_token_s,
         predicted_completion_s=candidate.completion_s,
         cost=candidate.cost,
+        reason=candidate.reason,
     )

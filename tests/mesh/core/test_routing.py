@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from mesh.core.actions import FailRequest
 from mesh.core.cost import Prediction, cost_of
+from mesh.core.explaining import explained
 from mesh.core.filter import capable, hopeful, ruled_out, why_not
+from mesh.core.look import NEAR_EQUAL
 from mesh.core.pick import CANDIDATES_MAX
 from mesh.core.policies import BUILT_IN
 from mesh.core.routing import (
-    NEAR_EQUAL,
     AllBusy,
     Placed,
     Unplaceable,
@@ -257,7 +258,7 @@ def test_a_pick_looks_at_a_bounded_number_of_nodes() -> None:
         script.attach(f"n{i}", LLAMA, slots_taken=i % 2)
     placed = place_now(asked(explain=True), script.fleet.directory, {}, Random(1))
     assert placed is not None
-    assert [each.free for each in placed.candidates] == [True] * 64 + [False] * 64
+    assert [each.free for each in explained(placed.look)] == [True] * 64 + [False] * 64
 
 
 def test_the_one_free_model_among_hundreds_of_busy_ones_is_found() -> None:
@@ -284,8 +285,9 @@ def test_models_of_one_name_share_the_candidates(identities: int) -> None:
     request = asked(model="chat", explain=True)
     placed = place_now(request, script.fleet.directory, {}, Random(1))
     assert placed is not None
-    assert len({each.model_id for each in placed.candidates}) == min(identities, 64)
-    assert len(placed.candidates) <= CANDIDATES_MAX
+    weighed = explained(placed.look)
+    assert len({each.model_id for each in weighed}) == min(identities, 64)
+    assert len(weighed) <= CANDIDATES_MAX
 
 
 def test_a_refusal_in_a_large_mesh_explains_the_models_holders_first() -> None:
