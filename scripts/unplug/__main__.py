@@ -103,8 +103,8 @@ async def _cut(client: asyncio.subprocess.Process, cut: Answer, made: dict[str, 
             made[cut.node].kill()
             console.print(f" [{cut.node} is killed] ", end="", soft_wrap=True, style="bold red")
     console.print()
-    if len(cut.attempts) > 1:
-        first, last = cut.attempts[0], cut.attempts[-1]
+    if len(cut.givers) > 1:
+        first, last = cut.givers[0], cut.givers[-1]
         given = first["usage"]["completion_tokens"]
         console.print(f"   [{last['node_name']} went on after token {given}]", style="bold green")
     console.print()

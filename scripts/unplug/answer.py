@@ -33,6 +33,11 @@ class Answer:
         return attempts
 
     @property
+    def givers(self) -> list[dict[str, Any]]:
+        """The attempts that gave tokens: others were outrun, or refused."""
+        return [each for each in self.attempts if each["usage"]["completion_tokens"]]
+
+    @property
     def took_s(self) -> float:
         return self.pieces[-1][0] - self.pieces[0][0]
 
@@ -44,7 +49,7 @@ class Answer:
 
 def what_is_wrong(cut: Answer, whole: Answer) -> str:
     """Return why a cut answer is not as good as the one that nobody disturbed; "" if it is."""
-    if len(cut.attempts) < 2:
+    if len(cut.givers) < 2:
         return "the answer was over before its machine was killed"
     if cut.tokens != whole.tokens:
         return f"it has {cut.tokens} tokens, and undisturbed it has {whole.tokens}"

@@ -13,10 +13,14 @@ from scripts.unplug.answer import Answer, what_is_wrong
 from tests.whole.machine import ROOT
 
 WITHIN_S = 300
+OUTRUN = "a machine that was asked too, and gave nothing"
 
 
 def answer(*pieces: str, machines: tuple[str, ...] = ("desk-1",)) -> Answer:
-    attempts: list[dict[str, Any]] = [{"node_name": name} for name in machines]
+    attempts: list[dict[str, Any]] = [
+        {"node_name": name, "usage": {"completion_tokens": 0 if name == OUTRUN else 1}}
+        for name in machines
+    ]
     got = Answer()
     got.take({"node": machines[0]})
     for number, text in enumerate(pieces):
@@ -39,6 +43,7 @@ def test_an_answer_that_moved_and_is_the_undisturbed_one_is_whole() -> None:
     ("cut", "wrong"),
     [
         (answer("1", " 2", " 3"), "before its machine was killed"),
+        (answer("1", " 2", " 3", machines=("desk-1", OUTRUN)), "before its machine was killed"),
         (answer("1", " 3", machines=MOVED), "2 tokens"),
         (answer("1", " 2", " 2", " 3", machines=MOVED), "4 tokens"),
         (answer("1", " 2", " 4", machines=MOVED), "another one"),
