@@ -10,7 +10,7 @@ define set_up
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long lint bench protos requirements
+.PHONY: help demo demo-unplug up test test-long lint bench protos requirements
 
 help:  ## this list
 	@echo "make COMMAND, with COMMAND one of"
@@ -19,6 +19,10 @@ help:  ## this list
 demo:  ## a coordinator and a node on this machine find each other and answer; then it ends
 	$(set_up) node
 	@$(VENV)/deskmesh demo
+
+demo-unplug:  ## three nodes; the one that answers is killed mid-sentence, and the sentence ends
+	$(set_up) dev
+	@$(VENV)/python -m scripts.unplug
 
 up:  ## the same, kept running: this machine becomes a mesh
 	$(set_up) node

@@ -1,10 +1,15 @@
-"""Debian's chromium, for pictures and for tests of the page."""
+"""Debian's chromium, for pictures and for tests of the page.
+
+``python -m scripts.browser URL PATH`` photographs one page of a mesh.
+"""
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # No sandbox: in a container, as root, it cannot be had, and the page is our own. The rest keeps the
@@ -18,6 +23,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+LIVE_WITHIN_MS = 20_000
 LACKING = "there is no chromium here: apt-get install chromium fonts-dejavu-core"
 
 
@@ -41,3 +47,19 @@ def browser() -> Iterator[Browser]:
             yield running
         finally:
             running.close()
+
+
+def photograph(page: Page, address: str, path: Path) -> None:
+    """Take a picture of a mesh's page, once it is live."""
+    page.goto(address)
+    page.wait_for_selector("html.live", timeout=LIVE_WITHIN_MS)
+    page.screenshot(path=path)
+
+
+if __name__ == "__main__":
+    with browser() as running:
+        photograph(
+            running.new_page(viewport={"width": 1280, "height": 900}),
+            address=sys.argv[1],
+            path=Path(sys.argv[2]),
+        )

@@ -14,11 +14,10 @@ from typing import Literal
 
 from playwright.sync_api import Browser
 
-from scripts.browser import browser
+from scripts.browser import browser, photograph
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "pictures"
-LIVE_WITHIN_MS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +69,7 @@ def take(running: Browser, picture: Picture) -> Path:
             color_scheme=picture.scheme,
             device_scale_factor=picture.scale,
         )
-        page.goto(address)
-        page.wait_for_selector("html.live", timeout=LIVE_WITHIN_MS)
-        page.screenshot(path=path)
+        photograph(page, address, path)
         page.close()
     return path
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,17 +39,23 @@ class Child:
 
 @asynccontextmanager
 async def running(
-    package: str, environment: Mapping[str, str], *, log_file: Path | None = None
+    package: str,
+    environment: Mapping[str, str],
+    *,
+    log_file: Path | None = None,
+    within: Sequence[str] = (),
 ) -> AsyncIterator[Child]:
     """Run ``python -m package`` while the context is open.
 
     Its log goes to our stderr, or to ``log_file``. Its stdin is a pipe that only we hold: when we
-    die without a word, it reads the end of it and stops.
+    die without a word, it reads the end of it and stops. ``within`` is a command that becomes the
+    one after it, on another machine that is played here.
     """
     with ExitStack() as files:
         # Opened before any loop work of the child's: a local file, and this process waits anyway.
         log = files.enter_context(log_file.open("ab")) if log_file else None
         process = await asyncio.create_subprocess_exec(
+            *within,
             sys.executable,
             "-m",
             package,

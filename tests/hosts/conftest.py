@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from scripts.network import Network
 from tests.hosts.clock import Clock
 from tests.hosts.host import Host, plugged_in
-from tests.hosts.network import Network
 
 NewHost = Callable[..., Host]
 Figure = Callable[[str, float], None]

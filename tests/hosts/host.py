@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mesh.home import Home
+from scripts.network import Network, inside
 from tests.hosts.clock import Clock
-from tests.hosts.network import Network, inside
 from tests.whole.machine import Machine, Running
 
 Nodes = dict[str, dict[str, Any]]  # as ``operating.py`` prints them
@@ -43,6 +43,20 @@ class Host(Machine):
 
     def end_silence(self) -> None:
         self.network.end_silence(self.namespace)
+
+    def mute(self) -> None:
+        """Lose every packet that it sends; those that are sent to it arrive."""
+        self.network.mute(self.namespace)
+
+    def hear_again(self) -> None:
+        self.network.hear_again(self.namespace)
+
+    def deafen(self) -> None:
+        """Lose every packet that is sent to it; those that it sends arrive."""
+        self.network.deafen(self.namespace)
+
+    def speak_to_again(self) -> None:
+        self.network.speak_to_again(self.namespace)
 
     @asynccontextmanager
     async def operating(self) -> AsyncIterator["Operator"]:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts import network as networks
+from scripts import network as networks
+from scripts.network import NAMESPACES, Network, ip, remove_leftovers, why_not
 from tests.hosts.clock import needs_clock
 from tests.hosts.conftest import NewHost
-from tests.hosts.network import NAMESPACES, Network, ip, needs_network, remove_leftovers, why_not
+from tests.hosts.network import needs_network
 from tests.whole.machine import WITHIN_S
 
 MONTH_S = 30 * 86_400
@@ -31,6 +32,18 @@ with socket.create_connection((sys.argv[1], 7000)) as call:
     for line in sys.stdin:
         call.sendall(line.encode())
         print("said", line.strip(), flush=True)
+"""
+HEAR = """
+import socket
+with socket.socket(type=socket.SOCK_DGRAM) as hearing:
+    hearing.bind(("", 7000))
+    print("hearing", flush=True)
+    while True:
+        print("heard", hearing.recv(100).decode(), flush=True)
+"""
+SAY = """
+import socket, sys
+socket.socket(type=socket.SOCK_DGRAM).sendto(sys.argv[2].encode(), (sys.argv[1], 7000))
 """
 CLOCK = """
 import datetime, subprocess, sys, time
@@ -66,6 +79,32 @@ async def test_a_cut_link_resets_nothing_and_what_was_said_arrives_when_it_is_ba
             getattr(there, mend)()
             await listener.says("heard two")
             assert "ended" not in listener.text
+
+
+@pytest.mark.parametrize("cut", ["mute", "deafen"])
+async def test_one_way_loss_loses_one_way(cut: str, new_host: NewHost) -> None:
+    here, there = new_host("here"), new_host("there")
+    hears = (sys.executable, "-c", HEAR)
+    async with here.running_program(*hears) as at_here, there.running_program(*hears) as at_there:
+        for each in (at_here, at_there):
+            await each.says("hearing")
+
+        async def say(word: str) -> None:
+            for host, other in ((here, there), (there, here)):
+                await host.run_program(sys.executable, "-c", SAY, other.address, word)
+
+        await say("zero")  # they have asked for each other's hardware address
+        for each in (at_here, at_there):
+            await each.says("heard zero")
+        getattr(there, cut)()
+        await say("one")
+        there.hear_again() if cut == "mute" else there.speak_to_again()
+        await say("two")
+        for each in (at_here, at_there):
+            await each.says("heard two")
+    deaf, well = (at_here, at_there) if cut == "mute" else (at_there, at_here)
+    assert "heard one" in well.text
+    assert "heard one" not in deaf.text
 
 
 async def test_a_silenced_host_still_sees_its_link(new_host: NewHost) -> None:

@@ -12,9 +12,10 @@ import psutil
 import pytest
 
 from mesh.identity.address import join_address
+from scripts.network import Network
 from tests.hosts.conftest import Figure, NewHost
 from tests.hosts.host import Host, Operator
-from tests.hosts.network import Network, needs_network
+from tests.hosts.network import needs_network
 from tests.node_agent.engine.gguf_files import RandomModel
 from tests.whole.conftest import attached, forget_addresses, joined
 

@@ -8,7 +8,17 @@ import pytest
 
 from tests.tidy.tree import ROOT, files, texts
 
-PROMISED = ("demo", "up", "test", "test-long", "lint", "bench", "protos", "requirements")
+PROMISED = (
+    "demo",
+    "demo-unplug",
+    "up",
+    "test",
+    "test-long",
+    "lint",
+    "bench",
+    "protos",
+    "requirements",
+)
 COMMAND = re.compile(r"`make ([a-z-]+)|^(?:\$ )?make ([a-z-]+)(?=$|  | [A-Z]+=)", re.MULTILINE)
 MAKE = shutil.which("make") or "make"
 

@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "coordinator": ("mesh", "coordinator"),
     "models": ("models",),
     "scripts": ("scripts",),
+    "scripts.unplug": ("scripts", "bench", "mesh"),  # a demonstration: it runs a mesh
     "bench": ("bench", "mesh", "node_agent", "coordinator", "models", "scripts.browser"),
     "docs": ("mesh",),
     "tests": ("tests", "bench", "mesh", "node_agent", "coordinator", "models", "scripts", "docs"),

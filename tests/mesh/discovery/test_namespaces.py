@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts.network import Network, inside, needs_network
+from scripts.network import Network, inside
+from tests.hosts.network import needs_network
 from tests.mesh.discovery.network import peer
 
 pytestmark = needs_network

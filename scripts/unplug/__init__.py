@@ -1,0 +1,1 @@
+"""A demonstration: the machine that answers is killed mid-sentence, and the sentence ends."""
