@@ -130,10 +130,9 @@ async def answered_in_spite_of(pair: WarmPair, cut: Callable[[], None]) -> float
     assert answer.code == 0, answer.err
     assert answer.json["text"].strip() == "hsem"
     attempts = answer.json["receipt"]["attempts"]
-    assert [(each["node_name"], each["outcome"]) for each in attempts] == [
-        ("left", "node_lost"),
-        ("right", "answered"),
-    ]
+    assert [each["node_name"] for each in attempts] == ["left", "right"]
+    assert attempts[0]["outcome"] in {"node_lost", "outrun"}  # it was late before it was lost
+    assert attempts[1]["outcome"] == "answered"
     return took_s
 
 

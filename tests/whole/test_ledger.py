@@ -173,6 +173,7 @@ async def test_an_operator_reads_what_was_asked_and_what_it_cost(
     header, first, *others = listed.out.splitlines()
     assert header.split() == [
         "arrived",
+        "id",
         "who",
         "asked",
         "for",
