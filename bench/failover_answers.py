@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from mesh.client import MeshClient
+from mesh.errors import MeshError
 from mesh.v1 import inference_pb2 as inference
 
 _COUNT = "Count from 1 to 60"
@@ -59,6 +60,7 @@ class Told:
     arrivals: list[tuple[int, float]] = field(default_factory=list)  # offset, when
     lost: int = 0  # tokens that were left out
     repeated: int = 0
+    fate: str = ""  # of its attempts, if it was lost
     finished: inference.GenerationFinished | None = None
 
     def take(self, event: inference.GenerateEvent) -> None:
@@ -75,6 +77,9 @@ class Told:
                 self.text += delta.text
             case "finished":
                 self.finished = event.finished
+            case "failed":
+                tried = event.failed.receipt.attempts
+                self.fate = "; ".join(f"{each.node_name} {each.outcome}" for each in tried)
             case _:
                 pass
 
@@ -130,7 +135,10 @@ async def tell(
         MeshError: the answer was lost.
     """
     told = Told(case, time.monotonic())
-    async for event in client.answer(case.request()):
-        told.take(event)
-        at(told)
+    try:
+        async for event in client.answer(case.request()):
+            told.take(event)
+            at(told)
+    except MeshError as failure:
+        raise type(failure)(f"{failure.message} ({told.fate})", hint=failure.hint) from None
     return told

@@ -99,7 +99,7 @@ class Dispatch:
         request = progress.wanted
         if not now_s < request.deadline_s:
             return self.fail(progress, time_is_up(progress), now_s)
-        if len(progress.past) >= self._limits.attempts_max:
+        if progress.fruitless >= self._limits.attempts_max:
             return self._leave_or_fail(progress, no_attempts_left(progress), now_s)
         if self.cloud is not None and self._for_cloud_alone(request, self.cloud):
             return self._ask_cloud(progress, self.cloud, last, now_s)
@@ -240,7 +240,7 @@ class Dispatch:
     def can_move(self, progress: Progress, attempt: Attempt) -> bool:
         """Is there a node that could take over the attempt, and may it?"""
         given = progress.given
-        if not given.movable or len(progress.past) + 1 >= self._limits.attempts_max:
+        if not given.movable or progress.fruitless + 1 >= self._limits.attempts_max:
             return False
         if not given.seen and not self._budget.allows:
             return False
@@ -252,7 +252,7 @@ class Dispatch:
 
     def free_elsewhere(self, progress: Progress, attempt: Attempt) -> bool:
         """Has another node a free slot for the attempt, which may be moved?"""
-        if not progress.given.movable or len(progress.past) + 1 >= self._limits.attempts_max:
+        if not progress.given.movable or progress.fruitless + 1 >= self._limits.attempts_max:
             return False
         avoid = {**progress.avoid, attempt.node_id: "wants to be relieved"}
         return place_now(progress.wanted, self._directory, avoid, self._rng) is not None

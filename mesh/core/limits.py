@@ -17,4 +17,6 @@ class FleetLimits:
     line_checked_every_s: float = 3.0  # who waits for machines that are gone is told within this
     nodes_max: int = 4096
     waiting_max: int = 1000
-    attempts_max: int = 8  # of one request, refusals included: bounds the work of one caller
+    # Of one request that gave no token, refusals included: bounds the work of one caller. What gave
+    # some was no wasted work, and an answer has only so many.
+    attempts_max: int = 8

@@ -108,7 +108,8 @@ class Progress:
     first_token_s: float | None = None  # when the client got the first one, on the fleet's clock
     lost: Failure | None = None  # how the machine failed that had given a part of the answer
     lost_s: float | None = None  # when, on the fleet's clock
-    forgiven: bool = False  # machines that failed it may be asked once more
+    unforgiving: bool = False  # machines that failed it are not asked again
+    forgiven_at: int = -1  # how many tokens had been given when they were forgiven last
     avoid: dict[NodeId, str] = field(default_factory=dict)  # node -> why not again
     candidates: tuple[Candidate, ...] = ()
     look: Look | None = field(default=None, repr=False)  # what the last pick weighed
@@ -127,14 +128,20 @@ class Progress:
         """What the next attempt asks of a machine."""
         return self.given.wanted(self.request)
 
-    def forgive(self) -> bool:
-        """Let machines that failed the answer go on with it, once, where there are no others.
+    @property
+    def fruitless(self) -> int:
+        """How many attempts have ended that gave no token."""
+        return sum(not each.usage.completion_tokens for each in self.past)
 
-        An engine that died is there again within seconds.
+    def forgive(self) -> bool:
+        """Let machines that failed the answer go on with it, where there are no others.
+
+        An engine that died is there again within seconds. Once for each time that it got further.
         """
-        if not self.given.seen or self.forgiven or not self.avoid:
+        further = self.given.seen and self.given.tokens > self.forgiven_at
+        if not further or self.unforgiving or not self.avoid:
             return False
-        self.forgiven = True
+        self.forgiven_at = self.given.tokens
         self.avoid.clear()
         return True
 

@@ -343,7 +343,7 @@ class Requests:
 
     def _broke_protocol(self, running: Running, message: str, now_s: float) -> list[Action]:
         progress, attempt = running
-        progress.forgiven = True  # who did so once is not asked again
+        progress.unforgiving = True  # who did so once is not asked again
         failure = Failure(FailureCode.NODE_LOST, message)
         end: list[Action] = [EndDelivery(attempt.attempt_id)]
         if attempt.in_cloud:

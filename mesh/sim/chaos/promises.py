@@ -172,14 +172,15 @@ class Promises:
         self._running[start.attempt_id] = start
         assert start.remaining_s > 0
         assert start.resumed_tokens == asked.tokens, "it would repeat or lose"
-        asked.starts += 1
-        assert asked.starts <= self._limits.attempts_max
         if asked.model_id is not None:
             assert start.model_id == asked.model_id, "another model may not go on"
             assert asked.resumable, "nobody can go on with this answer"
             self.handovers += 1
         elif asked.relieved:
             self.relieved += 1
+        if asked.model_id is None:
+            asked.starts += 1
+            assert asked.starts <= self._limits.attempts_max
         asked.relieved = False
         retried = self.attempts - self.refused - self.handovers - self.relieved
         allowed = (1 + RATIO) * self.arrived + RESERVE + ROUNDING

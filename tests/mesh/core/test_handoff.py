@@ -141,6 +141,18 @@ def test_it_goes_on_time_and_again(script: Script) -> None:
     assert len(only(script.finish(start, tokens), FinishRequest).receipt.attempts) == 4
 
 
+def test_it_goes_on_as_often_as_each_gives_something(script: Script) -> None:
+    """More often than a request may be tried that gets nothing."""
+    attach(script, "desk")
+    start = script.stream("r1", 3, resumable=True)
+    for token in range(3, 3 + 2 * script.limits.attempts_max):
+        attach(script, f"n{token}")
+        gone = where(script, start)
+        start = script.accept(only(script.lose(gone), StartAttempt), resumable=True)
+        script.progress(start, token, 1)
+    assert kinds(script.finish(start)) == ["FinishRequest"]
+
+
 def test_it_waits_a_while_for_a_machine_that_comes_back(script: Script) -> None:
     """As the only one does, when something starts it again."""
     attach(script, "desk")
@@ -160,14 +172,15 @@ def test_it_waits_for_a_slot(script: Script) -> None:
     assert start.resumed_tokens == 3
 
 
-def test_it_goes_on_where_it_failed_if_there_is_nobody_else_but_once(script: Script) -> None:
+def test_it_goes_on_where_it_failed_if_there_is_nobody_else_and_it_gets_further(
+    script: Script,
+) -> None:
     """An engine that died is there again within seconds."""
     attach(script, "desk")
     first = script.stream("r1", 3, resumable=True)
     died = Failure(FailureCode.NODE_LOST, "the engine died")
     second = script.accept(only(script.fail(first, died), StartAttempt), resumable=True)
     assert (where(script, second), second.resumed_tokens) == ("desk", 3)
-    script.progress(second, 3, 1)
     failure = lost(script, script.fail(second, died))
     assert failure.code is FailureCode.ANSWER_LOST
     assert failure.message == "desk failed mid-answer: the engine died"
