@@ -110,7 +110,7 @@ class Dispatch:
                 return self._wait(progress, all_busy(busy), now_s, busy)
             case Unplaceable() if now_s < self.settled_s and self._for_machines_alone(progress):
                 return self._wait(progress, MACHINES_RETURN, now_s)
-            case Unplaceable() if progress.forgive():
+            case Unplaceable() if progress.forgive(now_s):
                 return self.place(progress, now_s, last)
             case Unplaceable() if resort := self._last_resort(progress, request):
                 return [self._start(progress, resort, now_s)]

@@ -1,6 +1,7 @@
 """How far a request has come: its attempts, and the receipt they add up to."""
 
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from mesh.core.explaining import explained, weighed
 from mesh.core.given import Given
@@ -11,6 +12,7 @@ from mesh.core.types import AttemptId, Epoch, Failure, NodeId, Request, Tier, Us
 # An agent that died is back within 2 to 5 s where something starts it again; longer, and whoever
 # reads thinks that we hang.
 GOES_ON_WITHIN_S = 10.0
+FORGIVEN_EVERY_S = 2.0
 CANDIDATES_KEPT = 4  # on the receipt of a request that does not ask for more
 RATED_TOKENS_MIN = 16  # fewer arrive in one burst or two, and their rate means nothing
 
@@ -109,7 +111,7 @@ class Progress:
     lost: Failure | None = None  # how the machine failed that had given a part of the answer
     lost_s: float | None = None  # when, on the fleet's clock
     unforgiving: bool = False  # machines that failed it are not asked again
-    forgiven_at: int = -1  # how many tokens had been given when they were forgiven last
+    forgiven_s: float = -inf  # when they were forgiven last
     avoid: dict[NodeId, str] = field(default_factory=dict)  # node -> why not again
     candidates: tuple[Candidate, ...] = ()
     look: Look | None = field(default=None, repr=False)  # what the last pick weighed
@@ -130,18 +132,19 @@ class Progress:
 
     @property
     def fruitless(self) -> int:
-        """How many attempts have ended that gave no token."""
-        return sum(not each.usage.completion_tokens for each in self.past)
+        """How many attempts in a row have ended that gave no token."""
+        gave = (bool(each.usage.completion_tokens) for each in reversed(self.past))
+        return next((count for count, some in enumerate(gave) if some), len(self.past))
 
-    def forgive(self) -> bool:
+    def forgive(self, now_s: float) -> bool:
         """Let machines that failed the answer go on with it, where there are no others.
 
-        An engine that died is there again within seconds. Once for each time that it got further.
+        An engine that died is there again within seconds, and so is an agent.
         """
-        further = self.given.seen and self.given.tokens > self.forgiven_at
-        if not further or self.unforgiving or not self.avoid:
+        due = now_s >= self.forgiven_s + FORGIVEN_EVERY_S
+        if not due or not self.given.seen or self.unforgiving or not self.avoid:
             return False
-        self.forgiven_at = self.given.tokens
+        self.forgiven_s = now_s
         self.avoid.clear()
         return True
 
