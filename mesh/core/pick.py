@@ -141,6 +141,8 @@ class Pick:
             if not len(holders.full) or holders.full.first_rank >= rank:
                 continue
             for frees_s, replica in self._full(model_id, holders, WAITED_FOR_MAX):
+                if replica.refused is not None:
+                    continue  # it said that a slot was free, and began nothing: when is not known
                 wait_s = frees_s + ahead * self._turns[model_id]
                 doubt_s = (WAIT_DOUBT - 1) * wait_s
                 cost, _, first_token_s, decode_s = self.weigh(replica, wait_s + doubt_s)

@@ -79,6 +79,6 @@ def test_everything_happens_and_most_requests_are_answered_all_the_same() -> Non
     assert set(happened) == {fault.__name__ for fault in FAULTS}
     assert {FailureCode.CANCELLED, FailureCode.DEADLINE_EXCEEDED} <= set(failed)
     assert failed[FailureCode.ANSWER_LOST] > 0, "some answers are not to be gone on with"
-    assert handovers > 3 * failed[FailureCode.ANSWER_LOST], "and most are"
+    assert handovers > 4 * failed[FailureCode.ANSWER_LOST], "and most are"
     assert refused > 3
     assert finished > 0.7 * arrived
