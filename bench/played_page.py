@@ -121,7 +121,7 @@ class PlayedMesh:
         self.loop = FleetLoop(self.fleet, self.relay, self.clock)
         self._unix_s = 0.0
         cloud = CloudModel("gpt-5-mini", "openai", frozenset(Capability))
-        self.loop.post(events.CloudOffered(cloud))
+        self.loop.post(events.CloudOffered((cloud,)))
         self._counted = CountedToday(lambda: self._unix_s + self.clock())
         self.relay.watchers.append(self._counted)
         self.pages: Pages = open_pages(

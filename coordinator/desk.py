@@ -81,8 +81,7 @@ class Desk:
         fleet = self._loop.fleet
         nodes = fleet.directory.nodes.values()
         views = write_models(node for node in nodes if node.connected)
-        if fleet.requests.cloud is not None:
-            views.append(write_cloud_model(fleet.requests.cloud))
+        views += [write_cloud_model(each) for each in fleet.requests.clouds]
         return views
 
     def _read(self, message: inference.GenerateRequest, caller: Caller) -> Request:
@@ -110,7 +109,7 @@ class Desk:
 
     def _tier_of(self, message: inference.GenerateRequest) -> Tier:
         """How far a prompt may travel whose request does not say. To name the cloud is to say."""
-        if says_cloud(message.model, self._loop.fleet.requests.cloud):
+        if says_cloud(message.model, self._loop.fleet.requests.clouds):
             return Tier.CLOUD
         return self._default_tier
 

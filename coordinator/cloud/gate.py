@@ -148,7 +148,7 @@ class Gate:
         if tier is not Tier.CLOUD:
             return False
         if request.tier == inference.TIER_UNSPECIFIED:
-            return self._default_tier is Tier.CLOUD or says_cloud(request.model, self._model)
+            return self._default_tier is Tier.CLOUD or says_cloud(request.model, (self._model,))
         return request.tier == inference.TIER_CLOUD
 
 

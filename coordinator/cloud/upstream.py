@@ -44,11 +44,11 @@ class Upstream:
         """Offer the model to the fleet while the context is open; at its end all calls end."""
         async with self._client, asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            self._post(events.CloudOffered(self.model))
+            self._post(events.CloudOffered((self.model,)))
             try:
                 yield
             finally:
-                self._post(events.CloudOffered(None))
+                self._post(events.CloudOffered(()))
                 self._tasks = None
                 for call in self._calls.values():
                     call.cancel()

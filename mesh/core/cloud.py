@@ -1,4 +1,6 @@
-"""Which requests may leave the mesh, and for which model. A gate checks it again."""
+"""Which requests may leave the mesh, and for which models. A gate checks it again."""
+
+from collections.abc import Mapping, Sequence
 
 from mesh.core.ladder import is_automatic
 from mesh.core.receipt import Candidate
@@ -7,36 +9,46 @@ from mesh.core.types import CLOUD_NODE, CloudModel, NodeId, Request, Tier
 CLOUD = "cloud"  # the model name that asks for whichever cloud model there is
 
 
-def names_cloud(asked: str, model: CloudModel | None) -> bool:
-    """Does the model name that was ``asked`` for stand for the cloud's?"""
-    return model is not None and (says_cloud(asked, model) or asked == model.name)
+def named(asked: str, models: Sequence[CloudModel]) -> tuple[CloudModel, ...]:
+    """Return the cloud models that the model name ``asked`` may stand for, in their order."""
+    if asked == CLOUD:
+        return tuple(models)
+    return tuple(each for each in models if asked in (each.model_id, each.name))
 
 
-def says_cloud(asked: str, model: CloudModel | None) -> bool:
+def says_cloud(asked: str, models: Sequence[CloudModel]) -> bool:
     """Does a name say by itself that the prompt may leave the mesh?
 
     The upstream's bare name does not: a machine of the mesh may have a model that is called so, and
     be away today.
     """
-    return model is not None and asked in (CLOUD, model.model_id)
+    return bool(models) and (asked == CLOUD or any(asked == each.model_id for each in models))
 
 
 def may_leave(
-    request: Request, model: CloudModel | None, avoid: dict[NodeId, str]
+    request: Request, models: Sequence[CloudModel], avoid: Mapping[NodeId, str]
 ) -> CloudModel | None:
-    """Return the cloud model that may answer the request where no machine can, or None.
+    """Return the first cloud model that may answer where no machine can, or None.
 
     A request that names a model of the mesh is never answered by another one, and one whose policy
     keeps it here, as ``private`` does, leaves only if it names the cloud.
     """
-    if model is None or request.tier is not Tier.CLOUD or CLOUD_NODE in avoid:
+    if not models or request.tier is not Tier.CLOUD:
         return None
     if is_automatic(request):
         if not request.policy.cloud:
             return None
-    elif not names_cloud(request.model, model):
-        return None
-    return model if request.needs <= model.capabilities else None
+    else:
+        models = named(request.model, models)
+    for each in models:
+        if place_of(each) not in avoid and request.needs <= each.capabilities:
+            return each
+    return None
+
+
+def place_of(model: CloudModel) -> NodeId:
+    """Return what stands for an upstream's model where a request keeps who failed it."""
+    return NodeId(model.model_id)
 
 
 def as_candidate(model: CloudModel) -> Candidate:

@@ -17,7 +17,7 @@ from mesh.core.actions import (
 )
 from mesh.core.admission import DECLINED_MAX, in_time, waited_enough
 from mesh.core.books import Books
-from mesh.core.cloud import as_candidate, may_leave, names_cloud, says_cloud
+from mesh.core.cloud import as_candidate, may_leave, named, says_cloud
 from mesh.core.filter import (
     REFUSED_MAX,
     asleep,
@@ -83,7 +83,7 @@ class Dispatch:
         self._rng = rng
         self._budget = RetryBudget()
         self.hedging = Hedging(books, self._budget, rng)
-        self.cloud: CloudModel | None = None  # what may answer where no machine can
+        self.clouds: tuple[CloudModel, ...] = ()  # what may answer where no machine can
         self.settled_s = -inf  # before it, nodes are on their way back from a restart
 
     # -- steps: each returns what must be done -----------------------------------------------------
@@ -101,8 +101,8 @@ class Dispatch:
             return self.fail(progress, time_is_up(progress), now_s)
         if progress.fruitless >= self._limits.attempts_max:
             return self._leave_or_fail(progress, no_attempts_left(progress), now_s)
-        if self.cloud is not None and self._for_cloud_alone(request, self.cloud):
-            return self._ask_cloud(progress, self.cloud, last, now_s)
+        if self.clouds and self._for_cloud_alone(request):
+            return self._ask_cloud(progress, last, now_s)
         match self._find(progress, request):
             case Placed() as placed:
                 return [self._start(progress, placed, now_s)]
@@ -281,7 +281,7 @@ class Dispatch:
 
     def _last_resort(self, progress: Progress, request: Request) -> Placed | None:
         """Rather a machine that has failed lately than none; the cloud comes before it."""
-        if may_leave(progress.request, self.cloud, progress.avoid) and not progress.given.seen:
+        if may_leave(progress.request, self.clouds, progress.avoid) and not progress.given.seen:
             return None
         return place_doubted(request, self._directory, progress.avoid, self._rng)
 
@@ -300,21 +300,23 @@ class Dispatch:
             failure = nowhere(explained, nodes, too_long=at_fault, asleep=sleeping)
         return self._leave_or_fail(progress, failure, now_s, explained)
 
-    def _for_cloud_alone(self, request: Request, model: CloudModel) -> bool:
+    def _for_cloud_alone(self, request: Request) -> bool:
         """Where the mesh has a model of the upstream's name, the name stands for the mesh's."""
-        if says_cloud(request.model, model):
+        if says_cloud(request.model, self.clouds):
             return True
-        return names_cloud(request.model, model) and not self._directory.resolve(request.model)
+        return bool(named(request.model, self.clouds)) and not self._directory.resolve(
+            request.model
+        )
 
-    def _ask_cloud(
-        self, progress: Progress, model: CloudModel, last: Failure | None, now_s: float
-    ) -> list[Action]:
+    def _ask_cloud(self, progress: Progress, last: Failure | None, now_s: float) -> list[Action]:
         """Serve a request that names the cloud: there, or not at all."""
         request = progress.request
+        asked = named(request.model, self.clouds)
         if request.tier is not Tier.CLOUD:
-            return self.fail(progress, not_for_the_cloud(model, request.tier), now_s)
-        if may_leave(request, model, progress.avoid) is None:
-            return self.fail(progress, last or cloud_lacks(model, request.needs), now_s)
+            return self.fail(progress, not_for_the_cloud(asked[0], request.tier), now_s)
+        model = may_leave(request, asked, progress.avoid)
+        if model is None:
+            return self.fail(progress, last or cloud_lacks(asked[0], request.needs), now_s)
         progress.why = f"{request.model} was asked for"
         return [self._start_in_cloud(progress, model, now_s)]
 
@@ -326,7 +328,7 @@ class Dispatch:
         explained: tuple[RuledOut, ...] = (),
     ) -> list[Action]:
         """No machine can: ask the cloud if the request may go there, else end it."""
-        model = may_leave(progress.request, self.cloud, progress.avoid)
+        model = may_leave(progress.request, self.clouds, progress.avoid)
         if model is None or progress.given.seen:  # nobody else goes on with an answer of a machine
             return self.fail(progress, failure, now_s, explained)
         progress.instead_of = failure
@@ -335,7 +337,7 @@ class Dispatch:
 
     def _for_machines_alone(self, progress: Progress) -> bool:
         """The cloud, where it may, answers at once; and a failed node is not to be waited for."""
-        return not (progress.avoid or may_leave(progress.request, self.cloud, progress.avoid))
+        return not (progress.avoid or may_leave(progress.request, self.clouds, progress.avoid))
 
     def _wait(
         self,

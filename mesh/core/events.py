@@ -181,9 +181,9 @@ class AttemptCharged:
 
 @dataclass(frozen=True, slots=True)
 class CloudOffered:
-    """The operator allows, or no longer allows, a cloud model to answer what may leave the mesh."""
+    """These cloud models may answer what may leave the mesh, as its operator allows; or none."""
 
-    model: CloudModel | None
+    models: tuple[CloudModel, ...]
 
 
 @dataclass(frozen=True, slots=True)

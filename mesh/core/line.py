@@ -11,6 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from mesh.core.asked import NO_ORIGIN, NOT_ASSESSED
 from mesh.core.types import Policy, Request, RequestKey, no_hashes
 
 # A request is due at its deadline, or so long after it came: one that allows a whole night still
@@ -142,5 +143,9 @@ def kind_of(request: Request) -> Request:
         session="",
         explain=False,
         resumed_tokens=0,
+        origin=NO_ORIGIN,
+        assessment=NOT_ASSESSED,
+        hold_tokens=0,
+        cost_microusd_max=0,
         block_hashes=no_hashes,
     )

@@ -47,6 +47,11 @@ class Attempt:
         return self.candidate.node_id
 
     @property
+    def place(self) -> NodeId:
+        """Return what the request avoids if this fails: the node, or the upstream's model."""
+        return NodeId(self.candidate.model_id) if self.in_cloud else self.candidate.node_id
+
+    @property
     def started(self) -> bool:
         """Was the prompt accepted?"""
         return self.started_s is not None

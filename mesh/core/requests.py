@@ -70,13 +70,13 @@ class Requests:
         return len(self._books.line)
 
     @property
-    def cloud(self) -> CloudModel | None:
-        """What answers for money, if anything may."""
-        return self._dispatch.cloud
+    def clouds(self) -> tuple[CloudModel, ...]:
+        """What answers for money, the first to ask first."""
+        return self._dispatch.clouds
 
     def cloud_offered(self, event: CloudOffered) -> list[Action]:
-        """Requests from now on may be answered by another cloud model, or by none."""
-        self._dispatch.cloud = event.model
+        """Requests from now on may be answered by other cloud models, or by none."""
+        self._dispatch.clouds = event.models
         return []
 
     def coordinator_returned(self, event: CoordinatorReturned) -> list[Action]:
@@ -208,7 +208,7 @@ class Requests:
             return []
         progress, attempt = running
         failure = told_by(failure, in_cloud=attempt.in_cloud)
-        progress.avoid[attempt.node_id] = f"failed this request: {failure.message}"
+        progress.avoid[attempt.place] = f"failed this request: {failure.message}"
         model_id, began_s = attempt.candidate.model_id, attempt.began_s
         told = self._trust.attempt_failed(attempt.node_id, model_id, failure.code, began_s, now_s)
         if progress.second is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NewType
 
+from mesh.core.asked import NO_ORIGIN, NOT_ASSESSED, Assessment, Origin
 from mesh.core.policies import Policy as Policy  # noqa: PLC0414 - one of the words, defined there
 
 NodeId = NewType("NodeId", str)  # fingerprint of the node's public key
@@ -222,6 +223,11 @@ class Request:
     from_coordinator_host: bool = False
     explain: bool = False  # the receipt says for every node why it could not
     resumed_tokens: int = 0  # of the answer that were given before it was cut
+    origin: Origin = NO_ORIGIN
+    assessment: Assessment = NOT_ASSESSED
+    hold_tokens: int = 0  # of the answer, until its confidence is known; 0: the policy's
+    cost_microusd_max: int = 0  # 0: the budget's
+    plan: tuple[ModelId, ...] = ()  # of one for AUTO, which may answer, in order; (): any
     # Of its prompt as a model gets it, see ``mesh.core.blocks``. Worked out when asked for.
     block_hashes: Callable[[ModelId], Sequence[int]] = field(
         default=no_hashes, repr=False, compare=False

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from mesh.core.asked import NOT_ASSESSED, Assessment
 from mesh.core.generation import LOGPROBS_MAX
 from mesh.core.policies import POLICY_NAME, in_words
 from mesh.core.policies import policies as all_policies
@@ -10,6 +11,7 @@ from mesh.core.types import AUTO, Capability, Policy, Request, RequestKey, Tier
 from mesh.errors import InvalidRequest, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
+from mesh.wire.origin import check_name, read_origin
 from mesh.wire.sampling import read_sampling
 
 MESSAGES_MAX = 4096  # a long agent session has hundreds
@@ -27,6 +29,7 @@ NAME_CHARACTERS_MAX = 256  # of a model; Hugging Face's longest are about 100
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 POLICY_CHARACTERS_MAX = 40
 BUILT_IN_POLICIES = all_policies()
+HOLD_TOKENS_MAX = 1024  # an answer is held in memory meanwhile; by then its worth is plain
 DEADLINE_DEFAULT_S = 600.0  # a long answer from a slow desk
 DEADLINE_MAX_S = 24 * 3600.0
 
@@ -65,6 +68,7 @@ def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
         raise InvalidRequest(f"model is longer than {NAME_CHARACTERS_MAX} characters")
     if len(message.session) > SESSION_CHARACTERS_MAX:
         raise InvalidRequest(f"session is longer than {SESSION_CHARACTERS_MAX} characters")
+    check_name("domain", message.domain)
     check_generation(message)  # what any engine would refuse is refused here, before it travels
     given_s = message.deadline_ms / 1000 if message.deadline_ms else DEADLINE_DEFAULT_S
     if remaining_s is not None:
@@ -82,6 +86,10 @@ def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
         from_coordinator_host=from_coordinator_host,
         explain=message.explain,
         resumed_tokens=len(message.resume.emitted_ids),
+        origin=read_origin(message.origin),
+        assessment=Assessment(domain=message.domain) if message.domain else NOT_ASSESSED,
+        hold_tokens=min(message.hold_tokens, HOLD_TOKENS_MAX),
+        cost_microusd_max=message.cost_microusd_max,
     )
 
 

@@ -216,7 +216,7 @@ class History:
         return rng.choice(possible)
 
     def _cloud_changes(self) -> events.Event:
-        return events.CloudOffered(self.rng.choice([BIG, BIG, None]))
+        return events.CloudOffered(self.rng.choice([(BIG,), (BIG,), ()]))
 
     def _coordinator_returns(self) -> events.Event:
         return events.CoordinatorReturned(self.now_s + 10)

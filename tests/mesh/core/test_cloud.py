@@ -37,7 +37,7 @@ def script() -> Script:
 
 
 def with_cloud(script: Script) -> Script:
-    assert script.happens(events.CloudOffered(BIG)) == []
+    assert script.happens(events.CloudOffered((BIG,))) == []
     return script
 
 
@@ -202,7 +202,7 @@ def test_without_a_cloud_its_name_says_that_there_is_none() -> None:
 
 
 def test_a_cloud_that_is_taken_back_gets_nothing_new(script: Script) -> None:
-    script.happens(events.CloudOffered(None))
+    script.happens(events.CloudOffered(()))
     assert kinds(script.ask("r1", "auto", tier=Tier.CLOUD)) == ["FailRequest"]
 
 
@@ -317,6 +317,6 @@ def test_a_node_cannot_deliver_for_the_cloud(script: Script) -> None:
 
 def test_after_a_restart_what_may_leave_does_not_wait_for_machines(script: Script) -> None:
     script.happens(events.CoordinatorReturned(script.now_s + 10))
-    script.happens(events.CloudOffered(BIG))
+    script.happens(events.CloudOffered((BIG,)))
     only(script.ask("r1", model="auto", tier=Tier.CLOUD), StartCloudAttempt)
     assert script.ask("r2", model="auto", tier=Tier.MESH) == []

@@ -232,7 +232,7 @@ def test_whoever_cannot_go_on_does_not_blame_the_client(script: Script, code: Fa
 
 
 def test_the_cloud_never_goes_on_with_a_machines_answer(script: Script) -> None:
-    script.happens(CloudOffered(CloudModel("big", "upstream.example")))
+    script.happens(CloudOffered((CloudModel("big", "upstream.example"),)))
     attach(script, "desk")
     start = only(script.ask("r1", "auto", tier=Tier.CLOUD), StartAttempt)
     script.accept(start, resumable=True)

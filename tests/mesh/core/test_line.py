@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.core.asked import Assessment, Origin
 from mesh.core.line import Line, kind_of
-from mesh.core.types import Capability, Policy, Request, RequestKey, Tier
+from mesh.core.types import Capability, ModelId, Policy, Request, RequestKey, Tier
 from tests.mesh.core.script import key
 
 
@@ -54,12 +55,17 @@ def test_a_kind_keeps_what_decides_who_may_serve_and_nothing_else() -> None:
         "resumed_tokens": 4,
         "key": key("other"),
         "block_hashes": lambda _: (1, 2),
+        "origin": Origin(team="blue"),
+        "assessment": Assessment(domain="networking"),
+        "hold_tokens": 5,
+        "cost_microusd_max": 6,
     }
     other = {
         "model": "qwen",
         "tier": Tier.DEVICE,
         "needs": frozenset({Capability.TOOLS}),
         "from_coordinator_host": True,
+        "plan": (ModelId("llama"),),
     }
     assert {*same, *other} == {field.name for field in fields(Request)}
     for name, value in same.items():

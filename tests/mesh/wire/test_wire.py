@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.core.asked import Origin
 from mesh.core.generation import LOGPROB_MIN, Alternative, Delta, TokenLogprob
 from mesh.core.types import (
     BATCHES,
@@ -18,6 +19,7 @@ from mesh.core.types import (
     PrefixHeld,
     ReplicaState,
     ReplicaStatus,
+    Request,
 )
 from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
@@ -28,7 +30,7 @@ from mesh.wire.generations import read_generation
 from mesh.wire.models import read_offers, write_offer
 from mesh.wire.nodes import read_load, read_machine, read_statuses, write_report
 from mesh.wire.plain import to_plain
-from mesh.wire.requests import PARTS_MAX, read_request
+from mesh.wire.requests import HOLD_TOKENS_MAX, PARTS_MAX, read_request
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=40)
 SHA256 = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -165,6 +167,45 @@ def test_needs_are_read_from_what_is_asked() -> None:
         from_coordinator_host=False,
     )
     assert request.needs == {Capability.TOOLS, Capability.LOGPROBS}
+
+
+def _read(**fields: object) -> Request:
+    return read_request(_request(**fields), principal="p", now_s=0.0, from_coordinator_host=False)
+
+
+def test_who_began_a_request_is_read() -> None:
+    origin = inference.Origin(
+        initiator=inference.Origin.INITIATOR_AGENT, team="blue", task_id="t-1", tags=["a", "b"]
+    )
+    request = _read(origin=origin, domain="networking", hold_tokens=8, cost_microusd_max=90)
+    assert request.origin == Origin("agent", "blue", "t-1", ("a", "b"))
+    assert request.assessment.domain == "networking"
+    assert (request.hold_tokens, request.cost_microusd_max) == (8, 90)
+    assert _read().origin == Origin()
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"origin": inference.Origin(team="x" * 65)}, "origin.team"),
+        ({"origin": inference.Origin(task_id="x" * 65)}, "origin.task_id"),
+        ({"origin": inference.Origin(tags=["x" * 65])}, "origin.tags"),
+        ({"origin": inference.Origin(tags=["x"] * 17)}, "17 tags"),
+        ({"domain": "x" * 65}, "domain"),
+    ],
+)
+def test_names_of_an_origin_are_bounded(fields: dict[str, object], named: str) -> None:
+    with pytest.raises(InvalidRequest, match=named):
+        _read(**fields)
+
+
+def test_an_initiator_of_a_newer_client_counts_as_untold() -> None:
+    origin = inference.Origin.FromString(bytes([8, 99]))
+    assert _read(origin=origin).origin.initiator == ""
+
+
+def test_a_hold_is_bounded() -> None:
+    assert _read(hold_tokens=10**9).hold_tokens == HOLD_TOKENS_MAX
 
 
 def test_a_message_without_a_role_is_named() -> None:

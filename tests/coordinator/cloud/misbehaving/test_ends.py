@@ -58,7 +58,7 @@ async def test_closing_the_adapter_ends_its_calls(
         fleet.start()
         asked = await upstream.next()
     await asked.left()
-    assert fleet.heard[-1] == events.CloudOffered(None)
+    assert fleet.heard[-1] == events.CloudOffered(())
     late = fleet.start()
     ended = fleet.heard[-1]
     assert isinstance(ended, events.AttemptFailed)
