@@ -101,6 +101,7 @@ class Model:
     test: bool = False  # a test bench, never chosen while a real model is there
     tasks: tuple[str, ...] = ()  # what a test model knows
     examples: tuple[str, ...] = ()  # one prompt for each of the tasks
+    domains: tuple[str, ...] = ()  # what its file says it is a specialist of, in lower case
 
     @property
     def model_id(self) -> ModelId:

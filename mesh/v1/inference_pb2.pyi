@@ -243,7 +243,7 @@ class Route(_message.Message):
     def __init__(self, origin_mesh: _Optional[str] = ..., hop_path: _Optional[_Iterable[str]] = ..., hops_left: _Optional[int] = ...) -> None: ...
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("request_id", "model", "messages", "tools", "tool_choice", "response_format", "sampling", "max_tokens", "stop", "logprobs", "tier", "policy", "deadline_ms", "session", "origin", "resume", "route", "adapters", "explain", "accept_restart", "hold_tokens", "cost_microusd_max", "domain")
+    __slots__ = ("request_id", "model", "messages", "tools", "tool_choice", "response_format", "sampling", "max_tokens", "stop", "logprobs", "tier", "policy", "deadline_ms", "session", "origin", "resume", "route", "adapters", "explain", "accept_restart", "hold_tokens", "cost_microusd_max", "domain", "accept_substitute")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
@@ -267,6 +267,7 @@ class GenerateRequest(_message.Message):
     HOLD_TOKENS_FIELD_NUMBER: _ClassVar[int]
     COST_MICROUSD_MAX_FIELD_NUMBER: _ClassVar[int]
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    ACCEPT_SUBSTITUTE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     messages: _containers.RepeatedCompositeFieldContainer[Message]
@@ -290,7 +291,8 @@ class GenerateRequest(_message.Message):
     hold_tokens: int
     cost_microusd_max: int
     domain: str
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[_Union[ToolChoice, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., max_tokens: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., logprobs: _Optional[int] = ..., tier: _Optional[_Union[_receipt_pb2.Tier, str]] = ..., policy: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., session: _Optional[str] = ..., origin: _Optional[_Union[Origin, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., route: _Optional[_Union[Route, _Mapping]] = ..., adapters: _Optional[_Iterable[str]] = ..., explain: bool = ..., accept_restart: bool = ..., hold_tokens: _Optional[int] = ..., cost_microusd_max: _Optional[int] = ..., domain: _Optional[str] = ...) -> None: ...
+    accept_substitute: bool
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[_Union[ToolChoice, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., max_tokens: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., logprobs: _Optional[int] = ..., tier: _Optional[_Union[_receipt_pb2.Tier, str]] = ..., policy: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., session: _Optional[str] = ..., origin: _Optional[_Union[Origin, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., route: _Optional[_Union[Route, _Mapping]] = ..., adapters: _Optional[_Iterable[str]] = ..., explain: bool = ..., accept_restart: bool = ..., hold_tokens: _Optional[int] = ..., cost_microusd_max: _Optional[int] = ..., domain: _Optional[str] = ..., accept_substitute: bool = ...) -> None: ...
 
 class GenerateEvent(_message.Message):
     __slots__ = ("started", "delta", "restarted", "finished", "failed")
@@ -424,7 +426,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[ModelView, _Mapping]]] = ...) -> None: ...
 
 class ModelView(_message.Message):
-    __slots__ = ("model_id", "names", "sha256", "template_sha256", "quantisation", "architecture", "parameters", "size_bytes", "context_tokens", "test", "tasks", "examples", "replicas", "capabilities", "upstream")
+    __slots__ = ("model_id", "names", "sha256", "template_sha256", "quantisation", "architecture", "parameters", "size_bytes", "context_tokens", "test", "tasks", "examples", "replicas", "capabilities", "upstream", "domains")
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -440,6 +442,7 @@ class ModelView(_message.Message):
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_FIELD_NUMBER: _ClassVar[int]
+    DOMAINS_FIELD_NUMBER: _ClassVar[int]
     model_id: str
     names: _containers.RepeatedScalarFieldContainer[str]
     sha256: str
@@ -455,7 +458,8 @@ class ModelView(_message.Message):
     replicas: _containers.RepeatedCompositeFieldContainer[ReplicaView]
     capabilities: _containers.RepeatedScalarFieldContainer[Capability]
     upstream: str
-    def __init__(self, model_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., sha256: _Optional[str] = ..., template_sha256: _Optional[str] = ..., quantisation: _Optional[str] = ..., architecture: _Optional[str] = ..., parameters: _Optional[int] = ..., size_bytes: _Optional[int] = ..., context_tokens: _Optional[int] = ..., test: bool = ..., tasks: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaView, _Mapping]]] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., upstream: _Optional[str] = ...) -> None: ...
+    domains: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., sha256: _Optional[str] = ..., template_sha256: _Optional[str] = ..., quantisation: _Optional[str] = ..., architecture: _Optional[str] = ..., parameters: _Optional[int] = ..., size_bytes: _Optional[int] = ..., context_tokens: _Optional[int] = ..., test: bool = ..., tasks: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaView, _Mapping]]] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., upstream: _Optional[str] = ..., domains: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReplicaView(_message.Message):
     __slots__ = ("node_id", "node_name", "state", "slots", "slots_taken", "reason", "load_progress")

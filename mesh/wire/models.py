@@ -14,6 +14,7 @@ from mesh.wire.text import printable
 MODELS_MAX = 1024  # of one node: a large collection; bounds what one node makes us index
 NAMES_MAX = 16
 TASKS_MAX = 32  # as many as the library reads from a model file, and as long
+DOMAINS_MAX = 8  # as many as the library reads
 NAME_CHARACTERS_MAX = 256
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -53,6 +54,7 @@ def write_model(model: Model) -> inference.ModelView:
         test=model.test,
         tasks=model.tasks,
         examples=model.examples,
+        domains=model.domains,
     )
 
 
@@ -140,6 +142,7 @@ def _read_model(view: inference.ModelView) -> Model:
         test=view.test,
         tasks=tuple(printable(task, 64) for task in view.tasks[:TASKS_MAX]),
         examples=tuple(printable(example, 400) for example in view.examples[:TASKS_MAX]),
+        domains=tuple(printable(each, 64).lower() for each in view.domains[:DOMAINS_MAX]),
     )
 
 

@@ -22,6 +22,7 @@ PROGRESS_EVERY_BYTES = 256 << 20  # a line every 0.2 to 1 s; a dead parent is no
 RESERVE_BYTES = 16 << 20  # to say that memory ran out takes some, too
 TASKS_MAX = 32
 TASK_LETTERS_MAX = 64
+DOMAINS_MAX = 8  # a specialist of more is none
 CONTEXT_TOKENS_MAX = (1 << 31) - 1  # llama.cpp counts positions so far
 CACHE_BYTES_MAX = 1 << 30  # of a token; the largest models take megabytes
 EXAMPLE_LETTERS_MAX = 400
@@ -86,6 +87,7 @@ def _describe_open(file: BinaryIO, on_progress: Callable[[int], None]) -> Answer
             "test": header.test,
             "tasks": [task[:TASK_LETTERS_MAX] for task in header.tasks[:TASKS_MAX]],
             "examples": [prompt[:EXAMPLE_LETTERS_MAX] for prompt in header.examples[:TASKS_MAX]],
+            "domains": [each[:TASK_LETTERS_MAX] for each in header.domains[:DOMAINS_MAX]],
         }
     }
 

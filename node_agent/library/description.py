@@ -35,6 +35,7 @@ class Description(Checked):
     test: bool
     tasks: tuple[ShortText, ...] = Field(max_length=32, strict=False)  # JSON has no tuples
     examples: tuple[Prompt, ...] = Field(max_length=32, strict=False)
+    domains: tuple[ShortText, ...] = Field(default=(), max_length=8, strict=False)
 
     def model(self, names: tuple[str, ...]) -> Model:
         """Return the model of this file under ``names``."""
@@ -48,6 +49,7 @@ class Description(Checked):
             test=self.test,
             tasks=self.tasks,
             examples=self.examples,
+            domains=self.domains,
         )
 
 

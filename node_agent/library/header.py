@@ -28,6 +28,7 @@ EMBEDDING_POOLINGS = (PoolingType.MEAN, PoolingType.CLS, PoolingType.LAST)
 TEST_MODEL_KEY = "deskmesh.test_model"
 TASKS_KEY = "deskmesh.tasks"
 EXAMPLES_KEY = "deskmesh.examples"
+DOMAINS_KEY = "deskmesh.domains"  # what the model is a specialist of, such as "security"
 
 
 class MalformedHeader(ValueError):
@@ -52,6 +53,7 @@ class Header:
     test: bool
     tasks: tuple[str, ...]
     examples: tuple[str, ...]
+    domains: tuple[str, ...]
 
 
 def read_header(file: BinaryIO) -> Header:
@@ -81,6 +83,7 @@ def read_header(file: BinaryIO) -> Header:
         test=_flag(reader, TEST_MODEL_KEY, default=False),
         tasks=_texts(reader, TASKS_KEY),
         examples=_texts(reader, EXAMPLES_KEY),
+        domains=tuple(domain.lower() for domain in _texts(reader, DOMAINS_KEY)),
     )
 
 

@@ -45,6 +45,7 @@ MODELS = st.builds(
     test=st.booleans(),
     tasks=st.lists(NAMES, max_size=3).map(tuple),
     examples=st.lists(NAMES, max_size=3).map(tuple),
+    domains=st.lists(st.sampled_from(["security", "time series"]), max_size=2).map(tuple),
 )
 OFFERS = st.builds(
     Offer, MODELS, st.integers(1, 2**20), st.frozensets(st.sampled_from(list(Capability)))

@@ -98,6 +98,15 @@ def test_a_test_model_says_its_tasks_and_an_example_of_each(models: Path) -> Non
     assert description.examples == ("1 + 1 = ?", "olleh")
 
 
+def test_a_specialist_says_its_domains_in_lower_case(models: Path) -> None:
+    def also(writer: gguf.GGUFWriter) -> None:
+        writer.add_array("deskmesh.domains", ["Security", *[f"d{n}" for n in range(20)]])
+
+    assert described(write_gguf(models / "a.gguf", also=also)).domains[:2] == ("security", "d0")
+    assert len(described(write_gguf(models / "a.gguf", also=also)).domains) == 8
+    assert described(write_gguf(models / "b.gguf")).domains == ()
+
+
 def test_a_file_without_a_template_has_no_template_hash(models: Path) -> None:
     assert described(write_gguf(models / "a.gguf", template="")).template_sha256 is None
 
@@ -220,6 +229,7 @@ def test_arrays_nested_beyond_reason_are_broken(models: Path) -> None:
         lambda writer: writer.add_float32("split.count", 1.5),
         lambda writer: writer.add_uint32("deskmesh.test_model", 1),
         lambda writer: writer.add_string("deskmesh.tasks", "sum"),
+        lambda writer: writer.add_string("deskmesh.domains", "security"),
         lambda writer: writer.add_array("tokenizer.chat_template", ["a", "b"]),
     ],
 )
