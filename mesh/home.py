@@ -26,6 +26,11 @@ class Home:
         return self.root / "deskmesh.toml"
 
     @property
+    def rules_file(self) -> Path:
+        """The operator's rules; read where the coordinator is."""
+        return self.root / "rules.toml"
+
+    @property
     def authority(self) -> Path:
         """The mesh CA's key and certificate; only on the machine that made the mesh."""
         return self.root / "authority"

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -26,10 +24,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from mesh.core.catalogue import Stated
 from mesh.core.policies import POLICY_NAME, WEIGHT_MAX, Order, Policy, policies
+from mesh.core.rung_cost import USD_PER_KWH
 from mesh.errors import InvalidRequest
 from mesh.home import Home
 from mesh.identity.address import split_address
+from mesh.model_settings import MODELS_MAX, ModelSettings, check_names
+from mesh.section import Section as Section  # noqa: PLC0414 - as every table here is
 
 
 class Advertise(StrEnum):
@@ -54,12 +56,6 @@ class OnBattery(StrEnum):
     SERVE = "serve"  # everything, until the battery is empty
     LESS = "less"  # half the slots, and nothing new below 40 %
     STOP = "stop"  # nothing new
-
-
-class Section(BaseModel):
-    """One table of the settings file: frozen, and a misspelt key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class PortSettings(Section):
@@ -218,6 +214,17 @@ class PolicySettings(Section):
         return self
 
 
+class EnergySettings(Section):
+    """What the machines' own work costs, beside the upstreams' prices."""
+
+    usd_per_kwh: float = Field(
+        default=USD_PER_KWH,
+        gt=0,
+        le=100,
+        description="A household's price in the EU; rungs of the mesh are compared by it.",
+    )
+
+
 class LedgerSettings(Section):
     """What the coordinator remembers of requests: numbers and names, never a prompt."""
 
@@ -237,6 +244,8 @@ class Settings(BaseSettings):
     fleet: FleetSettings = FleetSettings()
     cloud: CloudSettings = CloudSettings()
     ledger: LedgerSettings = LedgerSettings()
+    energy: EnergySettings = EnergySettings()
+    models: dict[str, ModelSettings] = Field(default={}, max_length=MODELS_MAX)
     policies: dict[str, PolicySettings] = Field(default={}, max_length=64)
 
     @field_validator("policies")
@@ -246,6 +255,16 @@ class Settings(BaseSettings):
             if not POLICY_NAME.fullmatch(name):
                 raise ValueError(f"{name[:40]!r} is no name: use [a-z0-9_-], at most 40 of them")
         return own
+
+    @field_validator("models")
+    @classmethod
+    def _do_not_clash(cls, models: dict[str, ModelSettings]) -> dict[str, ModelSettings]:
+        check_names(models)
+        return models
+
+    def stated_models(self) -> dict[str, Stated]:
+        """Return the operator's word on models, by the names that the settings use."""
+        return {name: each.stated() for name, each in self.models.items()}
 
     def all_policies(self) -> dict[str, Policy]:
         """Return the built-in policies and the operator's own, by name."""
@@ -300,10 +319,13 @@ def _unknown(key: str, file: Path) -> InvalidRequest:
         if isinstance(section.annotation, type) and issubclass(section.annotation, Section)
         for field in section.annotation.model_fields
     ]
-    if key.startswith("policies."):
-        own = key.rpartition(".")[0]
-        known += [f"{own}.{field}" for field in PolicySettings.model_fields]
+    for table, of_name in (("policies.", PolicySettings), ("models.", ModelSettings)):
+        if key.startswith(table):
+            own = key.rpartition(".")[0]
+            known += [f"{own}.{field}" for field in of_name.model_fields]
     near = get_close_matches(key, known, n=1)
+    if key == "rules":
+        near = ["rules.toml beside it, which has the rules"]
     hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
     return InvalidRequest(
         f"there is no setting {key} (in {file}, or a DESKMESH_ variable)", hint=hint

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from mesh.model_settings import ModelSettings
 from mesh.settings import PolicySettings, Section, Settings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -19,6 +20,8 @@ def _known() -> dict[str, object]:
         section, shown = getattr(Settings(), name), name
         if name == "policies":  # as many as an operator likes, each a section
             section, shown = PolicySettings(), "policies.NAME"
+        if name == "models":
+            section, shown = ModelSettings(), "models.NAME"
         assert isinstance(section, Section)
         known |= {f"{shown}.{key}": getattr(section, key) for key in type(section).model_fields}
     return known

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh.core.catalogue import Stated, TokenPrice
 from mesh.core.policies import Order, Policy
 from mesh.errors import InvalidRequest
 from mesh.settings import load_settings
@@ -70,3 +71,40 @@ def test_an_operators_policy_stands_beside_the_built_in_ones(home: Path) -> None
 def test_an_operators_policy_takes_the_place_of_one_of_its_name(home: Path) -> None:
     (home / "deskmesh.toml").write_text("[policies.balanced]\ncompletion = 2\n")
     assert load_settings().all_policies()["balanced"].completion == 2
+
+
+def test_an_operators_word_on_a_model_is_read(home: Path) -> None:
+    (home / "deskmesh.toml").write_text(
+        '[models."qwen2.5-7b"]\naliases = ["house"]\ndomains = ["Security"]\nquality = 0.8\n'
+        "input_usd_per_million_tokens = 1\noutput_usd_per_million_tokens = 2.5\n"
+    )
+    (said,) = load_settings().stated_models().items()
+    assert said == (
+        "qwen2.5-7b",
+        Stated(
+            aliases=("house",),
+            domains=("security",),
+            quality=0.8,
+            price=TokenPrice(1.0, 2.5, "operator"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[models.a]\nqualty = 1\n", r"did you mean models\.a\.quality\?"),
+        ("[models.a]\nquality = 2\n", r"models\.a\.quality"),
+        ("[models.a]\ninput_usd_per_million_tokens = 1\n", "needs both"),
+        ('[models.a]\naliases = ["auto"]\n', "'auto' cannot be an alias"),
+        ('[models.a]\naliases = ["x"]\n[models.b]\naliases = ["X"]\n', "name of a and of b"),
+        ('[models.a]\naliases = ["B"]\n[models.b]\n', "'B' is a name of b and of a"),
+        ("[models.a]\n[models.A]\n", "case does not count"),
+        ("[energy]\nusd_per_kwh = 0\n", r"energy\.usd_per_kwh"),
+        ("[[rules]]\nname = 'x'\n", r"did you mean rules\.toml"),
+    ],
+)
+def test_a_mistake_about_models_is_told(home: Path, content: str, says: str) -> None:
+    (home / "deskmesh.toml").write_text(content)
+    with pytest.raises(InvalidRequest, match=says):
+        load_settings()
