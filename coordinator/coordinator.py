@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from coordinator.access import Caller, LocalAccess, MeshAccess
+from coordinator.assessing import Assessing
 from coordinator.desk import Desk, DeskAsking
 from coordinator.effects import Relay
 from coordinator.household import Household
@@ -30,6 +31,7 @@ from coordinator.services.fleet import FleetService
 from coordinator.services.inference import InferenceService
 from coordinator.services.ledger import LedgerReports
 from coordinator.services.operations import OperationsService, Self
+from mesh.core.catalogue import Catalogue
 from mesh.core.events import CoordinatorReturned
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
@@ -43,6 +45,7 @@ from mesh.home import Home
 from mesh.identity.address import join_address
 from mesh.identity.invitations import Invitations
 from mesh.identity.tls import server_credentials
+from mesh.rules_file import load_rules
 from mesh.serving import INFERENCE, listen_loopback, new_server
 from mesh.settings import Settings
 from mesh.v1.fleet_pb2_grpc import add_EnrolmentServicer_to_server, add_FleetServicer_to_server
@@ -65,6 +68,8 @@ class Coordinator:
     def __init__(self, home: Home, settings: Settings) -> None:
         """Raises MeshError if this machine cannot coordinate."""
         self._settings = settings
+        self.rules = load_rules(home.rules_file)  # before anything is made or changed
+        self.catalogue = Catalogue(settings.stated_models())
         self._returns = home.authority.exists()
         self.household = Household(home)
         fleet = Fleet(_limits(settings), random.Random())  # noqa: S311 - ties, not secrets
@@ -79,12 +84,15 @@ class Coordinator:
         self.loop = FleetLoop(fleet, self._relay, time.monotonic)
         self._recent = Recent(fleet, time.monotonic)
         self._relay.watchers.append(self._recent)
+        self._assessing = Assessing(self.rules)
         self._desk = Desk(
             self.loop,
             self._relay,
             self.household.mesh_id,
             default_tier=Tier[settings.cloud.default_tier.upper()],
             policies=settings.all_policies(),
+            assessing=self._assessing,
+            catalogue=self.catalogue,
         )
         self._access = MeshAccess(self.household.mesh_id, self.household.members)
         baseline = baseline_of(settings.cloud)
@@ -236,6 +244,8 @@ class Coordinator:
             self.ports.local,
             self.ports.http,
         )
+        if self.rules:
+            log.info("%d rules of rules.toml say which models may answer", len(self.rules.rules))
         if self._responder.trouble is not None:
             log.warning(
                 "other machines will not find this one by mDNS: %s", self._responder.trouble

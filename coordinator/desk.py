@@ -9,13 +9,16 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from coordinator.access import Caller
+from coordinator.assessing import Assessing
 from coordinator.clients import ClientStream
 from coordinator.effects import Relay
 from coordinator.loop import FleetLoop
+from mesh.core.catalogue import Catalogue
 from mesh.core.cloud import says_cloud
 from mesh.core.events import RequestArrived, RequestCancelled
 from mesh.core.policies import Policy
 from mesh.core.policies import policies as all_policies
+from mesh.core.rules import Rules
 from mesh.core.types import Request, Tier
 from mesh.errors import Overloaded, RequestExists, Unsupported
 from mesh.v1 import inference_pb2 as inference
@@ -32,7 +35,7 @@ HOPS_MAX = 4  # a region of regions of sites is three
 class Desk:
     """Takes requests in, one stream of events out for each."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of
         self,
         loop: FleetLoop,
         relay: Relay,
@@ -40,20 +43,29 @@ class Desk:
         *,
         default_tier: Tier = Tier.MESH,
         policies: Mapping[str, Policy] | None = None,
+        assessing: Assessing | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
-        """``default_tier`` is how far a prompt may travel whose request does not say; ``policies``
-        are those that a request may name, by default the built-in ones."""
+        """
+        Args:
+            default_tier: how far a prompt may travel whose request does not say.
+            policies: those that a request may name, by default the built-in ones.
+            assessing: looks at prompts for the operator's rules; None: there are none.
+            catalogue: knows the operator's aliases of models.
+        """
         self._loop = loop
         self._relay = relay
         self._mesh_id = mesh_id
         self._default_tier = default_tier
         self._policies = policies or all_policies()
+        self._assessing = assessing or Assessing(Rules())
+        self._catalogue = catalogue or Catalogue()
 
     async def answer(
         self, request: inference.GenerateRequest, caller: Caller
     ) -> AsyncGenerator[inference.GenerateEvent, None]:
         """See ``mesh.asking.Asking``. Closing the generator cancels the request."""
-        features = self._read(request, caller)
+        features = self.read(request, caller)
         self._enter(request)
         cancelled = RequestCancelled(features.key, "the client reads too slowly")
         client = ClientStream(features, request, lambda: self._loop.post(cancelled))
@@ -84,7 +96,14 @@ class Desk:
         views += [write_cloud_model(each) for each in fleet.requests.clouds]
         return views
 
-    def _read(self, message: inference.GenerateRequest, caller: Caller) -> Request:
+    def read(self, message: inference.GenerateRequest, caller: Caller) -> Request:
+        """Check what is asked and return what routing sees of it. An operator's alias of a model is
+        put right in ``message``, for all that follows.
+
+        Raises:
+            MeshError: it cannot be asked so, or not now.
+        """
+        message.model = self._catalogue.canonical(message.model)
         features = read_request(
             message,
             principal=caller.principal,
@@ -93,6 +112,12 @@ class Desk:
             tier=self._tier_of(message),
             policies=self._policies,
         )
+        self._check_room(message, features)
+        hashes = PromptHashes(message, key=self._relay.prefix_key)
+        assessment = self._assessing.assess(message, features.assessment)
+        return replace(features, block_hashes=hashes, assessment=assessment)
+
+    def _check_room(self, message: inference.GenerateRequest, features: Request) -> None:
         if features.key in self._relay.clients:
             raise RequestExists(
                 f"request id {message.request_id} is in use", hint="make a new id for each request"
@@ -104,8 +129,6 @@ class Desk:
                 f"open requests hold {OPEN_BYTES_MAX // 2**20} MiB of prompts",
                 hint="try again in a moment",
             )
-        hashes = PromptHashes(message, key=self._relay.prefix_key)
-        return replace(features, block_hashes=hashes)
 
     def _tier_of(self, message: inference.GenerateRequest) -> Tier:
         """How far a prompt may travel whose request does not say. To name the cloud is to say."""

@@ -34,6 +34,7 @@ class Assessment:
         trusted: those of the heads that have seen enough labels.
         words_matched: names of the operator's rules whose words are in the prompt.
         minute_of_week: local time where the coordinator is, from Monday 00:00; -1: not told.
+        budget_microusd, budget_left_microusd: of the day, for the cloud; None: there is none.
     """
 
     domain: str = ""
@@ -42,6 +43,8 @@ class Assessment:
     trusted: frozenset[str] = frozenset()
     words_matched: frozenset[str] = frozenset()
     minute_of_week: int = -1
+    budget_microusd: int | None = None
+    budget_left_microusd: int | None = None
 
 
 NO_ORIGIN: Final = Origin()

@@ -31,14 +31,8 @@ class Facts:
     budget_left_microusd: int | None = None
 
 
-def facts_of(
-    request: Request,
-    *,
-    key_name: str = "",
-    budget_microusd: int | None = None,
-    budget_left_microusd: int | None = None,
-) -> Facts:
-    """Put together what rules may ask about a request; what only the edge knows comes beside it."""
+def facts_of(request: Request, *, key_name: str = "") -> Facts:
+    """Put together what rules may ask about a request."""
     origin, assessment = request.origin, request.assessment
     return Facts(
         tier=request.tier,
@@ -55,8 +49,8 @@ def facts_of(
         on_coordinator_host=request.from_coordinator_host,
         words_matched=assessment.words_matched,
         minute_of_week=assessment.minute_of_week,
-        budget_microusd=budget_microusd,
-        budget_left_microusd=budget_left_microusd,
+        budget_microusd=assessment.budget_microusd,
+        budget_left_microusd=assessment.budget_left_microusd,
     )
 
 

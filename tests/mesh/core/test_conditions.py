@@ -110,9 +110,15 @@ def test_facts_are_a_requests_with_names_in_lower_case() -> None:
         needs=frozenset({Capability.TOOLS}),
         from_coordinator_host=True,
         origin=Origin("human", "Ops", "T-1", ("Night",)),
-        assessment=Assessment(domain="Law", words_matched=frozenset({"a"}), minute_of_week=5),
+        assessment=Assessment(
+            domain="Law",
+            words_matched=frozenset({"a"}),
+            minute_of_week=5,
+            budget_microusd=9,
+            budget_left_microusd=4,
+        ),
     )
-    assert facts_of(request, key_name="CI", budget_microusd=9, budget_left_microusd=4) == Facts(
+    assert facts_of(request, key_name="CI") == Facts(
         tier=Tier.CLOUD,
         key="client:ab",
         key_name="ci",
