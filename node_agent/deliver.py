@@ -134,7 +134,8 @@ class Delivery:
                 hint="update deskmesh on the older of the two machines",
             )
         hashes = tuple(self._start.block_hashes[:BLOCKS_MAX])
-        return replace(read_generation(request), block_hashes=hashes)
+        work = read_generation(request)
+        return replace(work, block_hashes=hashes, signs=self._start.signs)
 
     async def _goodbye(self) -> None:
         try:

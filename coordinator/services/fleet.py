@@ -33,6 +33,7 @@ from mesh.wire.answers import (
     read_delta,
     read_finished,
     read_started,
+    take_signs,
 )
 from mesh.wire.commands import body_follows
 from mesh.wire.models import read_offers
@@ -282,10 +283,9 @@ class FleetService(fleet_grpc.FleetServicer):
                     calls += len(delta.tool_calls)
                     if calls > ATTEMPT_CALLS_MAX:
                         raise InvalidRequest(f"a node sent {calls} tool calls as one answer")
+                    offset, count, signs = delta.token_offset, len(delta.ids), take_signs(delta)
                     self._loop.post(
-                        events.AttemptProgressed(
-                            attempt_id, delta.token_offset, len(delta.ids), delta
-                        )
+                        events.AttemptProgressed(attempt_id, offset, count, delta, signs)
                     )
                 case "started":
                     started = read_started(up.started)

@@ -53,6 +53,7 @@ class StartAttempt:
     model_id: ModelId
     remaining_s: float
     resumed_tokens: int = 0  # of the answer that were given before: the node goes on from there
+    signs: bool = False  # let it tell with each token how sure the model was of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ looks into it.
 
 from dataclasses import dataclass
 
+from mesh.core.signs import TokenSign
 from mesh.core.types import (
     AttemptId,
     CloudModel,
@@ -147,6 +148,7 @@ class AttemptProgressed:
     token_offset: int
     token_count: int
     payload: object
+    signs: tuple[TokenSign, ...] = ()  # one for each token, or none: not asked for, not believed
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mesh.core.chat import MODEL_DECIDES, Form, Message, Tool, ToolCall, ToolChoice
+from mesh.core.signs import TokenSign
 from mesh.core.types import FinishReason, Usage
 
 LOGPROBS_MAX = 20  # alternatives a token, as OpenAI allows
@@ -49,6 +50,7 @@ class Generation:
     form: Form | None = None  # None: free text
     resume: Resume | None = None
     block_hashes: tuple[int, ...] = ()  # of the prompt's prefixes, chained; told back in reports
+    signs: bool = False  # tell with each token how sure the model was of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Delta:
     logprobs: tuple[TokenLogprob, ...] = ()  # one for each id, if they were asked for
     reasoning: str = ""  # the model's own thoughts, kept apart from its answer
     tool_calls: tuple[ToolCall, ...] = ()  # each one whole
+    signs: tuple[TokenSign, ...] = ()  # one for each id, if they were asked for
 
     @staticmethod
     def joined(deltas: "Sequence[Delta]") -> "Delta":
@@ -110,6 +113,7 @@ class Delta:
             tuple(told for delta in deltas for told in delta.logprobs),
             "".join(delta.reasoning for delta in deltas),
             tuple(call for delta in deltas for call in delta.tool_calls),
+            tuple(sign for delta in deltas for sign in delta.signs),
         )
 
 

@@ -287,7 +287,7 @@ class Welcome(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., coordinator_id: _Optional[str] = ..., protocol: _Optional[int] = ..., beat_every_ms: _Optional[int] = ..., coordinators: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StartAttempt(_message.Message):
-    __slots__ = ("epoch", "attempt_id", "model_id", "request", "body_follows", "deadline_ms", "batch_interval_ms", "batch_tokens_max", "resume", "block_hashes")
+    __slots__ = ("epoch", "attempt_id", "model_id", "request", "body_follows", "deadline_ms", "batch_interval_ms", "batch_tokens_max", "resume", "block_hashes", "signs")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +298,7 @@ class StartAttempt(_message.Message):
     BATCH_TOKENS_MAX_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
     BLOCK_HASHES_FIELD_NUMBER: _ClassVar[int]
+    SIGNS_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     attempt_id: int
     model_id: str
@@ -308,7 +309,8 @@ class StartAttempt(_message.Message):
     batch_tokens_max: int
     resume: _inference_pb2.Resume
     block_hashes: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, epoch: _Optional[int] = ..., attempt_id: _Optional[int] = ..., model_id: _Optional[str] = ..., request: _Optional[_Union[_inference_pb2.GenerateRequest, _Mapping]] = ..., body_follows: bool = ..., deadline_ms: _Optional[int] = ..., batch_interval_ms: _Optional[int] = ..., batch_tokens_max: _Optional[int] = ..., resume: _Optional[_Union[_inference_pb2.Resume, _Mapping]] = ..., block_hashes: _Optional[_Iterable[int]] = ...) -> None: ...
+    signs: bool
+    def __init__(self, epoch: _Optional[int] = ..., attempt_id: _Optional[int] = ..., model_id: _Optional[str] = ..., request: _Optional[_Union[_inference_pb2.GenerateRequest, _Mapping]] = ..., body_follows: bool = ..., deadline_ms: _Optional[int] = ..., batch_interval_ms: _Optional[int] = ..., batch_tokens_max: _Optional[int] = ..., resume: _Optional[_Union[_inference_pb2.Resume, _Mapping]] = ..., block_hashes: _Optional[_Iterable[int]] = ..., signs: bool = ...) -> None: ...
 
 class CancelAttempt(_message.Message):
     __slots__ = ("epoch", "attempt_id", "reason")

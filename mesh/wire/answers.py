@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from mesh.core.actions import SendStarted
 from mesh.core.chat import ToolCall
 from mesh.core.generation import Delta, Finished, GenerationEvent, Started
+from mesh.core.signs import TokenSign, pack_signs, unpack_signs
 from mesh.core.types import Failure, FailureCode, Usage
 from mesh.errors import ERROR_MESSAGE_CHARACTERS_MAX, InvalidRequest, MeshError
 from mesh.rpc import ERROR_BY_CODE
@@ -61,6 +62,7 @@ def write_delta(event: Delta) -> inference.GenerationDelta:
             inference.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json)
             for call in event.tool_calls
         ],
+        signs=pack_signs(event.signs),
     )
 
 
@@ -128,6 +130,17 @@ def read_delta(
     _check_calls(message.tool_calls)
     check_logprobs(message, request)
     return message
+
+
+def take_signs(message: inference.GenerationDelta) -> tuple[TokenSign, ...]:
+    """Take out of a node's tokens how sure its model was of them: clients are not told.
+
+    Signs that can't be those of these tokens are dropped, all of them: whoever reads an answer
+    loses nothing by a node that lies, and whoever judges it takes it for one that told nothing.
+    """
+    signs = unpack_signs(message.signs, len(message.ids))
+    message.ClearField("signs")
+    return signs or ()
 
 
 def _check_calls(calls: Sequence[inference.ToolCall]) -> None:

@@ -43,6 +43,7 @@ def write_start(
         batch_interval_ms=batch_interval_ms,
         batch_tokens_max=batch_tokens_max,
         block_hashes=block_hashes,
+        signs=action.signs,
     )
     if not start.body_follows:
         start.request.CopyFrom(request)

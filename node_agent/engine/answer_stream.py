@@ -35,6 +35,7 @@ class AnswerStream:
         self._context_tokens = context_tokens
         self._max_tokens = work.max_tokens
         self._logprobs = work.logprobs
+        self._signs = work.signs
         self._started: Started | None = None
         self._tokens = len(work.resume.emitted_ids) if work.resume else 0
         self._characters = 0
@@ -117,6 +118,8 @@ class AnswerStream:
         if self._characters > TOKEN_BYTES_MAX * self._tokens:
             raise FrameError("an answer has more text than its tokens could hold")
         self._check_logprobs(event)
+        if len(event.signs) != (len(event.ids) if self._signs else 0):
+            raise FrameError("signs are not one for each token, or were not asked for")
 
     def _check_logprobs(self, event: Delta) -> None:
         wanted = () if self._logprobs is None else event.ids

@@ -7,6 +7,7 @@ for the import (25 MB, a third of its start) to read two messages.
 from dataclasses import asdict
 
 from mesh.core.generation import Delta, Finished, GenerationEvent, Started
+from mesh.core.signs import TokenSign, pack_signs, unpack_signs
 from mesh.core.types import PREFIXES_MAX, Capability, FinishReason, PrefixHeld, Usage
 from mesh.errors import (
     ContextOverflow,
@@ -173,8 +174,8 @@ def decode_from_engine(  # noqa: PLR0912 - an arm for each message
 
 def _encode_event(event: GenerationEvent) -> dict[str, object]:
     match event:
-        case Delta(token_offset, ids, text, logprobs, reasoning, tool_calls):
-            counted = {"token_offset": token_offset, "ids": ids}
+        case Delta(token_offset, ids, text, logprobs, reasoning, tool_calls, signs):
+            counted = {"token_offset": token_offset, "ids": ids, "signs": pack_signs(signs).hex()}
             said = {
                 "text": text,
                 "reasoning": reasoning,
@@ -189,14 +190,26 @@ def _encode_event(event: GenerationEvent) -> dict[str, object]:
 
 
 def _decode_delta(fields: Fields) -> Delta:
+    ids = fields.ids("ids")
     return Delta(
         token_offset=fields.count("token_offset"),
-        ids=fields.ids("ids"),
+        ids=ids,
         text=fields.text("text"),
         reasoning=fields.text("reasoning"),
         tool_calls=decode_tool_calls(fields),
         logprobs=decode_logprobs(fields.inners("logprobs")),
+        signs=_decode_signs(fields.text("signs"), len(ids)),
     )
+
+
+def _decode_signs(written: str, count: int) -> tuple[TokenSign, ...]:
+    try:
+        signs = unpack_signs(bytes.fromhex(written), count)
+    except ValueError:
+        signs = None
+    if signs is None:
+        raise FrameError("field signs does not tell how sure the model was of its tokens")
+    return signs
 
 
 def _decode_started(fields: Fields) -> Started:

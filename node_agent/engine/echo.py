@@ -19,6 +19,7 @@ from mesh.core.generation import (
     Started,
     TokenLogprob,
 )
+from mesh.core.signs import TokenSign
 from mesh.core.types import Capability, FinishReason, Usage
 from mesh.errors import ContextOverflow, NodeLost, Overloaded, Unsupported
 from node_agent.engine.checks import refuse_invalid
@@ -33,7 +34,8 @@ _CAPABILITIES = frozenset({Capability.LOGPROBS, Capability.RESUME})
 class EchoEngine:
     """Answers with the words of the last message; a word and its space are one token.
 
-    It is certain of each: log-probabilities are 0, and there is no alternative to the word.
+    It is certain of each: log-probabilities are 0, there is no alternative to the word, and its
+    sign has no second.
 
     Args:
         slots: answers at a time; one more is refused as Overloaded.
@@ -109,7 +111,7 @@ class EchoEngine:
         begun = len(work.resume.emitted_ids) if work.resume else 0
         for offset, word in list(enumerate(words[:limit]))[begun:]:
             await self._until(began_s + self._first_token_s + (offset - begun) * self._token_s)
-            yield _said(offset, word, work.logprobs)
+            yield _said(offset, word, work)
         told = min(limit, len(words))
         reason = FinishReason.LENGTH if limit < len(words) else FinishReason.STOP
         decode_s = max(0.0, loop.time() - began_s - self._first_token_s)
@@ -124,12 +126,14 @@ class EchoEngine:
             raise NodeLost("the echo engine was closed")
 
 
-def _said(offset: int, word: str, logprobs: int | None) -> Delta:
+def _said(offset: int, word: str, work: Generation) -> Delta:
     text, token = f"{word} ", _word_id(word)
-    if logprobs is None:
-        return Delta(offset, (token,), text)
-    alternatives = (Alternative(token, 0.0, text.encode()),)[:logprobs]
-    return Delta(offset, (token,), text, (TokenLogprob(token, 0.0, text.encode(), alternatives),))
+    signs = (TokenSign((1.0,)),) if work.signs else ()
+    if work.logprobs is None:
+        return Delta(offset, (token,), text, signs=signs)
+    alternatives = (Alternative(token, 0.0, text.encode()),)[: work.logprobs]
+    told = (TokenLogprob(token, 0.0, text.encode(), alternatives),)
+    return Delta(offset, (token,), text, told, signs=signs)
 
 
 def _word_id(word: str) -> int:

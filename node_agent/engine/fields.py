@@ -36,6 +36,13 @@ class Fields:
             raise FrameError(f"field {name} has no such choice")
         return value
 
+    def flag(self, name: str) -> bool:
+        """Return true or false."""
+        value = self._body.get(name)
+        if type(value) is not bool:
+            raise FrameError(f"field {name} is neither true nor false")
+        return value
+
     def count(self, name: str, *, most: int = _COUNT_MAX) -> int:
         """Return an integer in [0, most]."""
         return _count(name, self._body.get(name), most)

@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Callable
 from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -68,6 +69,7 @@ class Prompter:
             self._refuse_unknown_tokens(work)
             ids = self._ids(work)
             reading = self._reading(work, ids)
+            _load_what_reads_logits(work)
             return Prompt(ids, self._constraint(work, reading), reading)
         except MeshError as failure:
             return failure
@@ -149,6 +151,12 @@ class Prompter:
                 f"there is no token {unknown}: this model has {known}",
                 hint="use the ids of the model that answers",
             )
+
+
+def _load_what_reads_logits(work: Generation) -> None:
+    """Here, not where the model works: it takes 70 ms, once, for which all others would wait."""
+    if work.signs or work.logprobs is not None:
+        import_module("node_agent.engine.logits")
 
 
 def whereabouts(failure: Exception) -> str:

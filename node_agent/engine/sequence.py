@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from mesh.core.chat import ToolMode
 from mesh.core.generation import Delta, Finished, Generation, Resume, Started, TokenLogprob
+from mesh.core.signs import TokenSign
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import InvalidRequest
 from node_agent.engine.answer_text import AnswerText
@@ -20,8 +21,8 @@ class Answer:
 
     Each drawn id is in exactly one delta, but for the one that ends the turn, which is in none. A
     last delta without ids brings text that was held back until the turn ended. Log-probabilities
-    stay with their ids, so they may come before the text that they belong to, and those of a stop
-    string, a thought or a call come though they are no text.
+    and signs stay with their ids, so they may come before the text that they belong to, and those
+    of a stop string, a thought or a call come though they are no text.
 
     One that is resumed begins where the emitted ids end: what they made of penalties, constraint
     and text is made again, and nothing that was sent is sent twice.
@@ -44,6 +45,7 @@ class Answer:
         self._marks = _marks(prompt.reading)
         self._reasoning_tokens = 0
         self._logprobs = _logprobs(llama, work)
+        self._signs = _signs(llama, work)
         self._most = min(work.max_tokens, llama.context_tokens - len(prompt.ids))
         self._reason: FinishReason | None = None
         self._prefill_s = 0.0
@@ -104,7 +106,8 @@ class Answer:
         said = self._take(token)
         if self._reason is None:
             self.next_token = token
-        return self._delta(offset, (token,), unsent, said, self._logprobs(row, token))
+        logprobs, signs = self._logprobs(row, token), self._signs(row, token)
+        return self._delta(offset, (token,), unsent, said, logprobs=logprobs, signs=signs)
 
     def _take(self, token: int) -> Said:
         """Take a token into the answer; return what may be told now."""
@@ -158,20 +161,22 @@ class Answer:
             )
         return unsent.decode()
 
-    def _delta(
+    def _delta(  # noqa: PLR0913 - a delta's own fields
         self,
         offset: int,
         ids: tuple[int, ...],
         unsent: str,
         said: Said,
+        *,
         logprobs: tuple[TokenLogprob, ...] = (),
+        signs: tuple[TokenSign, ...] = (),
     ) -> Delta:
         text = unsent + said.text
         if self._heard_ahead:
             written = text.encode()
             text = written[self._heard_ahead :].decode(errors="ignore")
             self._heard_ahead = max(0, self._heard_ahead - len(written))
-        return Delta(offset, ids, text, logprobs, said.reasoning, said.calls)
+        return Delta(offset, ids, text, logprobs, said.reasoning, said.calls, signs)
 
     def finished(self) -> Finished:
         """Return the last event."""
@@ -202,3 +207,12 @@ def _logprobs(llama: Llama, work: Generation) -> Callable[[int, int], tuple[Toke
     from node_agent.engine.logprobs import token_logprob
 
     return lambda row, token: (token_logprob(llama, row, token, alternatives),)
+
+
+def _signs(llama: Llama, work: Generation) -> Callable[[int, int], tuple[TokenSign, ...]]:
+    """Return what tells how sure the model was of a token drawn from a row, or nothing."""
+    if not work.signs:
+        return lambda row, token: ()
+    from node_agent.engine.signs import token_sign
+
+    return lambda row, token: (token_sign(llama, row, token),)

@@ -23,6 +23,7 @@ def decode_work(fields: Fields) -> Generation:
         form=_form(fields.inner_if_given("form")),
         resume=_resume(fields.inner_if_given("resume")),
         block_hashes=fields.ids("block_hashes", most=UNSIGNED_64_MAX),
+        signs=fields.flag("signs"),
     )
 
 

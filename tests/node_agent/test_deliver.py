@@ -6,6 +6,7 @@ from mesh.core.types import ReplicaState
 from mesh.errors import NodeLost
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
+from mesh.wire.answers import take_signs
 from node_agent.answering import SAMPLER_VERSION
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import LoadFailed
@@ -53,6 +54,20 @@ async def test_tokens_that_travel_together_keep_a_log_probability_each(
         assert [told.id for told in delta.logprobs] == list(delta.ids)
         assert b"".join(told.text for told in delta.logprobs).decode() == delta.text
         assert all(len(told.alternatives) == 1 for told in delta.logprobs)
+
+
+async def test_a_node_tells_how_sure_its_model_was_where_the_coordinator_asks(
+    attach: PlayedAttach, coordinator: ScriptedCoordinator
+) -> None:
+    for asked in (True, False):
+        await attach.start(int(asked), MANY_WORDS, batch_interval_ms=50, signs=asked)
+        messages = await (await coordinator.delivered()).all()
+        deltas = [message.delta for message in messages if message.HasField("delta")]
+        assert len(deltas) < 400
+        told = [take_signs(delta) for delta in deltas]
+        ids = [len(delta.ids) for delta in deltas]
+        assert list(map(len, told)) == (ids if asked else [0] * len(deltas))
+        assert {sign.top[0] for signs in told for sign in signs} == ({1.0} if asked else set())
 
 
 async def test_an_attempt_takes_the_stream_that_stands_by_and_another_one_follows(

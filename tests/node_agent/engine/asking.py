@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from mesh.core.chat import Message, Role, ToolCall
 from mesh.core.generation import Delta, Finished, Generation, Sampling, Started, TokenLogprob
+from mesh.core.signs import TokenSign
 from node_agent.engine.protocol import Engine
 from node_agent.engine.supervisor import EngineProcess
 
@@ -18,9 +19,11 @@ def ask(
     sampling: Sampling = GREEDY,
     stop: tuple[str, ...] = (),
     logprobs: int | None = None,
+    signs: bool = False,
 ) -> Generation:
     """Return the work that a user's message makes."""
-    return Generation((Message(Role.USER, text),), sampling, max_tokens, stop, logprobs)
+    message = Message(Role.USER, text)
+    return Generation((message,), sampling, max_tokens, stop, logprobs, signs=signs)
 
 
 @dataclass(slots=True)
@@ -51,6 +54,10 @@ class Heard:
     def logprobs(self) -> tuple[TokenLogprob, ...]:
         return tuple(told for delta in self.deltas for told in delta.logprobs)
 
+    @property
+    def signs(self) -> tuple[TokenSign, ...]:
+        return tuple(sign for delta in self.deltas for sign in delta.signs)
+
 
 async def forget(engine: EngineProcess, *, characters: int = 300) -> None:
     """Leave nothing of earlier questions in any slot: an answer shall not depend on the cache."""
@@ -73,6 +80,7 @@ async def hear(engine: Engine, work: Generation) -> Heard:
         assert delta.token_offset == before + len(heard.ids)
         told = () if work.logprobs is None else delta.ids
         assert tuple(each.id for each in delta.logprobs) == told
+        assert len(delta.signs) == (len(delta.ids) if work.signs else 0)
         heard.deltas.append(delta)
     usage = finished.usage
     assert usage.prompt_tokens == len(started.prompt_ids)

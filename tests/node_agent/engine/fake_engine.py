@@ -38,10 +38,16 @@ def started(**changes: object) -> bytes:
 
 
 def delta(
-    offset: int, ids: list[int], text: str = "a", request: int = 1, logprobs: object = ()
+    offset: int,
+    ids: list[int],
+    text: str = "a",
+    request: int = 1,
+    logprobs: object = (),
+    *,
+    signs: str = "",
 ) -> bytes:
     body = {"request": request, "token_offset": offset, "ids": ids, "text": text}
-    rest = {"reasoning": "", "tool_calls": [], "logprobs": logprobs}
+    rest = {"reasoning": "", "tool_calls": [], "logprobs": logprobs, "signs": signs}
     return frame({"type": "delta", **body, **rest})
 
 
@@ -81,6 +87,7 @@ AT_WORK = {
     "endless-nothing": started() + delta(0, [], "") + delta(0, [], ""),
     "logprobs-unasked": started()
     + delta(0, [1], logprobs=[{"id": 1, "logprob": 0, "text": "a", "alternatives": []}]),
+    "signs-unasked": started() + delta(0, [1], signs="800000000000000000"),
     "negative-id": started() + delta(0, [-1]),
     "prompt-too-long": started(prompt_ids=[1] * 64),
     "cached-too-much": started(cached_tokens=3),

@@ -12,6 +12,7 @@ from mesh.core.generation import (
     Started,
     TokenLogprob,
 )
+from mesh.core.signs import TokenSign
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import NodeLost
 from node_agent.engine.answer_stream import EVENTS_MAX, JOINED_TOKENS_MAX, AnswerStream
@@ -145,3 +146,29 @@ def test_log_probabilities_that_were_not_asked_for_are_refused(
     answer.put(STARTED)
     with pytest.raises(FrameError):
         answer.put(Delta(0, (7,), "a", logprobs))
+
+
+SURE = TokenSign((1.0,))
+
+
+async def test_joined_deltas_keep_a_sign_for_each_token() -> None:
+    answer = AnswerStream(ask("x", max_tokens=4000, signs=True), context_tokens=4096)
+    answer.put(STARTED)
+    signs = [TokenSign((1.0,), offset % 10) for offset in range(3 * EVENTS_MAX)]
+    for offset, sign in enumerate(signs):
+        answer.put(Delta(offset, (offset,), "a", signs=(sign,)))
+    answer.put(finished(3 * EVENTS_MAX))
+    deltas = [event for event in await drained(answer) if isinstance(event, Delta)]
+    assert len(deltas) < EVENTS_MAX
+    assert [len(delta.signs) for delta in deltas] == [len(delta.ids) for delta in deltas]
+    assert [sign for delta in deltas for sign in delta.signs] == signs
+
+
+@pytest.mark.parametrize(("asked", "signs"), [(False, (SURE,)), (True, ()), (True, (SURE, SURE))])
+def test_signs_that_are_not_one_for_each_token_or_were_not_asked_for_are_refused(
+    asked: bool, signs: tuple[TokenSign, ...]
+) -> None:
+    answer = AnswerStream(ask("x", signs=asked), context_tokens=4096)
+    answer.put(STARTED)
+    with pytest.raises(FrameError, match="signs"):
+        answer.put(Delta(0, (7,), "a", signs=signs))

@@ -22,6 +22,7 @@ from mesh.core.generation import (
     Started,
     TokenLogprob,
 )
+from mesh.core.signs import CANDIDATES, TokenSign
 from mesh.core.types import PREFIXES_MAX, Capability, FinishReason, PrefixHeld, Usage
 from mesh.errors import (
     ContextOverflow,
@@ -94,6 +95,7 @@ work = st.builds(
     st.none() | st.builds(Form, st.sampled_from(FormKind), text),
     st.none() | st.builds(Resume, ids, ids, counts),
     st.lists(st.integers(min_value=0, max_value=2**64 - 1), max_size=3).map(tuple),
+    st.booleans(),
 )
 nats = st.floats(min_value=LOGPROB_MIN, max_value=0)
 pieces = st.binary(max_size=4)
@@ -106,10 +108,15 @@ to_engine = (
     | st.builds(Cancel, counts)
     | st.just(Save())
 )
+surely = st.builds(TokenSign, st.just((0.5, 0.25, 0.25, 0.0)), st.integers(0, CANDIDATES))
+told_surely = st.lists(st.tuples(counts, surely), min_size=1, max_size=3).map(
+    lambda told: Delta(0, tuple(i for i, _ in told), "", signs=tuple(sign for _, sign in told))
+)
 vectors = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1)
 events = (
     st.builds(Started, ids, counts, counts, lines)
     | st.builds(Delta, counts, ids, text, logprobs.map(tuple), text, calls)
+    | told_surely
     | st.builds(
         Finished,
         st.sampled_from(FinishReason),
@@ -231,6 +238,14 @@ def test_an_id_that_is_no_31_bit_number_is_refused(hostile: object) -> None:
 def test_prefixes_that_are_none_are_refused(body: dict[str, object]) -> None:
     with pytest.raises(FrameError):
         decode_from_engine({"type": "prefixes", **body})
+
+
+@pytest.mark.parametrize("signs", ["80", "80000000000000000x", "8001" + "00" * 7, "00" * 18])
+def test_signs_that_are_none_are_refused(signs: str) -> None:
+    body = on_the_wire(Produced(1, Delta(0, (1,), "a", signs=(TokenSign((1.0,)),))))
+    decode_from_engine(body)
+    with pytest.raises(FrameError, match="signs"):
+        decode_from_engine({**body, "signs": signs})
 
 
 TOLD = {"id": 1, "logprob": -0.5, "text": "\xc3", "alternatives": []}

@@ -55,7 +55,7 @@ def works(max_tokens: int) -> list[Generation]:
     story = "".join(chr(Random(3).randrange(97, 123)) for _ in range(160))
     asked = [
         ask("Count from 1 to 60", max_tokens=max_tokens, logprobs=0),
-        ask(story, max_tokens=max_tokens, sampling=HOT, logprobs=0, stop=("ab", "1\n")),
+        ask(story, max_tokens=max_tokens, sampling=HOT, logprobs=0, stop=("ab", "1\n"), signs=True),
         ask("go", max_tokens=max_tokens, sampling=HOT, logprobs=1),
     ]
     schema = Form(FormKind.JSON_SCHEMA, '{"type": "array", "items": {"type": "boolean"}}')
@@ -84,6 +84,7 @@ async def go_on(engine: EngineProcess, work: Generation, whole: Heard) -> None:
     assert resume.emitted_ids + tuple(id_ for each in said for id_ in each.ids) == whole.ids
     told = tuple(each for delta in said for each in delta.logprobs)
     assert told == whole.logprobs[at:], f"the numbers are others from token {at} on"
+    assert tuple(each for delta in said for each in delta.signs) == whole.signs[at:]
     rest = "".join(each.text for each in said).encode()
     assert rest == whole.text.encode()[resume.text_bytes_sent :]
     assert finished.reason == whole.finished.reason
