@@ -5,7 +5,8 @@ Twelve clients stream answers all the time, from the trained test model and from
 weights whose logits are close, greedy and seeded. Whoever is in the middle of one strikes its
 machine: by kill -9 of the agent or of the engine, by SIGSTOP of all (silence) or of the engine
 alone (a wedge).
-``kills`` counts the answers that were cut and went on.
+``kills`` counts the answers that were cut and went on. The gap is that of answers whose other two
+machines were both well; where one of them was down as well, the wait for its slots is told apart.
 """
 
 import asyncio
@@ -35,6 +36,15 @@ _TELL_EVERY = 100
 _LIMIT_S = 1200.0  # then it tells of those that there was time for
 
 
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """What was done to a machine."""
+
+    how: How
+    at_s: float  # on ``time.monotonic``
+    others_ready: int  # machines that were well, and could go on at once
+
+
 @dataclass(slots=True)
 class Havoc:
     """Strikes machines, and knows when it did."""
@@ -43,10 +53,10 @@ class Havoc:
     random: Random
     wanted: int
     until_s: float  # on ``time.monotonic``
-    cut: list[tuple[Told, How, float]] = field(default_factory=list)  # how and when
+    cut: list[tuple[Told, "Blow"]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)  # answers that did not go on, and why
     whole: int = 0
-    blows: dict[str, tuple[How, float]] = field(default_factory=dict)  # the last one of each
+    blows: dict[str, "Blow"] = field(default_factory=dict)  # the last one of each
 
     @property
     def over(self) -> bool:
@@ -62,7 +72,7 @@ class Havoc:
         if not machine.ready or ready < 2:
             return False
         how = self.random.choices(list(BLOWS), list(BLOWS.values()))[0]
-        self.blows[name] = (how, machine.strike(how))
+        self.blows[name] = Blow(how, machine.strike(how), ready - 1)
         if how in (How.SILENCE, How.WEDGE):
             asyncio.get_running_loop().call_later(6.0, machine.come_back, how)
         return True
@@ -72,8 +82,8 @@ class Havoc:
             self.whole += 1
             return
         blow = self.blows.get(told.attempts[0].node_name)
-        if blow is not None and blow[1] >= told.sent_s:
-            self.cut.append((told, *blow))
+        if blow is not None and blow.at_s >= told.sent_s:
+            self.cut.append((told, blow))
             if len(self.cut) % _TELL_EVERY == 0:
                 print(f"{len(self.cut)} of {self.wanted} answers cut", flush=True)
 
@@ -131,7 +141,7 @@ async def _stream(client: MeshClient, havoc: Havoc, every: list[Case], number: i
 
 async def _resumes(client: MeshClient, havoc: Havoc) -> float:
     """The share of cut answers whose rest is what any machine gives to the same resume."""
-    some = [told for told, _, _ in havoc.cut[:: max(1, len(havoc.cut) // RESUMES_COMPARED)]]
+    some = [told for told, _ in havoc.cut[:: max(1, len(havoc.cut) // RESUMES_COMPARED)]]
     equal = 0
     for told in some:
         ids = [id_ async for event in client.answer(told.rest()) for id_ in event.delta.ids]
@@ -140,17 +150,18 @@ async def _resumes(client: MeshClient, havoc: Havoc) -> float:
 
 
 def _figures(havoc: Havoc, undisturbed: dict[Case, list[int]]) -> Figures:
-    gaps_ms, noticed_s = [], defaultdict(list)
+    gaps_ms: dict[bool, list[float]] = {True: [], False: []}  # were all others ready?
+    noticed_s = defaultdict(list)
     identical = alike = 0
-    for told, how, struck_s in havoc.cut:
+    for told, blow in havoc.cut:
         assert told.finished is not None
         assert told.went_on_s is not None
-        noticed_s[how].append(max(0.0, told.noticed_s - struck_s))
+        noticed_s[blow.how].append(max(0.0, told.noticed_s - blow.at_s))
         if len(told.attempts) == 2:
             again = told.attempts[-1]
             read_s = again.first_token_s - again.accepted_s  # the prompt, and what was said
             gap_s = told.went_on_s - told.noticed_s - read_s
-            gaps_ms.append(gap_s * 1000)
+            gaps_ms[blow.others_ready == MACHINES - 1].append(gap_s * 1000)
         if not told.finished.receipt.numerics_changed_at_token:
             alike += 1
             identical += told.ids == undisturbed[told.case]
@@ -159,11 +170,15 @@ def _figures(havoc: Havoc, undisturbed: dict[Case, list[int]]) -> Figures:
         "kills": len(havoc.cut),
         "answers_lost": len(havoc.lost),
         "answers_whole": havoc.whole,
-        "tokens_lost": sum(told.lost for told, _, _ in havoc.cut),
-        "tokens_repeated": sum(told.repeated for told, _, _ in havoc.cut),
+        "tokens_lost": sum(told.lost for told, _ in havoc.cut),
+        "tokens_repeated": sum(told.repeated for told, _ in havoc.cut),
         "identical_share": identical / alike if alike else None,
-        "gap_beyond_detection_ms_p50": percentile(gaps_ms, 50) if gaps_ms else None,
-        "gap_beyond_detection_ms_p99": percentile(gaps_ms, 99) if gaps_ms else None,
+        "gap_beyond_detection_ms_p50": percentile(gaps_ms[True], 50) if gaps_ms[True] else None,
+        "gap_beyond_detection_ms_p99": _p99(gaps_ms[True]),
+        "gaps": len(gaps_ms[True]),
+        # One other machine was there for all twelve streams: answers wait for a slot of it.
+        "gap_with_one_machine_left_ms_p99": _p99(gaps_ms[False]),
+        "gaps_with_one_machine_left": len(gaps_ms[False]),
         "detect_reset_ms_p99": percentile(resets, 99) * 1000 if resets else None,
         "detect_silent_s_p99": _p99(noticed_s[How.SILENCE]),
         "detect_wedge_s_p99": _p99(noticed_s[How.WEDGE]),

@@ -94,17 +94,24 @@ class VictimMachine:
         self._returning = asyncio.create_task(self._come_back(how))
 
     async def _come_back(self, how: How) -> None:
-        if how in (How.AGENT, How.SILENCE):
-            for process in self._family():
+        whole = how in (How.AGENT, How.SILENCE)
+        while not self.ready:
+            try:
+                await self._start_again(whole=whole)
+            except (OSError, TimeoutError, MeshError) as failure:
+                print(f"{self.name} did not come back: {failure or type(failure).__name__}")
+                whole = True
+
+    async def _start_again(self, *, whole: bool) -> None:
+        for process in self._family():
+            if whole or _is_engine(process):
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
+        if whole:
             await self._stack.aclose()
             await self.start()
-            return
-        for process in filter(_is_engine, self._family()):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        await self._answered()
+        else:
+            await self._answered()
 
     async def _answered(self) -> None:
         address = f"127.0.0.1:{self.given['DESKMESH_PORTS__LOCAL']}"

@@ -39,6 +39,7 @@ from mesh.wire.commands import body_follows
 from mesh.wire.models import read_offers
 from mesh.wire.nodes import read_load, read_machine, read_statuses
 from mesh.wire.text import printable
+from mesh.wire.tool_calls import broken
 
 log = logging.getLogger(__name__)
 
@@ -285,7 +286,15 @@ class FleetService(fleet_grpc.FleetServicer):
                         raise InvalidRequest(f"a node sent {calls} tool calls as one answer")
                     offset, count, signs = delta.token_offset, len(delta.ids), take_signs(delta)
                     self._loop.post(
-                        events.AttemptProgressed(attempt_id, offset, count, delta, signs)
+                        events.AttemptProgressed(
+                            attempt_id,
+                            offset,
+                            count,
+                            delta,
+                            signs,
+                            len(delta.tool_calls),
+                            broken(delta.tool_calls, request.tools),
+                        )
                     )
                 case "started":
                     started = read_started(up.started)

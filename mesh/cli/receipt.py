@@ -29,6 +29,8 @@ def explain(receipt: inference.Receipt, console: Console) -> None:
     parts: list[RenderableType] = []
     if receipt.why:
         parts.append(Text(f"why: {receipt.why}"))
+    if len(receipt.ladder) > 1:
+        parts += [Text(_rung(rung)) for rung in receipt.ladder]
     if receipt.candidates:
         narrow = console.width < TABLE_COLUMNS_MIN
         parts += _listed(receipt) if narrow else [_candidates(receipt)]
@@ -41,6 +43,20 @@ def explain(receipt: inference.Receipt, console: Console) -> None:
         parts.append(Text(f"numerics changed at token {changed}: another machine would round so"))
     parts += [Text(note) for note in receipt.notes]
     console.print(Group(*parts))
+
+
+def _rung(rung: inference.Rung) -> str:
+    """One model that could answer: what was expected of it, what came, and if it was chosen."""
+    if rung.removed_by:
+        return f"rung {rung.model_name}: removed, {rung.removed_by}"
+    told = ["chosen"] if rung.chosen else []
+    if rung.p_ok:
+        told.append(f"P(ok) {rung.p_ok:.2f}")
+    if rung.threshold:
+        told.append(f"confidence {rung.confidence:.2f} of at least {rung.threshold:.2f}")
+    if rung.expected_cost_microusd:
+        told.append(f"about {money(rung.expected_cost_microusd)}")
+    return f"rung {rung.model_name}: {', '.join(told) or 'not tried'}"
 
 
 def _candidates(receipt: inference.Receipt) -> Table:

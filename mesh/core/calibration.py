@@ -1,7 +1,7 @@
 """From signs of confidence to the chance that an answer is right, and to accept it or escalate.
 
-A head is fitted for one (model, quantisation, task class), and nothing of it carries over to another
-task class: a threshold for 10 % risk gave 14 to 39 % there (measured).
+A head is fitted for one (model, quantisation, task class), and nothing of it carries over to
+another task class: a threshold for 10 % risk gave 14 to 39 % there (measured).
 """
 
 from bisect import bisect_right

@@ -11,25 +11,25 @@ from mesh.core.actions import (
     Action,
     CancelAttempt,
     FailRequest,
-    StartAttempt,
-    StartCloudAttempt,
     StopCloudAttempt,
 )
 from mesh.core.admission import DECLINED_MAX, in_time, waited_enough
 from mesh.core.books import Books
-from mesh.core.cloud import as_candidate, may_leave, named, says_cloud
+from mesh.core.choosing import Choosing
+from mesh.core.cloud import may_leave, named
+from mesh.core.elsewhere import Elsewhere
 from mesh.core.filter import (
     REFUSED_MAX,
     asleep,
     beginning_on,
     can_begin_on,
-    capable,
     hopeful,
     ruled_out,
     too_long,
 )
 from mesh.core.hedging import Hedging
 from mesh.core.ladder import is_automatic
+from mesh.core.leaving import cloud_for, for_cloud_alone
 from mesh.core.node import Node
 from mesh.core.progress import Attempt, Progress
 from mesh.core.receipt import RuledOut
@@ -46,6 +46,7 @@ from mesh.core.refusals import (
     not_for_the_cloud,
     nowhere,
     queue_full,
+    ruled_off,
     time_is_up,
     unknown_model,
 )
@@ -59,6 +60,7 @@ from mesh.core.routing import (
     place_doubted,
     place_now,
 )
+from mesh.core.starting import Starting
 from mesh.core.types import (
     CloudModel,
     Failure,
@@ -68,6 +70,7 @@ from mesh.core.types import (
     Tier,
 )
 
+ESCALATED = "escalated"  # the outcome of an attempt whose answer was not good enough
 RELIEVED = "relieved"  # the outcome of an attempt whose machine was wanted back
 
 # Nothing that a machine failed at: the client left, or its time was over.
@@ -83,7 +86,9 @@ class Dispatch:
         self._rng = rng
         self._budget = RetryBudget()
         self.hedging = Hedging(books, self._budget, rng)
-        self.clouds: tuple[CloudModel, ...] = ()  # what may answer where no machine can
+        self.elsewhere = Elsewhere(books, self._budget, rng)
+        self._starting = Starting(books)
+        self.choosing = Choosing(books.directory)
         self.settled_s = -inf  # before it, nodes are on their way back from a restart
 
     # -- steps: each returns what must be done -----------------------------------------------------
@@ -92,6 +97,7 @@ class Dispatch:
         """Take in a request and give it its first place."""
         self._budget.earn()
         self._books.enter(progress, now_s)
+        progress.take(self.choosing.climb(progress.request))
         return self.place(progress, now_s)
 
     def place(self, progress: Progress, now_s: float, last: Failure | None = None) -> list[Action]:
@@ -99,10 +105,12 @@ class Dispatch:
         request = progress.wanted
         if not now_s < request.deadline_s:
             return self.fail(progress, time_is_up(progress), now_s)
-        if progress.fruitless >= self._limits.attempts_max:
+        if progress.fruitless(now_s) >= self._limits.attempts_max:
             return self._leave_or_fail(progress, no_attempts_left(progress), now_s)
-        if self.clouds and self._for_cloud_alone(request):
+        if self._clouds and for_cloud_alone(request, self._clouds, self._directory):
             return self._ask_cloud(progress, last, now_s)
+        if (step := progress.step) is not None and step.cloud is not None:
+            return self._step_into_cloud(progress, step.cloud, last, now_s)
         match self._find(progress, request):
             case Placed() as placed:
                 return [self._start(progress, placed, now_s)]
@@ -110,7 +118,7 @@ class Dispatch:
                 return self._wait(progress, all_busy(busy), now_s, busy)
             case Unplaceable() if now_s < self.settled_s and self._for_machines_alone(progress):
                 return self._wait(progress, MACHINES_RETURN, now_s)
-            case Unplaceable() if progress.forgive(now_s):
+            case Unplaceable() if progress.forgive(now_s) or self._onwards(progress):
                 return self.place(progress, now_s, last)
             case Unplaceable() if resort := self._last_resort(progress, request):
                 return [self._start(progress, resort, now_s)]
@@ -130,7 +138,7 @@ class Dispatch:
         seen = progress.given.seen
         # Whoever goes on may have less context, or an older version: another one may not.
         goes_on = progress.lost is not None and failure.code not in _ENDS_BY_ITSELF
-        elsewhere = failure.code.elsewhere or goes_on
+        elsewhere = failure.code.elsewhere or goes_on or progress.other_rungs(failure.code)
         if attempt.in_cloud and progress.instead_of is not None and not seen:
             failure = cloud_failed(progress.instead_of, failure)
             elsewhere = failure.code.elsewhere
@@ -237,26 +245,6 @@ class Dispatch:
         self._books.watch_line(now_s)
         return actions
 
-    def can_move(self, progress: Progress, attempt: Attempt) -> bool:
-        """Is there a node that could take over the attempt, and may it?"""
-        given = progress.given
-        if not given.movable or progress.fruitless + 1 >= self._limits.attempts_max:
-            return False
-        if not given.seen and not self._budget.allows:
-            return False
-        request, avoid = progress.wanted, {**progress.avoid, attempt.node_id: "silent"}
-        if place_now(request, self._directory, avoid, self._rng) is not None:
-            return True
-        room = len(self._books.line) < self._limits.waiting_max
-        return room and capable(request, self._directory, avoid)
-
-    def free_elsewhere(self, progress: Progress, attempt: Attempt) -> bool:
-        """Has another node a free slot for the attempt, which may be moved?"""
-        if not progress.given.movable or progress.fruitless + 1 >= self._limits.attempts_max:
-            return False
-        avoid = {**progress.avoid, attempt.node_id: "wants to be relieved"}
-        return place_now(progress.wanted, self._directory, avoid, self._rng) is not None
-
     def relieve(
         self, progress: Progress, attempt: Attempt, reason: str, now_s: float
     ) -> list[Action]:
@@ -266,6 +254,21 @@ class Dispatch:
         progress.close(RELIEVED, reason, now_s)
         progress.avoid[attempt.node_id] = reason
         return stopped + self.place(progress, now_s)
+
+    def escalate(self, progress: Progress, attempt: Attempt, now_s: float) -> list[Action]:
+        """An answer was not good enough: let the next rung have the request.
+
+        It is nobody's failure, and costs no retry.
+        """
+        held, climb = progress.held, progress.climb
+        assert held is not None, "nothing else is judged"
+        assert climb is not None, "nothing else is judged"
+        self._books.release(attempt)
+        climb.escalate(attempt.candidate.model_id, held.confidence, held.threshold)
+        progress.close(ESCALATED, held.why, now_s)
+        progress.held = None
+        progress.replan()
+        return self.place(progress, now_s) + self.slots_freed(attempt.node_id, now_s)
 
     # -- below the steps ---------------------------------------------------------------------------
 
@@ -281,7 +284,7 @@ class Dispatch:
 
     def _last_resort(self, progress: Progress, request: Request) -> Placed | None:
         """Rather a machine that has failed lately than none; the cloud comes before it."""
-        if may_leave(progress.request, self.clouds, progress.avoid) and not progress.given.seen:
+        if cloud_for(progress, self._clouds) and not progress.given.seen:
             return None
         return place_doubted(request, self._directory, progress.avoid, self._rng)
 
@@ -289,7 +292,10 @@ class Dispatch:
         request, avoid = progress.request, progress.avoid
         nodes = len(self._directory.nodes)
         explained = told.others(progress, self._directory, now_s)
-        if not nodes:
+        climb = progress.climb
+        if climb is not None and not climb.plain and not climb.order:
+            failure = ruled_off(climb)
+        elif not nodes:
             failure = no_nodes()
         elif not found.model_known and not is_automatic(request):
             failure = unknown_model(request.model, self._directory.names())
@@ -300,25 +306,41 @@ class Dispatch:
             failure = nowhere(explained, nodes, too_long=at_fault, asleep=sleeping)
         return self._leave_or_fail(progress, failure, now_s, explained)
 
-    def _for_cloud_alone(self, request: Request) -> bool:
-        """Where the mesh has a model of the upstream's name, the name stands for the mesh's."""
-        if says_cloud(request.model, self.clouds):
-            return True
-        return bool(named(request.model, self.clouds)) and not self._directory.resolve(
-            request.model
-        )
-
     def _ask_cloud(self, progress: Progress, last: Failure | None, now_s: float) -> list[Action]:
         """Serve a request that names the cloud: there, or not at all."""
         request = progress.request
-        asked = named(request.model, self.clouds)
+        asked = named(request.model, self._clouds)
         if request.tier is not Tier.CLOUD:
             return self.fail(progress, not_for_the_cloud(asked[0], request.tier), now_s)
         model = may_leave(request, asked, progress.avoid)
         if model is None:
             return self.fail(progress, last or cloud_lacks(asked[0], request.needs), now_s)
         progress.why = f"{request.model} was asked for"
-        return [self._start_in_cloud(progress, model, now_s)]
+        return [self._starting.in_cloud(progress, model, now_s)]
+
+    @property
+    def _clouds(self) -> tuple[CloudModel, ...]:
+        return self.choosing.clouds
+
+    def _onwards(self, progress: Progress) -> bool:
+        """Go on to the next rungs of its ladder, if there are any."""
+        if not progress.pass_by():
+            return False
+        self._books.line.leave(progress.request.key)
+        return True
+
+    def _step_into_cloud(
+        self, progress: Progress, model: CloudModel, last: Failure | None, now_s: float
+    ) -> list[Action]:
+        """The ladder's rung is in the cloud."""
+        open_to = (model,) if model in self._clouds else ()
+        if may_leave(progress.request, open_to, progress.avoid) is not None:
+            assert progress.climb is not None, "it has a step"
+            progress.why = progress.climb.why
+            return [self._starting.in_cloud(progress, model, now_s)]
+        if self._onwards(progress):
+            return self.place(progress, now_s, last)
+        return self._leave_or_fail(progress, last or cloud_lacks(model, frozenset()), now_s)
 
     def _leave_or_fail(
         self,
@@ -328,16 +350,18 @@ class Dispatch:
         explained: tuple[RuledOut, ...] = (),
     ) -> list[Action]:
         """No machine can: ask the cloud if the request may go there, else end it."""
-        model = may_leave(progress.request, self.clouds, progress.avoid)
+        if self._onwards(progress):
+            return self.place(progress, now_s, failure)
+        model = cloud_for(progress, self._clouds)
         if model is None or progress.given.seen:  # nobody else goes on with an answer of a machine
             return self.fail(progress, failure, now_s, explained)
         progress.instead_of = failure
         progress.why = f"cloud: {failure.message}"
-        return [self._start_in_cloud(progress, model, now_s)]
+        return [self._starting.in_cloud(progress, model, now_s)]
 
     def _for_machines_alone(self, progress: Progress) -> bool:
         """The cloud, where it may, answers at once; and a failed node is not to be waited for."""
-        return not (progress.avoid or may_leave(progress.request, self.clouds, progress.avoid))
+        return not (progress.avoid or cloud_for(progress, self._clouds))
 
     def _wait(
         self,
@@ -365,26 +389,13 @@ class Dispatch:
         return displaced
 
     def _start(self, progress: Progress, placed: Placed, now_s: float) -> Action:
-        request = progress.request
-        progress.candidates, progress.why = placed.candidates, placed.why
-        told.note(progress, placed.look, self._directory, now_s)
-        attempt = self._books.begin(progress, placed.chosen, now_s)
-        return StartAttempt(
-            attempt.attempt_id,
-            attempt.connection_id,
-            attempt.epoch,
-            request.key,
-            placed.chosen.model_id,
-            request.deadline_s - now_s,
-            resumed_tokens=progress.given.tokens,
-        )
-
-    def _start_in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> Action:
-        request, chosen = progress.request, as_candidate(model)
-        progress.candidates, progress.look, progress.passed_by = (chosen,), None, ()
-        attempt = self._books.begin_in_cloud(progress, chosen, now_s)
-        remaining_s = request.deadline_s - now_s
-        return StartCloudAttempt(attempt.attempt_id, request.key, model, request.tier, remaining_s)
+        climb = progress.climb
+        if climb is not None and not progress.given.seen:
+            model_id = placed.chosen.model_id
+            climb.settle_on(model_id)
+            progress.first_token_s = None
+            progress.held = self.choosing.held(climb, progress.request, model_id)
+        return self._starting.on_node(progress, placed, now_s)
 
     def _servable(self, node: Node) -> list[Request]:
         """Which kinds of those that wait could ``node`` begin now?"""

@@ -4,8 +4,12 @@ A ``payload`` is whatever the edge wants to see again in the action that follows
 looks into it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from mesh.core.calibration import ConfidenceHead
+from mesh.core.catalogue import Catalogue
+from mesh.core.rules import Rules
 from mesh.core.signs import TokenSign
 from mesh.core.types import (
     AttemptId,
@@ -149,6 +153,8 @@ class AttemptProgressed:
     token_count: int
     payload: object
     signs: tuple[TokenSign, ...] = ()  # one for each token, or none: not asked for, not believed
+    calls: int = 0  # of tools, among these tokens
+    broken_calls: int = 0  # those of them that do not fit their tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +195,18 @@ class CloudOffered:
 
 
 @dataclass(frozen=True, slots=True)
+class LadderConfigured:
+    """What the coordinator knows of models, of its operator's wishes, and of how to judge answers.
+
+    ``heads`` are by the model's name and the prompt's class.
+    """
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    rules: Rules = field(default_factory=Rules)
+    heads: Mapping[tuple[str, str], ConfidenceHead] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class CoordinatorReturned:
     """Its nodes of a former life are on their way back: who asks meanwhile may wait for them."""
 
@@ -218,6 +236,7 @@ Event = (
     | AttemptFailed
     | AttemptCharged
     | CloudOffered
+    | LadderConfigured
     | CoordinatorReturned
     | TimePassed
 )

@@ -163,6 +163,10 @@ def holders_first(request: Request, directory: Directory) -> Iterator[Node]:
 
 def asked_of(node: Node, request: Request, directory: Directory) -> Iterator[Replica]:
     """Yield the replicas of ``node`` that are what ``request`` asks for."""
+    if request.plan is not None:
+        for planned in request.plan.rungs:
+            yield from (node.replicas[each] for each in planned if each in node.replicas)
+        return
     if is_automatic(request):
         automatic = directory.automatic()
         yield from (each for model_id, each in node.replicas.items() if model_id in automatic)

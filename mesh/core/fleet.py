@@ -116,6 +116,8 @@ class Fleet:
                 return requests.charged(event)
             case events.CloudOffered():
                 return requests.cloud_offered(event)
+            case events.LadderConfigured():
+                return requests.ladder_configured(event)
             case events.CoordinatorReturned():
                 return requests.coordinator_returned(event)
             case events.TimePassed():

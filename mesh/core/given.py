@@ -50,6 +50,7 @@ class Given:
         return replace(
             request,
             model=self.model_id,
+            plan=None,
             needs=request.needs | {Capability.RESUME},
             resumed_tokens=self.tokens,
         )

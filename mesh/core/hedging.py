@@ -8,11 +8,12 @@ that a mesh that is late everywhere is not asked everything twice.
 from dataclasses import replace
 from random import Random
 
-from mesh.core.actions import Action, CancelAttempt, SendStarted, StartAttempt
+from mesh.core.actions import Action, CancelAttempt, SendStarted
 from mesh.core.books import Books
 from mesh.core.progress import Attempt, Progress
 from mesh.core.retry import RetryBudget
 from mesh.core.routing import place_now
+from mesh.core.starting import Starting
 from mesh.core.types import NodeState
 
 OUTRUN = "outrun"  # the outcome of the one that was slower
@@ -23,34 +24,24 @@ class Hedging:
 
     def __init__(self, books: Books, budget: RetryBudget, rng: Random) -> None:
         self._books = books
+        self._starting = Starting(books)
         self._budget = budget
         self._rng = rng
 
     def begin(self, progress: Progress, attempt: Attempt, now_s: float) -> list[Action]:
         """Ask a second machine, if there is one and it may be asked."""
-        room = progress.fruitless + 2 <= self._books.limits.attempts_max
+        room = progress.fruitless(now_s) + 2 <= self._books.limits.attempts_max
         if progress.given.seen or progress.second is not None or attempt.in_cloud or not room:
             return []
         if not self._budget.allows or not now_s < progress.request.deadline_s:
             return []
-        wanted = replace(progress.request, model=attempt.candidate.model_id)
+        wanted = replace(progress.request, model=attempt.candidate.model_id, plan=None)
         avoid = {**progress.avoid, attempt.node_id: "answers it already"}
         placed = place_now(wanted, self._books.directory, avoid, self._rng)
         if placed is None:
             return []
         self._budget.spend()
-        second = self._books.begin_second(progress, placed.chosen, now_s)
-        return [
-            StartAttempt(
-                second.attempt_id,
-                second.connection_id,
-                second.epoch,
-                progress.request.key,
-                second.candidate.model_id,
-                progress.request.deadline_s - now_s,
-                resumed_tokens=progress.given.tokens,
-            )
-        ]
+        return [self._starting.second(progress, placed, now_s)]
 
     def alive_beside(self, progress: Progress, attempt: Attempt) -> bool:
         """Is there another attempt, on a node that is well?"""
@@ -73,12 +64,10 @@ class Hedging:
         """End one of two attempts; the other one is the request's attempt then."""
         other = progress.attempt if attempt is progress.second else progress.second
         assert other is not None, "there are two of them"
-        unheard = attempt is progress.second or not other.started
+        told = attempt is not progress.second and other.started and progress.held is None
         self._books.release(attempt)
         progress.drop(attempt, outcome, reason, now_s)
-        if unheard:
-            return []
-        return [self.started(progress, other)]
+        return [self.started(progress, other)] if told else []
 
     def started(self, progress: Progress, attempt: Attempt) -> Action:
         """Tell the client who answers."""

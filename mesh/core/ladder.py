@@ -1,9 +1,10 @@
 """Which models may answer a request, in the order in which they are tried.
 
-A request that names a model gets that model. ``auto`` without a trusted scorer has no measure of
-"good enough", so the policy decides: to begin with the smallest model, or with the largest, or to
-put all on one rung and let the prediction choose. A test model is a rung only while no real model
-is there.
+A request that names a model gets that model. For ``auto`` there is a plan (``mesh.core.climb``)
+where anything is known of how good models are at it, or where rules took some away. Without one
+there is no measure of "good enough", so the policy decides: to begin with the smallest model, or
+with the largest, or to put all on one rung and let the prediction choose. A test model is a rung
+only while no real model is there.
 """
 
 from collections.abc import Iterator
@@ -32,6 +33,11 @@ def ladder(request: Request, directory: Directory) -> Iterator[Rung]:
 
     Lazily: most requests look at the first rung only, and a large mesh has hundreds of models.
     """
+    if request.plan is not None:
+        for planned in request.plan.rungs:
+            if there := tuple(each for each in planned if directory.model(each) is not None):
+                yield Rung(there, request.plan.why)
+        return
     if not is_automatic(request):
         if model_ids := directory.resolve(request.model):
             yield Rung(model_ids, f"{_in_words(request.model, directory)} was asked for")

@@ -44,6 +44,10 @@ class Policy:
     heat: float = 0.5
     owner: float = 0.5  # somebody else's work on the machine
     models: Order = Order.LARGEST
+    target: float = 0.8  # P(ok) from which on a cheaper model is good enough
+    cascade: bool = True  # may a cheaper one be tried whose answer is judged?
+    risk: float = 0.1  # share of accepted answers of such a try that may be wrong
+    hold_tokens: int = 24  # of an answer that is judged, before any of it is shown
     cloud: bool = True  # may answer what asked for no model by name, where tier and budget allow
 
     def __str__(self) -> str:
@@ -58,11 +62,20 @@ class Policy:
 
 
 BUILT_IN: Final = (
-    Policy("frugal", battery=1.0, heat=1.0, owner=1.0, models=Order.SMALLEST),
+    Policy(
+        "frugal",
+        battery=1.0,
+        heat=1.0,
+        owner=1.0,
+        models=Order.SMALLEST,
+        target=0.6,
+        risk=0.2,
+    ),
     Policy("balanced"),
-    Policy("best"),
+    # Nothing is good enough but what is likeliest to be right.
+    Policy("best", target=1.0, cascade=False),
     # For callers that wait for the whole answer.
-    Policy("fast", 0.2, 1.0, battery=0.0, heat=0.0, owner=0.0, models=Order.ANY),
+    Policy("fast", 0.2, 1.0, battery=0.0, heat=0.0, owner=0.0, models=Order.ANY, cascade=False),
     Policy("private", cloud=False),
 )
 Policy.FRUGAL, Policy.BALANCED, Policy.BEST, Policy.FAST, Policy.PRIVATE = BUILT_IN

@@ -3,16 +3,38 @@
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from mesh.core.climb import Climb, Step
 from mesh.core.explaining import explained, weighed
 from mesh.core.given import Given
+from mesh.core.held import Held
 from mesh.core.look import Look
-from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut
-from mesh.core.types import AttemptId, Epoch, Failure, NodeId, Request, Tier, Usage
+from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut, RungAccount
+from mesh.core.types import (
+    AttemptId,
+    Epoch,
+    Failure,
+    FailureCode,
+    NodeId,
+    Refusal,
+    Request,
+    Tier,
+    Usage,
+)
 
 # An agent that died is back within 2 to 5 s where something starts it again; longer, and whoever
 # reads thinks that we hang.
 GOES_ON_WITHIN_S = 10.0
 FORGIVEN_EVERY_S = 2.0
+# What fails one model of a ladder, and not the next: what it lacks, or what it may not cost.
+_OTHER_RUNGS_MAY = frozenset(
+    {
+        FailureCode.CONTEXT_OVERFLOW,
+        FailureCode.UNSUPPORTED,
+        FailureCode.MODEL_NOT_FOUND,
+        FailureCode.FORBIDDEN,
+    }
+)
+_FULL = frozenset(Refusal)
 CANDIDATES_KEPT = 4  # on the receipt of a request that does not ask for more
 RATED_TOKENS_MIN = 16  # fewer arrive in one burst or two, and their rate means nothing
 
@@ -112,7 +134,7 @@ class Progress:
     second: Attempt | None = None  # hedges the first one, until either gives a token
     last: Attempt | None = None  # the one that ended last
     past: list[AttemptAccount] = field(default_factory=list)
-    first_token_s: float | None = None  # when the client got the first one, on the fleet's clock
+    first_token_s: float | None = None  # when the first one came that counts, on the fleet's clock
     lost: Failure | None = None  # how the machine failed that had given a part of the answer
     lost_s: float | None = None  # when, on the fleet's clock
     unforgiving: bool = False  # machines that failed it are not asked again
@@ -124,6 +146,9 @@ class Progress:
     why: str = ""
     first_attempt_s: float | None = None
     instead_of: Failure | None = None  # why no machine could, if the cloud was asked for that
+    climb: Climb | None = None  # None: it names its model
+    held: Held | None = None  # what of its answer is held back
+    visible_s: float | None = None  # when the client got the first token, on the fleet's clock
 
     given: Given = field(init=False)
 
@@ -135,11 +160,19 @@ class Progress:
         """What the next attempt asks of a machine."""
         return self.given.wanted(self.request)
 
-    @property
-    def fruitless(self) -> int:
-        """How many attempts in a row have ended that gave no token."""
-        gave = (bool(each.usage.completion_tokens) for each in reversed(self.past))
-        return next((count for count, some in enumerate(gave) if some), len(self.past))
+    def fruitless(self, now_s: float) -> int:
+        """How many attempts in a row have ended that gave no token.
+
+        While an answer that was cut may still go on, machines that are full for a moment do not
+        count: all that are left may have been sent what the lost ones had.
+        """
+        spared = _FULL if self.may_go_on(now_s) else frozenset()
+        count = 0
+        for each in reversed(self.past):
+            if each.usage.completion_tokens:
+                break
+            count += each.outcome not in spared
+        return count
 
     def forgive(self, now_s: float) -> bool:
         """Let machines that failed the answer go on with it, where there are no others.
@@ -157,6 +190,37 @@ class Progress:
         """May a machine that can go on with the answer come back in time?"""
         lost_s = self.lost_s
         return lost_s is not None and self.given.movable and now_s < lost_s + GOES_ON_WITHIN_S
+
+    def take(self, climb: Climb | None) -> None:
+        """Follow this ladder from now on."""
+        self.climb = climb
+        if climb is not None and climb.tier_max is not None:
+            self.request = replace(self.request, tier=min(self.request.tier, climb.tier_max))
+        self.replan()
+
+    def replan(self) -> None:
+        """The climb has moved: those that may answer now are others."""
+        climb = self.climb
+        plan = climb.plan if climb is not None and not climb.plain else None
+        if plan != self.request.plan:
+            self.request = replace(self.request, plan=plan)
+
+    @property
+    def step(self) -> Step | None:
+        """The rung to be tried now; None where the ladder is plain, or at its end."""
+        return self.climb.step if self.climb is not None and not self.climb.plain else None
+
+    def pass_by(self) -> bool:
+        """Nobody on the rungs of the plan can answer: are there others?"""
+        if self.climb is None or self.climb.plain or self.given.seen:
+            return False
+        others = self.climb.pass_by()
+        self.replan()
+        return others
+
+    def other_rungs(self, code: FailureCode) -> bool:
+        """May another rung answer where one failed so? One with a longer context, say."""
+        return self.step is not None and not self.given.seen and code in _OTHER_RUNGS_MAY
 
     def drop(self, attempt: Attempt, outcome: str, reason: str, now_s: float) -> None:
         """End one of two attempts: the other one is under way alone."""
@@ -201,6 +265,8 @@ class Progress:
             cost_microusd=sum(past.cost_microusd for past in self.past),
             price_version=next((p.price_version for p in self.past if p.price_version), ""),
             numerics_changed_at_token=self.given.numerics_changed_at_token,
+            ladder=self._ladder(),
+            first_visible_token_s=self._since(self.visible_s) if last is not None else 0.0,
             look=self.look,
         )
 
@@ -219,6 +285,16 @@ class Progress:
             first_token_s=seen_s - self.arrived_s if seen_s is not None else 0.0,
             test_model=attempt.test_model,
         )
+
+    def _since(self, at_s: float | None) -> float:
+        return at_s - self.arrived_s if at_s is not None else 0.0
+
+    def _ladder(self) -> tuple[RungAccount, ...]:
+        if self.climb is not None:
+            answering = self.past[-1].model_id if self.past else None
+            return self.climb.accounts(answering)
+        models = {each.model_id: each.model_name for each in self.past}
+        return tuple(RungAccount(*each, chosen=True) for each in list(models.items())[-1:])
 
     def _candidates(self) -> tuple[Candidate, ...]:
         if self.look is None:

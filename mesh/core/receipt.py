@@ -58,6 +58,20 @@ class AttemptAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class RungAccount:
+    """One model that could answer, and why it did or did not."""
+
+    model_id: ModelId
+    model_name: str
+    p_ok: float = 0.0  # 0: no scorer is trusted
+    confidence: float = 0.0  # of its answer, where it was read
+    threshold: float = 0.0  # that was wanted
+    expected_cost_microusd: int = 0
+    removed_by: str = ""  # the rule or fact that removed it; "" if it may answer
+    chosen: bool = False  # it answered last
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """Everything the coordinator can tell of one request. Seconds from its arrival."""
 
@@ -78,4 +92,6 @@ class Receipt:
     price_version: str = ""
     numerics_changed_at_token: int = 0  # whoever went on there rounds otherwise; 0: never
     notes: tuple[str, ...] = ()
+    ladder: tuple[RungAccount, ...] = ()
+    first_visible_token_s: float = 0.0  # when the client got it; later, if it was held
     look: Look | None = field(default=None, repr=False)  # what the last pick weighed, if any did

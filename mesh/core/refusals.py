@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from heapq import nsmallest
 
 from mesh.core.admission import retry_after_s
+from mesh.core.climb import Climb
 from mesh.core.cloud import CLOUD
 from mesh.core.progress import Progress
 from mesh.core.receipt import RuledOut
@@ -60,6 +61,16 @@ def unknown_model(name: str, names: list[str]) -> Failure:
     else:
         hint = "put a GGUF file into a model folder; see `deskmesh models list`"
     return Failure(FailureCode.MODEL_NOT_FOUND, f"no machine has a model named {shown!r}", hint)
+
+
+def ruled_off(climb: Climb) -> Failure:
+    """Rules and limits have taken every rung away."""
+    told = "; ".join(f"{step.name}: {step.removed_by}" for step in climb.removed[:3])
+    return Failure(
+        FailureCode.FORBIDDEN,
+        f"no model may answer this ({told})",
+        "see which rule did what with `deskmesh route explain`",
+    )
 
 
 def nowhere(

@@ -14,7 +14,7 @@ from mesh.core.actions import (
     SendMoved,
 )
 from mesh.core.books import Books, Running
-from mesh.core.dispatch import Dispatch
+from mesh.core.dispatch import ESCALATED, Dispatch
 from mesh.core.events import (
     AttemptCharged,
     AttemptFailed,
@@ -25,8 +25,10 @@ from mesh.core.events import (
     CloudOffered,
     CoordinatorReturned,
     DeliveryOpened,
+    LadderConfigured,
     RequestCancelled,
 )
+from mesh.core.held import Judgement
 from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
 from mesh.core.patience import PATIENCE_MIN_S, late_s
@@ -56,6 +58,7 @@ class Requests:
         self._trust = trust
         self._books = Books(limits, trust.directory, trust.timers)
         self._dispatch = Dispatch(self._books, rng)
+        self.choosing = self._dispatch.choosing
         self.total = 0  # requests since the start
 
     def __repr__(self) -> str:
@@ -72,11 +75,16 @@ class Requests:
     @property
     def clouds(self) -> tuple[CloudModel, ...]:
         """What answers for money, the first to ask first."""
-        return self._dispatch.clouds
+        return self.choosing.clouds
 
     def cloud_offered(self, event: CloudOffered) -> list[Action]:
         """Requests from now on may be answered by other cloud models, or by none."""
-        self._dispatch.clouds = event.models
+        self.choosing.clouds = event.models
+        return []
+
+    def ladder_configured(self, event: LadderConfigured) -> list[Action]:
+        """Requests from now on climb by this."""
+        self.choosing.configure(event)
         return []
 
     def coordinator_returned(self, event: CoordinatorReturned) -> list[Action]:
@@ -140,12 +148,14 @@ class Requests:
         attempt.heard_s = now_s
         attempt.resumable, attempt.payload = event.resumable, event.payload
         given = progress.given
+        if progress.held is not None and attempt is not progress.second:
+            progress.held.begin()
         if given.seen:
             given.go_on(event.numerics)
             told = progress.request.key, event.attempt_id, attempt.candidate, attempt.tier
             return [SendMoved(*told, token=given.tokens, why=progress.why)]
-        if attempt is progress.second:
-            return []  # the client hears of it once it is the quicker one
+        if attempt is progress.second or progress.held is not None:
+            return []  # the client hears of it once it is the quicker one, and good enough
         return [self._dispatch.hedging.started(progress, attempt)]
 
     def progressed(self, event: AttemptProgressed, now_s: float) -> list[Action]:
@@ -166,6 +176,10 @@ class Requests:
             self._books.read(attempt)
         if progress.first_token_s is None:
             progress.first_token_s = now_s
+        if (held := progress.held) is not None:
+            judged = held.add(event)
+            return settled + self._judged(progress, attempt, judged, now_s)
+        progress.visible_s = progress.visible_s or now_s
         progress.given.add(event.token_count)
         return [*settled, SendDelta(progress.request.key, event.payload)]
 
@@ -179,6 +193,13 @@ class Requests:
         settled = self._dispatch.hedging.settle(progress, attempt, now_s)
         attempt.charge(event.cost_microusd, event.price_version)
         self._books.learn(progress, attempt, event.usage, now_s)
+        if progress.held is not None:
+            if progress.held.judge() is Judgement.ESCALATE:
+                return settled + self._dispatch.escalate(progress, attempt, now_s)
+            settled += self._judged(progress, attempt, Judgement.ACCEPT, now_s)
+        self.choosing.sessions.answered(
+            progress.request, attempt.candidate.model_id, event.usage.prompt_tokens
+        )
         self._books.release(attempt)
         self._trust.attempt_succeeded(attempt.node_id, attempt.candidate.model_id)
         progress.close("answered", "", now_s, event.usage)
@@ -255,7 +276,7 @@ class Requests:
             attempt.heard_s = now_s  # its node tells of a load that stands still
         silent_s = now_s - attempt.heard_s
         stuck = now_s >= self._books.stuck_s(attempt)
-        if not stuck or not self._can_do_without(progress, attempt):
+        if not stuck or not self._can_do_without(progress, attempt, now_s):
             late = now_s >= late_s(attempt)
             begun = self._dispatch.hedging.begin(progress, attempt, now_s) if late else []
             self._books.watch(attempt, now_s)
@@ -280,7 +301,7 @@ class Requests:
         failure = Failure(FailureCode.NODE_LOST, "the node went silent")
         for progress, attempt in self._books.running_on(node):
             comes = progress.given.seen and now_s < attempt.heard_s + PATIENCE_MIN_S
-            if not comes and self._can_do_without(progress, attempt):
+            if not comes and self._can_do_without(progress, attempt, now_s):
                 actions += self._dispatch.stop(attempt, failure.message)
                 actions += self.failed(attempt.attempt_id, failure, now_s)
         return actions
@@ -315,7 +336,7 @@ class Requests:
         for progress, attempt in self._books.running_on(node):
             own = progress.request.from_coordinator_host and node.on_coordinator_host
             alone = progress.second is None  # else the other one may go on
-            if not own and alone and self._dispatch.free_elsewhere(progress, attempt):
+            if not own and alone and self._dispatch.elsewhere.is_free(progress, attempt, now_s):
                 actions += self._dispatch.relieve(progress, attempt, reason, now_s)
         return actions
 
@@ -327,11 +348,29 @@ class Requests:
         """Tell those who wait for machines that have all gone."""
         return self._dispatch.check_line(now_s)
 
-    def _can_do_without(self, progress: Progress, attempt: Attempt) -> bool:
+    def _judged(
+        self, progress: Progress, attempt: Attempt, judgement: Judgement, now_s: float
+    ) -> list[Action]:
+        """Show what was held back, go on holding it, or let the next rung answer."""
+        if judgement is Judgement.WAIT:
+            return []
+        if judgement is Judgement.ESCALATE:
+            stopped = self._dispatch.stop(attempt, ESCALATED)
+            return stopped + self._dispatch.escalate(progress, attempt, now_s)
+        held, progress.held = progress.held, None
+        assert held is not None, "it was judged"
+        assert progress.climb is not None, "it was judged"
+        progress.climb.read[attempt.candidate.model_id] = held.confidence, held.threshold
+        started = self._dispatch.hedging.started(progress, attempt)
+        progress.visible_s = now_s
+        progress.given.add(held.tokens)
+        return [started, *(SendDelta(progress.request.key, each) for each in held.payloads)]
+
+    def _can_do_without(self, progress: Progress, attempt: Attempt, now_s: float) -> bool:
         """Is there another attempt, or could there be one?"""
         if progress.second is not None:
             return self._dispatch.hedging.alive_beside(progress, attempt)
-        return self._dispatch.can_move(progress, attempt)
+        return self._dispatch.elsewhere.is_one(progress, attempt, now_s)
 
     def _drop(
         self, progress: Progress, attempt: Attempt, failure: Failure, now_s: float

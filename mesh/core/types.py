@@ -203,6 +203,14 @@ class RequestKey:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What may answer a request for AUTO: rungs of models of the mesh, in order."""
+
+    rungs: tuple[tuple[ModelId, ...], ...]
+    why: str = field(default="", compare=False)
+
+
 def no_hashes(_: ModelId) -> Sequence[int]:
     """Of a prompt whose blocks nobody hashes."""
     return ()
@@ -228,7 +236,7 @@ class Request:
     assessment: Assessment = NOT_ASSESSED
     hold_tokens: int = 0  # of the answer, until its confidence is known; 0: the policy's
     cost_microusd_max: int = 0  # 0: the budget's
-    plan: tuple[ModelId, ...] = ()  # of one for AUTO, which may answer, in order; (): any
+    plan: Plan | None = None  # of one for AUTO; None: any model may, in the policy's order
     # Of its prompt as a model gets it, see ``mesh.core.blocks``. Worked out when asked for.
     block_hashes: Callable[[ModelId], Sequence[int]] = field(
         default=no_hashes, repr=False, compare=False

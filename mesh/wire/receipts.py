@@ -2,13 +2,14 @@
 
 from math import ceil
 
-from mesh.core.receipt import AttemptAccount, Candidate, Receipt
+from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RungAccount
 from mesh.core.types import Failure
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
 from mesh.wire.answers import error_of, write_usage
 
 CANDIDATES_SHOWN_MAX = 128  # as many as a pick looks at, free ones and full ones
+RUNGS_SHOWN_MAX = 64  # as many as a ladder weighs
 RETRY_AFTER_S_MAX = 86_400.0  # longer is no answer to "when?"
 RULED_OUT_SHOWN_MAX = 256  # keeps a refusal in a large mesh below a gRPC message's limits
 
@@ -22,6 +23,7 @@ def write_receipt(receipt: Receipt, coordinator_id: str) -> inference.Receipt:
         asked_model=receipt.asked_model,
         tier=enums.write(enums.TIER, receipt.tier),
         policy=receipt.policy.name,
+        ladder=[_rung(each) for each in receipt.ladder[:RUNGS_SHOWN_MAX]],
         attempts=[_attempt(attempt) for attempt in receipt.attempts],
         candidates=[_candidate(each) for each in receipt.candidates[:CANDIDATES_SHOWN_MAX]],
         ruled_out=[
@@ -32,7 +34,7 @@ def write_receipt(receipt: Receipt, coordinator_id: str) -> inference.Receipt:
         queued_s=receipt.queued_s,
         predicted_first_token_s=first.first_token_s if first else 0.0,
         first_token_s=receipt.first_token_s,
-        first_visible_token_s=receipt.first_token_s,
+        first_visible_token_s=receipt.first_visible_token_s or receipt.first_token_s,
         total_s=receipt.total_s,
         tokens_per_s=receipt.tokens_per_s,
         cost_microusd=receipt.cost_microusd,
@@ -59,6 +61,19 @@ def write_failed(
 
 def _milliseconds(seconds: float) -> int:
     return ceil(1000 * seconds) if 0 < seconds < RETRY_AFTER_S_MAX else 0
+
+
+def _rung(rung: RungAccount) -> inference.Rung:
+    return inference.Rung(
+        model_id=rung.model_id,
+        model_name=rung.model_name,
+        p_ok=rung.p_ok,
+        confidence=rung.confidence,
+        threshold=rung.threshold,
+        expected_cost_microusd=rung.expected_cost_microusd,
+        removed_by=rung.removed_by,
+        chosen=rung.chosen,
+    )
 
 
 def _attempt(attempt: AttemptAccount) -> inference.Attempt:

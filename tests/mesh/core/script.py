@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mesh.core import events
 from mesh.core.actions import Action, StartAttempt
+from mesh.core.asked import NOT_ASSESSED, Assessment
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
@@ -205,6 +206,9 @@ class Script:
         explain: bool = False,
         principal: str = "ann",
         block_hashes: Callable[[ModelId], Sequence[int]] = no_hashes,
+        assessment: Assessment = NOT_ASSESSED,
+        session: str = "",
+        hold_tokens: int = 0,
     ) -> list[Action]:
         return self.happens(
             events.RequestArrived(
@@ -220,6 +224,9 @@ class Script:
                     from_coordinator_host=from_coordinator_host,
                     explain=explain,
                     block_hashes=block_hashes,
+                    assessment=assessment,
+                    session=session,
+                    hold_tokens=hold_tokens,
                 )
             )
         )

@@ -216,6 +216,21 @@ def test_a_refusal_mid_answer_moves_it_on(script: Script) -> None:
     assert (where(script, third), third.resumed_tokens) == ("third", 3)
 
 
+def test_machines_that_are_full_for_a_while_do_not_end_it(script: Script) -> None:
+    """All that the lost one had may come to the same machine at once."""
+    attach(script, "desk")
+    script.stream("r1", 3, resumable=True)
+    attach(script, "shelf")
+    start = only(script.lose("desk"), StartAttempt)
+    for _ in range(2 * script.limits.attempts_max):
+        assert script.refuse(start, Refusal.BUSY) == []
+        script.now_s += 0.25
+        start = only(script.report("shelf"), StartAttempt)
+    script.now_s += 10
+    last = script.refuse(start, Refusal.BUSY)
+    assert lost(script, last).code is FailureCode.ANSWER_LOST
+
+
 @pytest.mark.parametrize("code", [FailureCode.INVALID_REQUEST, FailureCode.CONTEXT_OVERFLOW])
 def test_whoever_cannot_go_on_does_not_blame_the_client(script: Script, code: FailureCode) -> None:
     """Its context may be shorter than that of the machine that began."""

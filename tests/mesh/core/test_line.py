@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mesh.core.asked import Assessment, Origin
 from mesh.core.line import Line, kind_of
-from mesh.core.types import Capability, ModelId, Policy, Request, RequestKey, Tier
+from mesh.core.types import Capability, ModelId, Plan, Policy, Request, RequestKey, Tier
 from tests.mesh.core.script import key
 
 
@@ -65,7 +65,7 @@ def test_a_kind_keeps_what_decides_who_may_serve_and_nothing_else() -> None:
         "tier": Tier.DEVICE,
         "needs": frozenset({Capability.TOOLS}),
         "from_coordinator_host": True,
-        "plan": (ModelId("llama"),),
+        "plan": Plan(((ModelId("llama"),),)),
     }
     assert {*same, *other} == {field.name for field in fields(Request)}
     for name, value in same.items():

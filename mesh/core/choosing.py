@@ -1,0 +1,181 @@
+"""Chooses the rungs of a request: what is known of each model, put before the rules and the policy.
+
+``Choosing`` holds what does not depend on a request: the catalogue, the operator's rules, the cloud
+models on offer, the heads that judge answers, and on which rung each session is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from mesh.core.asked import BIG, SMALL, Assessment
+from mesh.core.calibration import ConfidenceHead
+from mesh.core.catalogue import Catalogue, Entry
+from mesh.core.climb import Climb, Step, climb_of
+from mesh.core.cloud import named
+from mesh.core.directory import Directory
+from mesh.core.events import LadderConfigured
+from mesh.core.facts import facts_of
+from mesh.core.held import HELD_TOKENS_MAX, Held, threshold_of
+from mesh.core.ladder import is_automatic
+from mesh.core.rules import Rules
+from mesh.core.rung_cost import expected_microusd
+from mesh.core.sessions import Sessions
+from mesh.core.types import Capability, CloudModel, Model, ModelId, Request, Tier
+from mesh.core.verdict import NOTHING_SAID, Verdict
+
+MODELS_MAX = 64  # of a ladder: at 2 us each; a mesh of hundreds has its smallest and largest there
+# What a cloud model counts as whose price nobody knows. The gate lets no request pass to it either.
+UNPRICED_MICROUSD = 1e6
+# What a session's model may lack of the target, so that a prefix of so many tokens is not read
+# again elsewhere for a hair's breadth: on a desk, that is ten seconds and more.
+STAYS_P_OK, STAYS_TOKENS = 0.1, 4000
+
+
+@dataclass(slots=True)
+class Choosing:
+    """Mutable; only ``Fleet.handle`` changes it."""
+
+    directory: Directory
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    rules: Rules = field(default_factory=Rules)
+    clouds: tuple[CloudModel, ...] = ()
+    # By the model's name and the prompt's class.
+    heads: Mapping[tuple[str, str], ConfidenceHead] = field(default_factory=dict)
+    sessions: Sessions = field(default_factory=Sessions)
+
+    def configure(self, event: LadderConfigured) -> None:
+        self.catalogue, self.rules, self.heads = event.catalogue, event.rules, event.heads
+
+    def climb(self, request: Request) -> Climb | None:
+        """Return the ladder of a request; None for one that names its model, where no rule is."""
+        automatic = is_automatic(request)
+        if not automatic and not self.rules:
+            return None
+        models = self._models(request, automatic=automatic)
+        entries = [self.catalogue.entry(each) for each in models]
+        verdict = self.rules.judge(facts_of(request), entries) if self.rules else NOTHING_SAID
+        steps = [
+            self._step(request, model, entry, verdict)
+            for model, entry in zip(models, entries, strict=True)
+        ]
+        climb = climb_of(steps, request.policy)
+        climb.tier_max, climb.applied = verdict.tier_max, verdict.applied
+        return climb
+
+    def held(self, climb: Climb, request: Request, model_id: ModelId) -> Held | None:
+        """Return how an answer of this model is to be judged; None if it is given as it comes."""
+        step = climb.of(model_id)
+        if step is None or not step.judged or model_id in climb.read:
+            return None
+        if not request.policy.cascade or climb.above(model_id) is None:
+            return None
+        head = self._head(step.name, request.assessment)
+        threshold = threshold_of(head, request.policy.risk) if head is not None else None
+        if head is None or threshold is None:
+            return None
+        hold_tokens = request.hold_tokens or request.policy.hold_tokens
+        if Capability.TOOLS in request.needs:
+            hold_tokens = HELD_TOKENS_MAX
+        return Held(head, threshold, step.p_ok, hold_tokens)
+
+    def _models(self, request: Request, *, automatic: bool) -> list[Model | CloudModel]:
+        if automatic:
+            model_ids = list(self.directory.automatic())
+            half = MODELS_MAX // 2
+            if len(model_ids) > MODELS_MAX:
+                model_ids = model_ids[:half] + model_ids[-half:]
+        else:
+            model_ids = list(self.directory.resolve(request.model))
+        found = [self.directory.model(each) for each in model_ids]
+        clouds = self.clouds if automatic else named(request.model, self.clouds)
+        return [*(each for each in found if each is not None), *clouds]
+
+    def _step(
+        self, request: Request, model: Model | CloudModel, entry: Entry, verdict: Verdict
+    ) -> Step:
+        assessment = request.assessment
+        head = head_of(entry, assessment)
+        p_ok = assessment.p_ok.get(head, 0.0) if head in assessment.trusted else 0.0
+        cost = self.cost_microusd(entry, request)
+        step = Step(
+            model_id=model.model_id,
+            name=model.name,
+            p_ok=p_ok,
+            rank=p_ok or _guess(entry, assessment),
+            cost_microusd=cost,
+            parameters=entry.parameters,
+            judged=self._judged(model.name, request),
+            stays=self._stays(request, model.model_id),
+            able=isinstance(model, CloudModel) or self._able(model.model_id),
+            preferred=model.model_id in verdict.preferred,
+            removed_by=verdict.removed.get(model.model_id, ""),
+            cloud=model if isinstance(model, CloudModel) else None,
+        )
+        if not step.removed_by and (reason := _too_dear(step, request, verdict)):
+            step = replace(step, removed_by=reason)
+        if step.removed_by:
+            return replace(step, by_rule=True)
+        barred = _barred(step, request)
+        return replace(step, removed_by=barred) if barred else step
+
+    def cost_microusd(self, entry: Entry, request: Request) -> float:
+        """Return what an answer of this model is expected to cost: money, or the machines' energy.
+
+        The part of the prompt that the session's model holds already is not paid again.
+        """
+        habits = self.directory.habits
+        read = habits.prompt_tokens(entry.model_id, request.prompt_bytes)
+        written = habits.output_tokens(entry.model_id, request)
+        read -= min(read, self.sessions.held_tokens(request, entry.model_id))
+        if not entry.local and entry.price is None:
+            return UNPRICED_MICROUSD
+        return expected_microusd(entry, read, written)
+
+    def _able(self, model_id: ModelId) -> bool:
+        return len(self.directory.holders(model_id).able) > 0
+
+    def _stays(self, request: Request, model_id: ModelId) -> float:
+        held = self.sessions.held_tokens(request, model_id)
+        return STAYS_P_OK * min(1.0, held / STAYS_TOKENS)
+
+    def _judged(self, name: str, request: Request) -> bool:
+        head = self._head(name, request.assessment)
+        return head is not None and threshold_of(head, request.policy.risk) is not None
+
+    def _head(self, name: str, assessment: Assessment) -> ConfidenceHead | None:
+        """Only one of this very class: thresholds of another say nothing here."""
+        return self.heads.get((name, assessment.task_class))
+
+
+def head_of(entry: Entry, assessment: Assessment) -> str:
+    """Return the scorer's head for a model: one of its own, or "" if there is none."""
+    if entry.name in assessment.p_ok:
+        return entry.name
+    return next((each for each in entry.names if each in assessment.p_ok), "")
+
+
+def _guess(entry: Entry, assessment: Assessment) -> float:
+    """Return a measure of how good a model is that no head knows: for an order, no probability."""
+    small, big = assessment.p_ok.get(SMALL), assessment.p_ok.get(BIG)
+    if small is None or big is None:
+        return entry.quality
+    return small + (big - small) * entry.quality
+
+
+def _too_dear(step: Step, request: Request, verdict: Verdict) -> str:
+    cap = min(filter(None, (verdict.cost_microusd_max, request.cost_microusd_max)), default=None)
+    if cap is None or step.cost_microusd <= cap:
+        return ""
+    return f"expected to cost {step.cost_microusd:.0f} micro-USD, and {cap} are allowed"
+
+
+def _barred(step: Step, request: Request) -> str:
+    """Return the fact that keeps a rung in the cloud from answering, or ""."""
+    if step.cloud is None:
+        return ""
+    if request.tier is not Tier.CLOUD:
+        return f"the prompt may not leave its {request.tier.name.lower()}"
+    if not request.policy.cloud:
+        return f"policy {request.policy} keeps the prompt in the mesh"
+    missing = request.needs - step.cloud.capabilities
+    return f"cannot do {', '.join(sorted(missing))}" if missing else ""

@@ -1,0 +1,225 @@
+"""The ladder of one request for ``auto``: which rung it begins on, and where it goes from there.
+
+It begins on the cheapest rung whose P(ok) meets the policy's target. A cheaper one comes before it
+if its answers can be judged (``mesh.core.held``) and it is right often enough to be worth the try;
+else, where none meets the target, the one most likely to be right. What is not known to be good
+enough is no cheaper choice: then the policy's own order holds, and the cloud comes last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mesh.core.policies import Order, Policy
+from mesh.core.receipt import RungAccount
+from mesh.core.types import CloudModel, ModelId, Plan, Tier
+from mesh.core.verdict import Applied
+
+# A rung that is right less often than this is no try: three of four such answers are thrown away.
+TRIED_FROM_P_OK = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rung, as this request sees it."""
+
+    model_id: ModelId
+    name: str
+    p_ok: float  # of a head that is trusted; 0: nobody knows
+    rank: float  # P(ok), or a guess where nobody knows: for the order alone
+    cost_microusd: float  # expected
+    parameters: int = 0
+    stays: float = 0.0  # what P(ok) may lack, as the session's prompt is read there already
+    judged: bool = False  # its answers' confidence can be believed, so that a wrong one is noticed
+    able: bool = True  # somebody could serve it when the request came
+    preferred: bool = False  # by a rule of the operator
+    removed_by: str = ""  # why it may not answer; "" if it may
+    by_rule: bool = False  # a rule or a limit removed it, and not what the model is
+    cloud: CloudModel | None = None
+
+    @property
+    def known(self) -> bool:
+        return self.p_ok > 0
+
+    def good_enough(self, policy: Policy) -> bool:
+        return self.known and self.p_ok + self.stays >= policy.target
+
+
+@dataclass(slots=True)
+class Climb:
+    """Mutable; only ``Fleet.handle`` changes it."""
+
+    order: tuple[Step, ...]  # to be tried one after the other
+    removed: tuple[Step, ...]
+    why: str
+    at: int = 0  # the place in ``order`` of the step that is tried now
+    knows: bool = True  # of some of them how good they are
+    together: int = 0  # so many of the first ones are of equal standing
+    tier_max: Tier | None = None  # by a rule
+    applied: tuple[Applied, ...] = ()  # what each rule did
+    read: dict[ModelId, tuple[float, float]] = field(default_factory=dict)  # confidence, threshold
+
+    @property
+    def step(self) -> Step | None:
+        """The step that is tried now; None: there is none left."""
+        return self.order[self.at] if self.at < len(self.order) else None
+
+    @property
+    def plan(self) -> Plan:
+        """The models of the mesh that may answer now: none in the cloud, and none that is worse.
+
+        A request that may have a slot of a better model at once takes it; it rather waits than
+        to take a worse one, which comes where the others cannot answer at all.
+        """
+        run = self._run()
+        if self.at < self.together:
+            return Plan((tuple(step.model_id for step in run),), self.why)
+        return Plan(tuple((step.model_id,) for step in run), self.why)
+
+    def _run(self) -> list[Step]:
+        if self.at < self.together:
+            return list(self.order[self.at : self.together])
+        run: list[Step] = []
+        for step in self.order[self.at :]:
+            worse = self.knows and run and step.rank < run[0].rank
+            if step.cloud is not None or worse:
+                break
+            run.append(step)
+        return run
+
+    @property
+    def plain(self) -> bool:
+        """Is there nothing that any model's chances or a rule would change?"""
+        ruled = any(step.by_rule for step in self.removed)
+        return not (self.knows or ruled or any(step.preferred for step in self.order))
+
+    def of(self, model_id: ModelId) -> Step | None:
+        return next((step for step in self.order if step.model_id == model_id), None)
+
+    def settle_on(self, model_id: ModelId) -> None:
+        """A replica of this model was found: it is the step that is tried."""
+        places = (place for place, step in enumerate(self.order) if step.model_id == model_id)
+        self.at = next(places, self.at)
+
+    def above(self, model_id: ModelId) -> Step | None:
+        """Return the step that would be tried if an answer of this model is not good enough."""
+        step = self.of(model_id)
+        if step is None:
+            return None
+        after = self.order[self.order.index(step) + 1 :]
+        return next((each for each in after if each.able and each.rank > step.rank), None)
+
+    def pass_by(self) -> bool:
+        """None of those planned now can answer: go on to the next ones, or else begin anew."""
+        self.at += max(1, len(self._run()))
+        if self.at < len(self.order):
+            return True
+        self.at = 0
+        return False
+
+    def escalate(self, model_id: ModelId, confidence: float, threshold: float) -> None:
+        """An answer of this model was not good enough."""
+        self.read[model_id] = confidence, threshold
+        step, above = self.of(model_id), self.above(model_id)
+        assert step is not None, "it was tried"
+        assert above is not None, "else it would not have been judged"
+        rest = [each for each in self.order if each is not step]
+        self.order = (*rest, step)  # the last resort, if all others fail
+        self.at = self.order.index(above)
+
+    def accounts(self, chosen: ModelId | None) -> tuple[RungAccount, ...]:
+        """Return the rungs for the receipt, those that were removed last."""
+        return tuple(
+            RungAccount(
+                model_id=step.model_id,
+                model_name=step.name,
+                p_ok=step.p_ok,
+                confidence=self.read.get(step.model_id, (0.0, 0.0))[0],
+                threshold=self.read.get(step.model_id, (0.0, 0.0))[1],
+                expected_cost_microusd=round(step.cost_microusd),
+                removed_by=step.removed_by,
+                chosen=step.model_id == chosen,
+            )
+            for step in (*self.order, *self.removed)
+        )
+
+
+def climb_of(steps: Sequence[Step], policy: Policy) -> Climb:
+    """Put the steps into the order in which they are tried."""
+    allowed = [step for step in steps if not step.removed_by]
+    removed = tuple(step for step in steps if step.removed_by)
+    if not any(step.known for step in allowed):
+        order = _unknown(allowed, policy)
+        mesh = sum(step.cloud is None for step in order)
+        together = mesh if policy.models is Order.ANY else 0
+        why = _why_unknown(order, policy)
+        return Climb(tuple(order), removed, why, knows=False, together=together)
+    by_cost = sorted(allowed, key=lambda step: (not step.preferred, step.cost_microusd))
+    good = next((step for step in by_cost if step.good_enough(policy)), None)
+    best = max(allowed, key=lambda step: step.rank)
+    first = good or best
+    tried = _worth_a_try(by_cost, first, policy)
+    order = [tried or first]
+    upwards = [step for step in by_cost if step.rank > order[0].rank]
+    upwards.sort(key=lambda step: step is not first and step.rank < first.rank)
+    order += upwards
+    order += sorted((s for s in allowed if s not in order), key=lambda step: -step.rank)
+    if policy.models is Order.ANY and good is not None:
+        return _quickest(order, removed, policy)
+    return Climb(tuple(order), removed, _why(order[0], good, tried, policy))
+
+
+def _quickest(order: Sequence[Step], removed: tuple[Step, ...], policy: Policy) -> Climb:
+    """Let the prediction choose among all that are good enough."""
+    good = [each for each in order if each.good_enough(policy) and each.cloud is None]
+    rest = [each for each in order if each not in good]
+    why = f"the fastest answer of those good enough (policy {policy})"
+    return Climb((*good, *rest), removed, why, together=len(good))
+
+
+def _worth_a_try(by_cost: Sequence[Step], first: Step, policy: Policy) -> Step | None:
+    """Return a cheaper step whose answers can be judged, if trying it saves money on average.
+
+    A try costs its own price, and with 1 - P(ok) that of ``first`` as well: it is worth it from
+    P(ok) > own price / price of ``first``, as in FrugalGPT's cascades (arXiv:2305.05176).
+    """
+    if not policy.cascade:
+        return None
+    for step in by_cost:
+        if step is first or step.cost_microusd >= first.cost_microusd:
+            continue
+        least = max(TRIED_FROM_P_OK, step.cost_microusd / first.cost_microusd)
+        if step.judged and step.known and step.p_ok > least and step.rank < first.rank:
+            return step
+    return None
+
+
+def _unknown(allowed: Sequence[Step], policy: Policy) -> list[Step]:
+    """Nobody knows what is good enough: the policy decides where to begin, the cloud is last."""
+    mesh = [step for step in allowed if step.cloud is None]
+    mesh.sort(key=lambda step: (step.parameters, step.model_id))
+    if policy.models is not Order.SMALLEST:
+        mesh.reverse()
+    mesh.sort(key=lambda step: not step.preferred)
+    return mesh + [step for step in allowed if step.cloud is not None]
+
+
+def _why_unknown(order: Sequence[Step], policy: Policy) -> str:
+    if not order:
+        return "no model may answer"
+    if order[0].preferred:
+        return f"a rule prefers {order[0].name}"
+    size = "smallest" if policy.models is Order.SMALLEST else "largest"
+    return f"the {size} model (policy {policy})"
+
+
+def _why(chosen: Step, good: Step | None, tried: Step | None, policy: Policy) -> str:
+    p_ok = f"P(ok) {chosen.p_ok:.2f}"
+    if tried is not None:
+        return f"{chosen.name} is worth a try: {p_ok}, and its answer is judged (policy {policy})"
+    if good is not None:
+        return (
+            f"{chosen.name} is the cheapest that is good enough: "
+            f"{p_ok} of at least {policy.target:.2f} (policy {policy})"
+        )
+    likely = p_ok if chosen.known else "by its size"
+    return f"none is known to be good enough, {chosen.name} is the likeliest: {likely}"

@@ -1,0 +1,49 @@
+"""Attempts begin: written into the books, with the action that lets a node or an upstream begin."""
+
+from dataclasses import dataclass
+
+from mesh.core import told
+from mesh.core.actions import StartAttempt, StartCloudAttempt
+from mesh.core.books import Books
+from mesh.core.cloud import as_candidate
+from mesh.core.progress import Attempt, Progress
+from mesh.core.routing import Placed
+from mesh.core.types import CloudModel
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """Begins attempts; where, its callers decide."""
+
+    books: Books
+
+    def on_node(self, progress: Progress, placed: Placed, now_s: float) -> StartAttempt:
+        """Begin on the machine that was chosen."""
+        progress.candidates, progress.why = placed.candidates, placed.why
+        told.note(progress, placed.look, self.books.directory, now_s)
+        return self._start(progress, self.books.begin(progress, placed.chosen, now_s), now_s)
+
+    def second(self, progress: Progress, placed: Placed, now_s: float) -> StartAttempt:
+        """Begin on another machine, beside the attempt that is under way."""
+        second = self.books.begin_second(progress, placed.chosen, now_s)
+        return self._start(progress, second, now_s)
+
+    def in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> StartCloudAttempt:
+        """Begin at the upstream."""
+        request, chosen = progress.request, as_candidate(model)
+        progress.candidates, progress.look, progress.passed_by = (chosen,), None, ()
+        attempt = self.books.begin_in_cloud(progress, chosen, now_s)
+        remaining_s = request.deadline_s - now_s
+        return StartCloudAttempt(attempt.attempt_id, request.key, model, request.tier, remaining_s)
+
+    def _start(self, progress: Progress, attempt: Attempt, now_s: float) -> StartAttempt:
+        return StartAttempt(
+            attempt.attempt_id,
+            attempt.connection_id,
+            attempt.epoch,
+            progress.request.key,
+            attempt.candidate.model_id,
+            progress.request.deadline_s - now_s,
+            resumed_tokens=progress.given.tokens,
+            signs=progress.held is not None,
+        )
