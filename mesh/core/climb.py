@@ -53,6 +53,7 @@ class Climb:
     why: str
     at: int = 0  # the place in ``order`` of the step that is tried now
     knows: bool = True  # of some of them how good they are
+    exhausted: bool = False  # all of ``order`` was passed by since an attempt began, or it waited
     together: int = 0  # so many of the first ones are of equal standing
     tier_max: Tier | None = None  # by a rule
     applied: tuple[Applied, ...] = ()  # what each rule did
@@ -98,7 +99,7 @@ class Climb:
     def settle_on(self, model_id: ModelId) -> None:
         """A replica of this model was found: it is the step that is tried."""
         places = (place for place, step in enumerate(self.order) if step.model_id == model_id)
-        self.at = next(places, self.at)
+        self.at, self.exhausted = next(places, self.at), False
 
     def above(self, model_id: ModelId) -> Step | None:
         """Return the step that would be tried if an answer of this model is not good enough."""
@@ -109,11 +110,16 @@ class Climb:
         return next((each for each in after if each.able and each.rank > step.rank), None)
 
     def pass_by(self) -> bool:
-        """None of those planned now can answer: go on to the next ones, or else begin anew."""
+        """None of those planned now can answer: go on to the next ones, if there are any.
+
+        After the last ones it begins anew, and says so once: whoever asks further is at an end.
+        """
+        if self.exhausted:
+            return False
         self.at += max(1, len(self._run()))
         if self.at < len(self.order):
             return True
-        self.at = 0
+        self.at, self.exhausted = 0, True
         return False
 
     def escalate(self, model_id: ModelId, confidence: float, threshold: float) -> None:
@@ -124,7 +130,7 @@ class Climb:
         assert above is not None, "else it would not have been judged"
         rest = [each for each in self.order if each is not step]
         self.order = (*rest, step)  # the last resort, if all others fail
-        self.at = self.order.index(above)
+        self.at, self.exhausted = self.order.index(above), False
 
     def accounts(self, chosen: ModelId | None) -> tuple[RungAccount, ...]:
         """Return the rungs for the receipt, those that were removed last."""

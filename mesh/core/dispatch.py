@@ -19,16 +19,11 @@ from mesh.core.choosing import Choosing
 from mesh.core.cloud import may_leave, named
 from mesh.core.elsewhere import Elsewhere
 from mesh.core.filter import (
-    REFUSED_MAX,
-    asleep,
     beginning_on,
     can_begin_on,
     hopeful,
-    ruled_out,
-    too_long,
 )
 from mesh.core.hedging import Hedging
-from mesh.core.ladder import is_automatic
 from mesh.core.leaving import cloud_for, for_cloud_alone
 from mesh.core.node import Node
 from mesh.core.progress import Attempt, Progress
@@ -40,16 +35,13 @@ from mesh.core.refusals import (
     cloud_failed,
     cloud_lacks,
     no_attempts_left,
-    no_nodes,
     no_slot_in_time,
     node_failed,
     not_for_the_cloud,
-    nowhere,
     queue_full,
-    ruled_off,
     time_is_up,
-    unknown_model,
 )
+from mesh.core.refusing import refusal
 from mesh.core.retry import RetryBudget
 from mesh.core.routing import (
     AllBusy,
@@ -289,21 +281,8 @@ class Dispatch:
         return place_doubted(request, self._directory, progress.avoid, self._rng)
 
     def _refuse(self, progress: Progress, found: Unplaceable, now_s: float) -> list[Action]:
-        request, avoid = progress.request, progress.avoid
-        nodes = len(self._directory.nodes)
-        explained = told.others(progress, self._directory, now_s)
-        climb = progress.climb
-        if climb is not None and not climb.plain and not climb.order:
-            failure = ruled_off(climb)
-        elif not nodes:
-            failure = no_nodes()
-        elif not found.model_known and not is_automatic(request):
-            failure = unknown_model(request.model, self._directory.names())
-        else:
-            explained = explained or ruled_out(request, self._directory, avoid, REFUSED_MAX, now_s)
-            at_fault = too_long(request, self._directory, avoid)
-            sleeping = asleep(request, self._directory, avoid)
-            failure = nowhere(explained, nodes, too_long=at_fault, asleep=sleeping)
+        known = found.model_known
+        failure, explained = refusal(progress, self._directory, now_s, model_known=known)
         return self._leave_or_fail(progress, failure, now_s, explained)
 
     def _ask_cloud(self, progress: Progress, last: Failure | None, now_s: float) -> list[Action]:
@@ -385,6 +364,8 @@ class Dispatch:
             displaced = self._leave_or_fail(self._books.open[last], full, now_s)
         progress.candidates, progress.why = busy.candidates if busy is not None else (), why
         told.note(progress, busy.look if busy is not None else None, self._directory, now_s)
+        if progress.climb is not None:
+            progress.climb.exhausted = False  # others may come before its turn does
         self._books.join_line(progress, now_s)
         return displaced
 

@@ -1,13 +1,15 @@
 """Who asks: a steady trickle, bursts, people that leave, and programs that reuse a request's id."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 
 from mesh.core import events
 from mesh.core.events import Event
 from mesh.core.types import AUTO, Policy, Request, RequestKey, Tier
 from mesh.sim.chaos.answers import TOKENS_MAX
 from mesh.sim.chaos.fate import Fate
+from mesh.sim.chaos.judging import TRYING, assessed
 
 PATIENCE_S = (5.0, 30.0, 60.0, 60.0)  # what a request's deadline is drawn from
 BURST = 25  # requests at once
@@ -21,6 +23,7 @@ class Habits:
     requests_per_s: float = 0.3
     burst_every_s: float = 180.0  # on average
     named_share: float = 0.5
+    assessed_share: float = 0.4  # of those for auto: they climb a ladder, and are judged on it
     leave_share: float = 0.06
     again_share: float = 0.02  # of ids that are in use
     resumed_share: float = 0.06
@@ -43,6 +46,7 @@ class Clients:
         """They ask from now on until ``until_s``."""
         self._habits, self._names, self._until_s = habits, names, until_s
         self._fate, self._rng, self._in_use = fate, fate.rng, in_use
+        self._ladders = Random(fate.rng.random())  # noqa: S311 - dice
         self._asked = 0
         self._last: RequestKey | None = None
         if habits.requests_per_s > 0:
@@ -83,6 +87,9 @@ class Clients:
             explain=rng.random() < habits.explain_share,
             resumed_tokens=rng.randrange(1, RESUMED_MAX) if resumed else 0,
         )
+        if not (named or resumed) and self._ladders.random() < habits.assessed_share:
+            assessment = assessed(key, self._names)
+            request = replace(request, policy=TRYING, assessment=assessment)
         if rng.random() < habits.leave_share:
             left = events.RequestCancelled(key, "the client left")
             self._fate.at(now_s + rng.uniform(0.0, 10.0), lambda _: (left,))

@@ -25,6 +25,7 @@ from mesh.core.types import (
 )
 from mesh.sim.chaos.answers import Tokens, true_length, true_tokens
 from mesh.sim.chaos.fate import Fate
+from mesh.sim.chaos.judging import signs
 from mesh.sim.profiles import Desk, Held
 
 # Seldom, as it keeps a seed cheap; the real batches come every 25 to 100 ms.
@@ -217,7 +218,8 @@ class Engine:
             self.skips, offset, count = False, offset + 1, count - 1
         ids = true_tokens(start.key, start.model_id, offset, count)
         tokens = Tokens(ids, now_s + self.wall_ahead_s)
-        progressed = events.AttemptProgressed(start.attempt_id, offset, count, tokens)
+        sure = signs(start.key, start.model_id, offset, count) if start.signs else ()
+        progressed = events.AttemptProgressed(start.attempt_id, offset, count, tokens, sure)
         self._say(progressed, now_s)
 
     def _fail(self, attempt_id: AttemptId, failure: Failure, now_s: float) -> None:

@@ -4,7 +4,8 @@
 2. Its client sees the one true answer: no token lost, none repeated, none of another model, across
    any number of nodes; and all of it, if the request ends well.
 3. Attempts stay within the budget of retries. What was refused is none, nor what its node wanted to
-   be relieved of, nor an answer that goes on elsewhere: of these there are few for each request.
+   be relieved of, nor an answer that goes on elsewhere, nor the next rung after an answer that was
+   not good enough: of these there are few for each request.
 4. Nothing is sent to a node that the fleet has heard to be gone, asleep, silent or drained, and
    nothing beyond its slots.
 5. Whatever waits or is remembered is bounded, and nothing is left when all requests have ended.
@@ -17,7 +18,8 @@ from dataclasses import dataclass
 
 from mesh.core import actions, events
 from mesh.core.actions import Action
-from mesh.core.dispatch import RELIEVED
+from mesh.core.choosing import MODELS_MAX
+from mesh.core.dispatch import ESCALATED, RELIEVED
 from mesh.core.events import Event
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
@@ -53,6 +55,8 @@ class Asked:
     resumable: bool = False  # whether another machine could go on with it
     starts: int = 0
     relieved: bool = False  # its node wanted its machine back
+    climbs: bool = False  # its last answer was not good enough
+    rungs: int = 0  # that were climbed
 
 
 class Promises:
@@ -65,7 +69,7 @@ class Promises:
         self.attendance = Attendance(limits)
         self._resumable: set[AttemptId] = set()
         self.arrived = self.attempts = self.refused = self.finished = 0
-        self.handovers = self.relieved = 0
+        self.handovers = self.relieved = self.climbed = 0
         self.failed: Counter[FailureCode] = Counter()
         self.late_s = 0.0  # the longest that the coordinator was ever late
 
@@ -123,7 +127,11 @@ class Promises:
             case events.AttemptRefused():
                 if self._running.pop(event.attempt_id, None) is not None:
                     self.refused += 1
-            case events.AttemptFinished() | events.AttemptFailed():
+            case events.AttemptFinished():
+                finished = self._running.pop(event.attempt_id, None)
+                if finished is not None:  # if its request goes on all the same
+                    self._asked[finished.key].climbs = True
+            case events.AttemptFailed():
                 self._running.pop(event.attempt_id, None)
             case _:
                 self.attendance.note(event, now_s)
@@ -158,7 +166,9 @@ class Promises:
             case actions.CancelAttempt() | actions.EndDelivery():
                 stopped = self._running.pop(action.attempt_id, None)
                 if stopped is not None and isinstance(action, actions.CancelAttempt):
-                    self._asked[stopped.key].relieved = action.reason == RELIEVED
+                    asked = self._asked[stopped.key]
+                    asked.relieved = action.reason == RELIEVED
+                    asked.climbs = action.reason == ESCALATED
             case actions.AdmitNode():
                 self.attendance.admitted(action)
             case actions.CloseConnection():
@@ -178,11 +188,15 @@ class Promises:
             self.handovers += 1
         elif asked.relieved:
             self.relieved += 1
-        if asked.model_id is None:
+        elif asked.climbs:
+            self.climbed += 1
+            asked.rungs += 1
+            assert asked.rungs <= MODELS_MAX, "it climbs for ever"
+        if asked.model_id is None and not asked.climbs:
             asked.starts += 1
             assert asked.starts <= self._limits.attempts_max
-        asked.relieved = False
-        retried = self.attempts - self.refused - self.handovers - self.relieved
+        asked.relieved = asked.climbs = False
+        retried = self.attempts - self.refused - self.handovers - self.relieved - self.climbed
         allowed = (1 + RATIO) * self.arrived + RESERVE + ROUNDING
         assert retried <= allowed, "more retries than the budget allows"
 

@@ -17,6 +17,7 @@ from mesh.sim.chaos.connection import Connection
 from mesh.sim.chaos.coordinator import Coordinator
 from mesh.sim.chaos.fate import Fate
 from mesh.sim.chaos.faults import FAULTS, Fault, Misfortune, clock_steps, stalls
+from mesh.sim.chaos.judging import ladder
 from mesh.sim.chaos.machine import Machine
 from mesh.sim.chaos.network import Link
 from mesh.sim.chaos.promises import Promises
@@ -79,6 +80,7 @@ class Trial:
         until_s = setting.seconds - max(PATIENCE_S) - self.promises.late_s
         Clients(setting.habits, names, fate, until_s=until_s, in_use=self._in_use)
         self._let_fate_begin()
+        fate.say_later(0.0, 0.0, ladder(names))
         fate.say_later(SETTLED_S / 100, 0.0, CoordinatorReturned(SETTLED_S))
         fate.at(TICK_S, self._tick)
 

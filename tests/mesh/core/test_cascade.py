@@ -272,6 +272,16 @@ def test_a_broken_tool_call_goes_up_at_once(script: Script) -> None:
     assert receipt.attempts[0].reason == "a tool call did not fit its tool"
 
 
+def test_where_nobody_is_left_it_fails_once(script: Script) -> None:
+    for name in ("desk", "shelf"):
+        script.leave(name, asleep=True)
+    script.happens(events.CloudOffered((BIG,)))
+    assert kinds(ask(script)) == ["FailRequest"]
+    cloud = only(ask(script, "r2", tier=Tier.CLOUD), StartCloudAttempt)
+    failed = events.AttemptFailed(cloud.attempt_id, RESET)
+    assert kinds(script.happens(failed)) == ["FailRequest"]
+
+
 def test_a_client_that_leaves_ends_a_held_answer(script: Script) -> None:
     start = begun(script)
     says(script, start, [SURE] * 2)
