@@ -96,6 +96,7 @@ class Books:
             min(progress.request.tier, Tier.MESH),
             heard_s=now_s,
             tokens=progress.given.tokens,
+            from_tokens=progress.given.tokens,
             others_tokens=progress.given.tokens - progress.request.resumed_tokens,
         )
         node.begin(attempt.attempt_id, chosen.model_id, chosen.reading_s)

@@ -55,6 +55,7 @@ class Attempt:
     first_token_s: float | None = None  # on the fleet's clock
     heard_s: float = 0.0  # when it last gave something, or began
     tokens: int = 0  # of the answer from its start, whoever gave them
+    from_tokens: int = 0  # that were given before it began
     others_tokens: int = 0  # those of them that earlier attempts gave
     prompt_tokens: int = 0
     numerics: str = ""
@@ -102,6 +103,7 @@ class Attempt:
             price_version=self.price_version,
             accepted_s=self.started_s - self.began_s if self.started_s is not None else 0.0,
             hedge=self.hedges,
+            tokens_given=self.tokens - self.from_tokens,
         )
 
     def charge(self, cost_microusd: int, price_version: str) -> None:
@@ -169,7 +171,7 @@ class Progress:
         spared = _FULL if self.may_go_on(now_s) else frozenset()
         count = 0
         for each in reversed(self.past):
-            if each.usage.completion_tokens:
+            if each.tokens_given:
                 break
             count += each.outcome not in spared
         return count

@@ -55,6 +55,7 @@ class AttemptAccount:
     price_version: str = ""  # "" for what costs nothing
     accepted_s: float = 0.0  # from the attempt's start until its prompt was begun; 0: it was not
     hedge: bool = False  # begun while another one was late
+    tokens_given: int = 0  # by it, whatever its usage counts of those that were given before
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,7 @@ class Script:
         assessment: Assessment = NOT_ASSESSED,
         session: str = "",
         hold_tokens: int = 0,
+        resumed_tokens: int = 0,
     ) -> list[Action]:
         return self.happens(
             events.RequestArrived(
@@ -227,6 +228,7 @@ class Script:
                     assessment=assessment,
                     session=session,
                     hold_tokens=hold_tokens,
+                    resumed_tokens=resumed_tokens,
                 )
             )
         )

@@ -6,7 +6,14 @@ import pytest
 
 from mesh.core.actions import Action, FailRequest, StartAttempt
 from mesh.core.limits import FleetLimits
-from mesh.core.types import Failure, FailureCode, Refusal, ReplicaState, ReplicaStatus
+from mesh.core.types import (
+    Capability,
+    Failure,
+    FailureCode,
+    Refusal,
+    ReplicaState,
+    ReplicaStatus,
+)
 from tests.mesh.core.script import LLAMA, QWEN, RESET, Script, kinds, of_type, only, warm
 
 NOT_ELSEWHERE = (
@@ -220,6 +227,17 @@ def test_refusals_end_with_the_attempts_a_request_may_have() -> None:
         "3 attempts did not begin (desk: the node said busy; desk: the node said busy; "
         "desk: the node said busy)"
     )
+
+
+def test_refusals_of_a_resumed_answer_end_as_well() -> None:
+    """What its client had before is nothing that an attempt has given."""
+    script = Script(FleetLimits(attempts_max=3))
+    script.attach("desk", LLAMA, capabilities=[Capability.RESUME])
+    actions = script.ask("r1", needs=[Capability.RESUME], resumed_tokens=20)
+    for _ in range(2):
+        assert script.refuse(only(actions, StartAttempt)) == []
+        actions = script.report("desk")
+    assert failure_of(script.refuse(only(actions, StartAttempt))).code is FailureCode.OVERLOADED
 
 
 def test_refusals_cost_no_retry_budget(script: Script) -> None:
