@@ -31,6 +31,8 @@ class Hedging:
     def begin(self, progress: Progress, attempt: Attempt, now_s: float) -> list[Action]:
         """Ask a second machine, if there is one and it may be asked."""
         room = progress.fruitless(now_s) + 2 <= self._books.limits.attempts_max
+        if attempt.first_token_s is not None:  # it gives, though nobody has seen it yet
+            return []
         if progress.given.seen or progress.second is not None or attempt.in_cloud or not room:
             return []
         if not self._budget.allows or not now_s < progress.request.deadline_s:

@@ -143,7 +143,7 @@ class Promises:
             self.arrived += 1
             self._asked[request.key] = Asked(request, request.resumed_tokens)
             return True
-        (only,) = decided
+        (only,) = [each for each in decided if not isinstance(each, actions.TellOperator)]
         assert isinstance(only, actions.FailRequest)
         assert only.failure.code is FailureCode.REQUEST_EXISTS
         return False

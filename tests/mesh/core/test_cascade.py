@@ -201,6 +201,26 @@ def test_a_failed_machine_begins_the_hold_anew(script: Script) -> None:
     assert only(script.finish(again, 6), FinishRequest)
 
 
+def test_an_answer_that_comes_is_not_hedged_while_it_is_held(script: Script) -> None:
+    start = begun(script)
+    script.attach("bench", SMALL)
+    says(script, start, [SURE] * 2)
+    assert script.after(1.0) == []
+
+
+def test_a_hedge_takes_over_a_held_answer(script: Script) -> None:
+    start = begun(script)
+    script.attach("bench", SMALL)
+    second = only(script.after(1.0), StartAttempt)
+    assert second.signs
+    script.open(second)
+    script.say_started(second)
+    actions = says(script, second, [SURE] * 3)
+    assert [each.attempt_id for each in of_type(actions, CancelAttempt)] == [start.attempt_id]
+    assert not of_type(actions, SendStarted), "it is not judged yet"
+    assert kinds(says(script, second, [SURE] * 3, 3)) == ["SendStarted", "SendDelta", "SendDelta"]
+
+
 def test_where_the_rungs_above_fail_the_small_one_answers_after_all(script: Script) -> None:
     start = begun(script)
     again = script.accept(only(says(script, start, [HOPELESS] * 4), StartAttempt))
