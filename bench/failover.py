@@ -32,6 +32,7 @@ CUT_TOKENS = (4, 60)  # an answer is cut after so many tokens, or a few more
 TRAINED = "test-tiny"
 # Of all blows: hangs take seconds to notice, on purpose.
 BLOWS = {How.AGENT: 0.55, How.ENGINE: 0.35, How.SILENCE: 0.05, How.WEDGE: 0.05}
+ALL_READY = 0.6  # of all blows come while every machine is well; the others hit the last but one
 _TELL_EVERY = 100
 _LIMIT_S = 1200.0  # then it tells of those that there was time for
 
@@ -56,6 +57,7 @@ class Havoc:
     cut: list[tuple[Told, "Blow"]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)  # answers that did not go on, and why
     whole: int = 0
+    ready_wanted: int = MACHINES  # before the next blow
     blows: dict[str, "Blow"] = field(default_factory=dict)  # the last one of each
 
     @property
@@ -66,11 +68,12 @@ class Havoc:
         return Watcher(self, self.random.randint(*CUT_TOKENS))
 
     def strike(self, name: str) -> bool:
-        """Strike a machine, if another one is there to go on."""
+        """Strike a machine, if others are there to go on."""
         machine = self.machines[name]
         ready = sum(each.ready for each in self.machines.values())
-        if not machine.ready or ready < 2:
+        if not machine.ready or ready < self.ready_wanted:
             return False
+        self.ready_wanted = MACHINES if self.random.random() < ALL_READY else 2
         how = self.random.choices(list(BLOWS), list(BLOWS.values()))[0]
         self.blows[name] = Blow(how, machine.strike(how), ready - 1)
         if how in (How.SILENCE, How.WEDGE):
