@@ -41,7 +41,7 @@ from mesh.core.refusals import (
     queue_full,
     time_is_up,
 )
-from mesh.core.refusing import refusal
+from mesh.core.refusing import by_rule, refusal
 from mesh.core.retry import RetryBudget
 from mesh.core.routing import (
     AllBusy,
@@ -289,9 +289,11 @@ class Dispatch:
         """Serve a request that names the cloud: there, or not at all."""
         request = progress.request
         asked = named(request.model, self._clouds)
+        if (ruled := by_rule(progress.climb)) is not None:
+            return self.fail(progress, ruled, now_s)
         if request.tier is not Tier.CLOUD:
             return self.fail(progress, not_for_the_cloud(asked[0], request.tier), now_s)
-        model = may_leave(request, asked, progress.avoid)
+        model = cloud_for(progress, asked)
         if model is None:
             return self.fail(progress, last or cloud_lacks(asked[0], request.needs), now_s)
         progress.why = f"{request.model} was asked for"
