@@ -42,6 +42,7 @@ ALLOWED: dict[str, frozenset[PeerRole]] = {
     "Operations/GetLedgerSummary": _OPERATOR,
     "Operations/ListLedgerRequests": _OPERATOR,
     "Operations/ExplainRequest": _OPERATOR,
+    "Operations/ExplainRoute": _OPERATOR,  # it tells the operator's rules
     "Operations/Browse": _EVERYONE,  # what every machine's loopback shows: no names of askers
 }
 

@@ -32,7 +32,7 @@ from coordinator.services.inference import InferenceService
 from coordinator.services.ledger import LedgerReports
 from coordinator.services.operations import OperationsService, Self
 from mesh.core.catalogue import Catalogue
-from mesh.core.events import CoordinatorReturned
+from mesh.core.events import CoordinatorReturned, LadderConfigured
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
 from mesh.core.types import Tier
@@ -82,6 +82,7 @@ class Coordinator:
         self.ledger = Ledger(home.ledger, keep_days=settings.ledger.keep_days)
         self._relay.watchers.append(self.ledger)
         self.loop = FleetLoop(fleet, self._relay, time.monotonic)
+        self.loop.post(LadderConfigured(self.catalogue, self.rules))
         self._recent = Recent(fleet, time.monotonic)
         self._relay.watchers.append(self._recent)
         self._assessing = Assessing(self.rules)
@@ -194,6 +195,7 @@ class Coordinator:
             ledger=LedgerReports(self.ledger),
             carried=Carried(self._pages),
             recent=self._recent,
+            desk=self._desk,
         )
         add_OperationsServicer_to_server(operations, mesh)
 

@@ -4,6 +4,7 @@ It checks what is asked, enters it into the fleet, and hands out what follows as
 The gRPC services and the HTTP door are two ways to this desk.
 """
 
+import random
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from coordinator.loop import FleetLoop
 from mesh.core.catalogue import Catalogue
 from mesh.core.cloud import says_cloud
 from mesh.core.events import RequestArrived, RequestCancelled
+from mesh.core.foresight import Foreseen, foresee
 from mesh.core.policies import Policy
 from mesh.core.policies import policies as all_policies
 from mesh.core.rules import Rules
@@ -87,6 +89,21 @@ class Desk:
             raise Overloaded(slow, hint="read the stream as it comes")
         if client.failure is not None:
             raise error_of(client.failure)
+
+    @property
+    def rules_known(self) -> int:
+        """How many rules the operator has."""
+        return len(self._loop.fleet.requests.choosing.rules.rules)
+
+    def foresee(self, request: inference.GenerateRequest, caller: Caller) -> Foreseen:
+        """Say what would become of a request, and do nothing about it.
+
+        Raises:
+            MeshError: it cannot be asked so, or not now.
+        """
+        features = self.read(request, caller)
+        choosing = self._loop.fleet.requests.choosing
+        return foresee(features, choosing, random.Random(), self._loop.now_s)  # noqa: S311 - ties
 
     def models(self) -> list[inference.ModelView]:
         """Every model that a connected node holds, and the cloud's, if it may be asked."""

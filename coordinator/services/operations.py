@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from coordinator.access import Context, MeshAccess
+from coordinator.desk import Desk
 from coordinator.loop import FleetLoop
 from coordinator.pages.carried import Carried
 from coordinator.recent import Recent
@@ -24,6 +25,7 @@ from mesh.v1 import operations_pb2 as operations
 from mesh.v1 import operations_pb2_grpc as operations_grpc
 from mesh.wire.nodes import write_node
 from mesh.wire.receipts import write_receipt
+from mesh.wire.routes import write_route
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         ledger: LedgerReports,
         carried: Carried,
         recent: Recent,
+        desk: Desk,
     ) -> None:
         self._loop = loop
         self._access = access
@@ -64,6 +67,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         self._ledger = ledger
         self._carried = carried
         self._recent = recent
+        self._desk = desk
 
     async def GetMesh(
         self, request: operations.GetMeshRequest, context: Context
@@ -168,6 +172,17 @@ class OperationsService(operations_grpc.OperationsServicer):
             failure=told.failure,
             arrived_ago_s=told.arrived_ago_s,
         )
+
+    async def ExplainRoute(
+        self, request: inference.GenerateRequest, context: Context
+    ) -> operations.RouteExplanation:
+        """Which rules, rungs and model a request would meet, without answering it."""
+        try:
+            caller = self._access.admit("Operations/ExplainRoute", context)
+            foreseen = self._desk.foresee(request, caller)
+        except MeshError as failure:
+            await abort(context, failure)
+        return write_route(foreseen, rules_known=self._desk.rules_known)
 
     async def Browse(self, request: operations.BrowseRequest, context: Context) -> None:
         """Carry the mesh-health page to another machine's browser."""

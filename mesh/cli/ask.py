@@ -44,7 +44,7 @@ def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ] = "",
 ) -> None:
     """Ask the mesh. The answer streams to stdout, its receipt to stderr."""
-    text = _from_stdin() if prompt == "-" else prompt
+    text = from_stdin() if prompt == "-" else prompt
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": text})
     parameters: dict[str, Any] = {
@@ -123,7 +123,8 @@ def _plain(answer: AnswerStream, pieces: list[str]) -> dict[str, Any]:
     }
 
 
-def _from_stdin() -> str:
+def from_stdin() -> str:
+    """Read a prompt."""
     data = sys.stdin.buffer.read(STDIN_BYTES_MAX + 1)
     if len(data) > STDIN_BYTES_MAX:
         raise InvalidRequest(f"stdin holds more than {STDIN_BYTES_MAX // 2**20} MiB")

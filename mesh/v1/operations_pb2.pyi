@@ -285,6 +285,36 @@ class ExplainRequestResponse(_message.Message):
     arrived_ago_s: float
     def __init__(self, receipt: _Optional[_Union[_receipt_pb2.Receipt, _Mapping]] = ..., principal: _Optional[str] = ..., state: _Optional[str] = ..., failure: _Optional[str] = ..., arrived_ago_s: _Optional[float] = ...) -> None: ...
 
+class RouteExplanation(_message.Message):
+    __slots__ = ("ladder", "rules", "why", "refused", "tier", "rules_known", "node_name")
+    LADDER_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    RULES_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    ladder: _containers.RepeatedCompositeFieldContainer[_receipt_pb2.Rung]
+    rules: _containers.RepeatedCompositeFieldContainer[AppliedRule]
+    why: str
+    refused: str
+    tier: _receipt_pb2.Tier
+    rules_known: int
+    node_name: str
+    def __init__(self, ladder: _Optional[_Iterable[_Union[_receipt_pb2.Rung, _Mapping]]] = ..., rules: _Optional[_Iterable[_Union[AppliedRule, _Mapping]]] = ..., why: _Optional[str] = ..., refused: _Optional[str] = ..., tier: _Optional[_Union[_receipt_pb2.Tier, str]] = ..., rules_known: _Optional[int] = ..., node_name: _Optional[str] = ...) -> None: ...
+
+class AppliedRule(_message.Message):
+    __slots__ = ("rule", "effect", "words", "model_names")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_NAMES_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    effect: str
+    words: str
+    model_names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, rule: _Optional[str] = ..., effect: _Optional[str] = ..., words: _Optional[str] = ..., model_names: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class BrowseRequest(_message.Message):
     __slots__ = ("path", "headers")
     PATH_FIELD_NUMBER: _ClassVar[int]

@@ -75,6 +75,11 @@ class OperationsStub(object):
                 request_serializer=mesh_dot_v1_dot_operations__pb2.ExplainRequestRequest.SerializeToString,
                 response_deserializer=mesh_dot_v1_dot_operations__pb2.ExplainRequestResponse.FromString,
                 _registered_method=True)
+        self.ExplainRoute = channel.unary_unary(
+                '/mesh.v1.Operations/ExplainRoute',
+                request_serializer=mesh_dot_v1_dot_inference__pb2.GenerateRequest.SerializeToString,
+                response_deserializer=mesh_dot_v1_dot_operations__pb2.RouteExplanation.FromString,
+                _registered_method=True)
         self.Browse = channel.unary_stream(
                 '/mesh.v1.Operations/Browse',
                 request_serializer=mesh_dot_v1_dot_operations__pb2.BrowseRequest.SerializeToString,
@@ -141,6 +146,13 @@ class OperationsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainRoute(self, request, context):
+        """Which rules, rungs and model a request would meet, without answering it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Browse(self, request, context):
         """The mesh-health page, carried to another machine's loopback: one HTTP GET, answered as it comes.
         """
@@ -190,6 +202,11 @@ def add_OperationsServicer_to_server(servicer, server):
                     servicer.ExplainRequest,
                     request_deserializer=mesh_dot_v1_dot_operations__pb2.ExplainRequestRequest.FromString,
                     response_serializer=mesh_dot_v1_dot_operations__pb2.ExplainRequestResponse.SerializeToString,
+            ),
+            'ExplainRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRoute,
+                    request_deserializer=mesh_dot_v1_dot_inference__pb2.GenerateRequest.FromString,
+                    response_serializer=mesh_dot_v1_dot_operations__pb2.RouteExplanation.SerializeToString,
             ),
             'Browse': grpc.unary_stream_rpc_method_handler(
                     servicer.Browse,
@@ -413,6 +430,33 @@ class Operations(object):
             '/mesh.v1.Operations/ExplainRequest',
             mesh_dot_v1_dot_operations__pb2.ExplainRequestRequest.SerializeToString,
             mesh_dot_v1_dot_operations__pb2.ExplainRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mesh.v1.Operations/ExplainRoute',
+            mesh_dot_v1_dot_inference__pb2.GenerateRequest.SerializeToString,
+            mesh_dot_v1_dot_operations__pb2.RouteExplanation.FromString,
             options,
             channel_credentials,
             insecure,

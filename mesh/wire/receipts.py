@@ -23,7 +23,7 @@ def write_receipt(receipt: Receipt, coordinator_id: str) -> inference.Receipt:
         asked_model=receipt.asked_model,
         tier=enums.write(enums.TIER, receipt.tier),
         policy=receipt.policy.name,
-        ladder=[_rung(each) for each in receipt.ladder[:RUNGS_SHOWN_MAX]],
+        ladder=[write_rung(each) for each in receipt.ladder[:RUNGS_SHOWN_MAX]],
         attempts=[_attempt(attempt) for attempt in receipt.attempts],
         candidates=[_candidate(each) for each in receipt.candidates[:CANDIDATES_SHOWN_MAX]],
         ruled_out=[
@@ -63,7 +63,7 @@ def _milliseconds(seconds: float) -> int:
     return ceil(1000 * seconds) if 0 < seconds < RETRY_AFTER_S_MAX else 0
 
 
-def _rung(rung: RungAccount) -> inference.Rung:
+def write_rung(rung: RungAccount) -> inference.Rung:
     return inference.Rung(
         model_id=rung.model_id,
         model_name=rung.model_name,
