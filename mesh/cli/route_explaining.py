@@ -1,8 +1,12 @@
-"""``deskmesh route explain``: which rules and rungs a request would meet, without answering it."""
+"""``deskmesh route explain`` and ``route check``: what rules do to a request, and whether they can.
+
+Nothing is answered by either.
+"""
 
 import asyncio
 import uuid
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +17,10 @@ from rich.text import Text
 from mesh.cli.ask import from_stdin
 from mesh.cli.operations import CALL_WITHIN_S, calling
 from mesh.cli.output import console, money, print_json
+from mesh.errors import InvalidRequest
+from mesh.home import Home
 from mesh.process import FAILED
+from mesh.rules_file import load_rules
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
 from mesh.wire.plain import to_plain
@@ -51,6 +58,7 @@ _INITIATORS = {
 
 def register(group: typer.Typer) -> None:
     group.command("explain")(explain_route)
+    group.command("check")(check_rules)
 
 
 def explain_route(  # noqa: PLR0913, PLR0917 - each is an option of the command
@@ -101,6 +109,23 @@ def explain_route(  # noqa: PLR0913, PLR0917 - each is an option of the command
         show(found, console)
     if found.refused:
         raise typer.Exit(FAILED)
+
+
+def check_rules(
+    file: Annotated[
+        Path | None, typer.Argument(help="A file of rules; none: rules.toml of this machine.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Read a file of rules as a coordinator would at its start, and say what is wrong with it."""
+    read = file or Home.find().rules_file
+    if file is not None and not file.exists():
+        raise InvalidRequest(f"there is no file {file}")
+    rules = load_rules(read).rules
+    if as_json:
+        print_json({"file": str(read), "rules": [rule.name for rule in rules]})
+    else:
+        console.print(Text(f"{read}: {len(rules)} rules"))
 
 
 def show(found: operations.RouteExplanation, console: Console) -> None:

@@ -60,13 +60,25 @@ class Models:
             known = self._known[key] = next(places, -1)
         return known
 
+    def split(self, entries: Iterable[Entry], domain: str) -> tuple[list[Entry], list[Entry]]:
+        """Return those of ``entries`` that are meant, and the others, each in their order."""
+        known, by_domain = self._known, self._by_domain
+        meant: list[Entry] = []
+        others: list[Entry] = []
+        for entry in entries:
+            place = known.get((entry, domain) if by_domain else entry)
+            if place is None:
+                place = self.place(entry, domain)
+            (meant if place >= 0 else others).append(entry)
+        return meant, others
+
     def has(self, entry: Entry, domain: str) -> bool:
         """Is ``entry`` one of them?"""
         return self.place(entry, domain) >= 0
 
     def of(self, entries: Iterable[Entry], domain: str) -> list[Entry]:
         """Return those that are meant, in the order in which the operator names them."""
-        found = [entry for entry in entries if self.has(entry, domain)]
+        found, _ = self.split(entries, domain)
         if len(self._tests) > 1:
             found.sort(key=lambda entry: self.place(entry, domain))
         return found

@@ -155,22 +155,22 @@ class Judgement:
         )
 
     def _apply(self, said: Sentence) -> Applied:
-        models, domain = said.models, self._domain
+        models, words = said.models, said.words
         gone: list[Entry] = []
-        words = said.words
         match said.effect:
             case Effect.FORBID if models is not None:
-                gone = [each for each in self._left if models.has(each, domain)]
+                gone, self._left = models.split(self._left, self._domain)
             case Effect.ALLOW if models is not None:
-                gone = [each for each in self._left if not models.has(each, domain)]
+                self._left, gone = models.split(self._left, self._domain)
             case Effect.PIN if models is not None and self._pinned_by:
                 words = f"would pin {models}, but {self._pinned_by!r} pins before it"
             case Effect.PIN if models is not None:
                 self._pinned_by = said.rule
-                gone = [each for each in self._left if not models.has(each, domain)]
+                self._left, gone = models.split(self._left, self._domain)
             case Effect.TIER_MAX:
                 self._tier_max = min(said.tier, self._tier_max or Tier.CLOUD)
                 gone = [each for each in self._left if not self._within(said.tier, each)]
+                self._left = [each for each in self._left if self._within(said.tier, each)]
             case Effect.COST_MAX:
                 known = self._cost_microusd_max
                 cap = said.cost_microusd
@@ -178,8 +178,8 @@ class Judgement:
         if not gone:
             return Applied(said.rule, said.effect, words)
         taken = tuple([each.model_id for each in gone])
-        self._removed.update(dict.fromkeys(taken, said.told))
-        self._left = [each for each in self._left if each not in gone]
+        for model_id in taken:
+            self._removed[model_id] = said.told
         return Applied(said.rule, said.effect, words, taken)
 
     def _within(self, tier: Tier, entry: Entry) -> bool:
