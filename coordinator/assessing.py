@@ -39,10 +39,11 @@ class Assessing:
         local_time: Callable[[], time.struct_time] = time.localtime,
         budget: Callable[[], Budget | None] = no_budget,
     ) -> None:
-        """``local_time`` is that of the coordinator's machine, as rules mean it."""
+        """``local_time`` is that of the coordinator's machine, as rules mean it; the ``budget`` is
+        asked for only where a rule looks at it: it is a sum."""
         self._rules = rules
         self._local_time = local_time
-        self.budget = budget  # may be told later than the rules
+        self._budget = budget
 
     def assess(self, request: inference.GenerateRequest, known: Assessment) -> Assessment:
         """Add to what is ``known`` of a request what its prompt and the hour say."""
@@ -50,7 +51,8 @@ class Assessing:
             return known
         words = self._rules.words
         prompt = newest_text(request, LOOKED_AT_CHARACTERS) if words else ""
-        now, budget = self._local_time(), self.budget()
+        now = self._local_time()
+        budget = self._budget() if self._rules.ask_for_budget else None
         return replace(
             known,
             words_matched=words.matched(prompt),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from coordinator.access import Caller, LocalAccess, MeshAccess
-from coordinator.assessing import Assessing
+from coordinator.assessing import Assessing, Budget
 from coordinator.desk import Desk, DeskAsking
 from coordinator.effects import Relay
 from coordinator.household import Household
@@ -85,14 +85,13 @@ class Coordinator:
         self.loop.post(LadderConfigured(self.catalogue, self.rules))
         self._recent = Recent(fleet, time.monotonic)
         self._relay.watchers.append(self._recent)
-        self._assessing = Assessing(self.rules)
         self._desk = Desk(
             self.loop,
             self._relay,
             self.household.mesh_id,
             default_tier=Tier[settings.cloud.default_tier.upper()],
             policies=settings.all_policies(),
-            assessing=self._assessing,
+            assessing=Assessing(self.rules, budget=self._budget),
             catalogue=self.catalogue,
         )
         self._access = MeshAccess(self.household.mesh_id, self.household.members)
@@ -198,6 +197,14 @@ class Coordinator:
             desk=self._desk,
         )
         add_OperationsServicer_to_server(operations, mesh)
+
+    def _budget(self) -> Budget | None:
+        """Tell the day's money for the cloud, as far as the ledger knows what is spent of it."""
+        cap_usd = self._settings.cloud.max_usd_per_day
+        if cap_usd is None:
+            return None
+        cap_microusd = round(cap_usd * 1_000_000)
+        return Budget(cap_microusd, max(0, cap_microusd - self.ledger.spent_today_microusd))
 
     def addresses(self) -> tuple[list[str], list[str]]:
         """Where others reach this host: host:port of the mesh port, and of the join port."""

@@ -43,6 +43,10 @@ class Conditions:
     budget_left_below: float | None = None
     budget_left_below_microusd: int | None = None
 
+    @property
+    def asks_for_budget(self) -> bool:
+        return self.budget_left_below is not None or self.budget_left_below_microusd is not None
+
 
 ALWAYS: Final = Conditions()
 

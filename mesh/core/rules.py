@@ -42,6 +42,13 @@ class Rules:
         self.words = Words(_words_of(self.rules))
         self._ready = tuple(_ready(rule) for rule in self.rules)
 
+        self.ask_for_budget = any(
+            each.asks_for_budget
+            for rule in self.rules
+            for each in (rule.when, rule.unless)
+            if each is not None
+        )
+
     def __bool__(self) -> bool:
         return bool(self._ready)
 

@@ -35,11 +35,20 @@ def test_two_messages_are_no_one_word() -> None:
 
 
 def test_the_hour_and_the_budget_are_told() -> None:
-    assessing = Assessing(RULES, local_time=lambda: MONDAY, budget=lambda: Budget(10, 3))
+    text = '[[rules]]\nname = "thrift"\nunless.budget_left_below = 0.5\nforbid = "cloud"\n'
+    rules = read_rules(text, "rules.toml")
+    assessing = Assessing(rules, local_time=lambda: MONDAY, budget=lambda: Budget(10, 3))
     known = Assessment(domain="law")
     assert assessing.assess(saying("hello"), known) == Assessment(
         domain="law", minute_of_week=630, budget_microusd=10, budget_left_microusd=3
     )
+
+
+def test_a_budget_that_no_rule_looks_at_is_not_summed_up() -> None:
+    asked = []
+    assessing = Assessing(RULES, budget=lambda: asked.append(1))
+    assert assessing.assess(saying("hello"), NOT_ASSESSED).budget_microusd is None
+    assert asked == []
 
 
 def test_without_rules_nothing_is_looked_at() -> None:

@@ -184,3 +184,19 @@ async def _ask_as_event(client: MeshClient) -> None:
     )
     async for _ in client.answer(request):
         pass
+
+
+async def test_a_rule_that_looks_at_the_budget_knows_the_days(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    home.rules_file.write_text(
+        '[[rules]]\nname = "thrift"\nwhen.budget_left_below_usd = 2\nforbid = "cloud"\n'
+    )
+    capped = settings.cloud.model_copy(update={"max_usd_per_day": 1.5})
+    coordinator = Coordinator(home, settings.model_copy(update={"cloud": capped}))
+    budget = coordinator._budget()
+    assert budget is not None
+    assert (budget.microusd, budget.left_microusd) == (1_500_000, 1_500_000)
+    assert coordinator.rules.ask_for_budget
