@@ -82,7 +82,8 @@ class Coordinator:
         self.ledger = Ledger(home.ledger, keep_days=settings.ledger.keep_days)
         self._relay.watchers.append(self.ledger)
         self.loop = FleetLoop(fleet, self._relay, time.monotonic)
-        self.loop.post(LadderConfigured(self.catalogue, self.rules))
+        usd_per_kwh = settings.energy.usd_per_kwh
+        self.loop.post(LadderConfigured(self.catalogue, self.rules, usd_per_kwh))
         self._recent = Recent(fleet, time.monotonic)
         self._relay.watchers.append(self._recent)
         self._desk = Desk(

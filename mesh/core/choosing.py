@@ -18,7 +18,7 @@ from mesh.core.facts import facts_of
 from mesh.core.held import HELD_TOKENS_MAX, Held, threshold_of
 from mesh.core.ladder import is_automatic
 from mesh.core.rules import Rules
-from mesh.core.rung_cost import expected_microusd
+from mesh.core.rung_cost import USD_PER_KWH, expected_microusd
 from mesh.core.sessions import Sessions
 from mesh.core.types import Capability, CloudModel, Model, ModelId, Request, Tier
 from mesh.core.verdict import NOTHING_SAID, Verdict
@@ -38,6 +38,7 @@ class Choosing:
     directory: Directory
     catalogue: Catalogue = field(default_factory=Catalogue)
     rules: Rules = field(default_factory=Rules)
+    usd_per_kwh: float = USD_PER_KWH
     clouds: tuple[CloudModel, ...] = ()
     # By the model's name and the prompt's class.
     heads: Mapping[tuple[str, str], ConfidenceHead] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Choosing:
 
     def configure(self, event: LadderConfigured) -> None:
         self.catalogue, self.rules, self.heads = event.catalogue, event.rules, event.heads
+        self.usd_per_kwh = event.usd_per_kwh
 
     def climb(self, request: Request) -> Climb | None:
         """Return the ladder of a request; None for one that names its model, where no rule is."""
@@ -129,7 +131,7 @@ class Choosing:
         read -= min(read, self.sessions.held_tokens(request, entry.model_id))
         if not entry.local and entry.price is None:
             return UNPRICED_MICROUSD
-        return expected_microusd(entry, read, written)
+        return expected_microusd(entry, read, written, usd_per_kwh=self.usd_per_kwh)
 
     def _able(self, model_id: ModelId) -> bool:
         return len(self.directory.holders(model_id).able) > 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from mesh.core.calibration import ConfidenceHead
 from mesh.core.catalogue import Catalogue
 from mesh.core.rules import Rules
+from mesh.core.rung_cost import USD_PER_KWH
 from mesh.core.signs import TokenSign
 from mesh.core.types import (
     AttemptId,
@@ -203,6 +204,7 @@ class LadderConfigured:
 
     catalogue: Catalogue = field(default_factory=Catalogue)
     rules: Rules = field(default_factory=Rules)
+    usd_per_kwh: float = USD_PER_KWH  # what the machines' own work costs
     heads: Mapping[tuple[str, str], ConfidenceHead] = field(default_factory=dict)
 
 

@@ -137,6 +137,16 @@ def test_each_rung_says_what_it_costs_and_who_took_it_away(script: Script) -> No
     assert [each.rule for each in told.applied] == ["no cloud"]
 
 
+def test_energy_costs_what_the_operator_says(script: Script) -> None:
+    request = a_request(script, prompt_bytes=400_000, max_tokens=100_000)
+    costs = []
+    for usd_per_kwh in (0.3, 30.0):
+        script.happens(events.LadderConfigured(usd_per_kwh=usd_per_kwh))
+        costs.append(foreseen(script, request).ladder[0].expected_cost_microusd)
+    assert costs[1] == pytest.approx(100 * costs[0], rel=0.3)
+    assert costs[0] > 0
+
+
 def test_a_rule_that_no_origin_meets_is_not_told(script: Script) -> None:
     from mesh.core.conditions import Conditions
 
