@@ -3,6 +3,8 @@
 import tomllib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mesh.toml_lines import TomlPath, line_of, lines_of
 
@@ -90,6 +92,41 @@ def test_what_has_no_line_of_its_own_is_on_that_of_what_is_around_it(
     path: TomlPath, line: int
 ) -> None:
     assert line_of(path, lines_of(TEXT)) == line
+
+
+TEXTS = st.text("[]{}#=\"'\\\n,. ab", max_size=12)
+
+
+def written(text: str, style: str) -> str:
+    """One string in TOML, in one of its styles."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    match style:
+        case "long":
+            return f'"""\n{escaped}"""'
+        case "literal" if "'" not in text:
+            return f"'''{text}'''"
+        case "list":
+            return f'[ # ]\n"""{escaped}""", [{{ a = """{escaped}""" }}],\n]'
+        case _:
+            return '"' + escaped.replace("\n", "\\n") + '"'
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(TEXTS, st.sampled_from(["long", "literal", "list", "short"]))),
+        max_size=4,
+    )
+)
+def test_no_string_and_no_list_leads_the_walk_astray(tables: list[list[tuple[str, str]]]) -> None:
+    text, expected = "", {}
+    for index, values in enumerate(tables):
+        expected["rules", index] = text.count("\n") + 1
+        text += "[[rules]] # [[rules]]\n"
+        for number, (value, style) in enumerate(values):
+            expected["rules", index, f"k{number}"] = text.count("\n") + 1
+            text += f"k{number} = {written(value, style)} # ] '\n"
+    tomllib.loads(text)
+    assert lines_of(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing", "a = 1", "[a]", "[[a]]\n[[a]]"])

@@ -101,6 +101,7 @@ RULES: list[list[Rule]] = [
     [Rule(name="first", prefer=Models(("cloud", "small")))],
     [Rule(name="only", pin=Models(("small",)))],
     [Rule(name="here", tier_max=Tier.MESH)],
+    [Rule(name="at home", tier_max=Tier.DEVICE)],
 ]
 
 
