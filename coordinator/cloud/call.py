@@ -25,12 +25,11 @@ from typing import Any
 import httpx2
 
 from coordinator.cloud import refusals
-from coordinator.cloud.chunks import Chunks
-from coordinator.cloud.connection import Address
+from coordinator.cloud.answer import Answer
+from coordinator.cloud.api import Api
 from coordinator.cloud.estimates import likely_prompt_tokens
 from coordinator.cloud.event_stream import EventStream
 from coordinator.cloud.gate import PASS, Gate, Pass
-from coordinator.cloud.request_body import seed_sent, write_body
 from coordinator.cloud.transport_failures import meant
 from mesh.core import events
 from mesh.core.actions import StartCloudAttempt
@@ -46,7 +45,6 @@ TRIES_MAX = 3  # two more after the first; a client waits meanwhile
 TRY_AGAIN_S = (0.5, 2.0)  # where the upstream does not say
 ANSWER_BYTES_MAX = 64 * 1024 * 1024  # a chunk of 300 bytes for each of 200,000 tokens
 LARGE_BYTES = 256 * 1024  # beyond it, writing JSON takes milliseconds: not on the loop
-DONE = "[DONE]"
 
 NOTHING = Usage()
 
@@ -72,14 +70,16 @@ class Call:
     passed: Pass
     gate: Gate
     client: httpx2.AsyncClient
-    address: Address
+    api: Api
+    endpoint: str
+    model_name: str  # as the upstream calls it
     patience: Patience
     post: Callable[[events.Event], None]
     _sent: bool = False  # the upstream has a part of the prompt, and may want its money
-    _chunks: Chunks = field(init=False)
+    _answer: Answer = field(init=False)
 
     def __post_init__(self) -> None:
-        self._chunks = Chunks(likely_prompt_tokens(self.request))
+        self._answer = self.api.read(likely_prompt_tokens(self.request))
 
     async def run(self) -> None:
         """Ask, and post what comes of it. Raises nothing but cancellation."""
@@ -87,7 +87,7 @@ class Call:
             async with asyncio.timeout(self.action.remaining_s):
                 await self._ask()
         except TimeoutError as failure:
-            if self._chunks.reason is not None and not self.passed.settled:
+            if self._answer.reason is not None and not self.passed.settled:
                 self._finish()  # whole: the time was up while its usage was waited for
             else:
                 self._fail(meant(failure))
@@ -134,11 +134,8 @@ class Call:
 
     async def _body(self) -> bytes:
         def written() -> bytes:
-            return write_body(
-                self.request,
-                model=self.action.model.name,
-                max_tokens=self.passed.max_tokens,
-                limit_field=self.address.limit_field,
+            return self.api.write_body(
+                self.request, model=self.model_name, max_tokens=self.passed.max_tokens
             )
 
         if self.request.ByteSize() > LARGE_BYTES:
@@ -151,7 +148,7 @@ class Call:
         connect_s = self.patience.connect_s
         request = self.client.build_request(
             "POST",
-            self.address.endpoint,
+            self.endpoint,
             content=body,
             timeout=httpx2.Timeout(None, connect=connect_s, pool=connect_s),
             extensions={PASS: self.passed, "trace": self._traced},
@@ -190,7 +187,7 @@ class Call:
             async with _sign_of_life(first_token_by_s) as waiting:
                 await self._read(parts, waiting)
         except (httpx2.HTTPError, MeshError):
-            if self._chunks.reason is None:
+            if self._answer.reason is None:
                 raise
             # The answer is whole; what broke is the rest, which would have told its usage.
         self._finish()
@@ -204,35 +201,34 @@ class Call:
                 raise NodeLost(f"the upstream sent more than {ANSWER_BYTES_MAX} bytes")
             if self._took(stream.feed(part), waiting):
                 break
-        if self._chunks.reason is None:
+        if self._answer.reason is None:
             raise NodeLost("the upstream ended its answer before it was whole")
 
     def _took(self, told: list[str], waiting: asyncio.Timeout) -> bool:
         """Take in some events; return whether they were the last."""
-        done = DONE in told
-        chunks, before, whole = self._chunks, self._chunks.count, self._chunks.reason is not None
-        delta = chunks.take(told[: told.index(DONE)] if done else told)
+        answer, before, whole = self._answer, self._answer.count, self._answer.reason is not None
+        delta = answer.take(told)
         if delta is not None:
             offset = delta.token_offset
-            count = chunks.count - offset
+            count = answer.count - offset
             self.post(events.AttemptProgressed(self._id, offset, count, delta))
-        if chunks.count > before:
+        if answer.count > before:
             _put_off(waiting, self.patience.chunk_s)
-        if chunks.reason is not None and not whole:
+        if answer.reason is not None and not whole:
             _put_off(waiting, self.patience.usage_s)
-        return done
+        return answer.done
 
     def _started(self) -> None:
-        prompt_tokens = self._chunks.prompt_tokens
+        prompt_tokens = self._answer.prompt_tokens
         started = inference.GenerationStarted(
-            prompt_tokens=prompt_tokens, seed=seed_sent(self.request)
+            prompt_tokens=prompt_tokens, seed=self.api.seed_sent(self.request)
         )
         self.post(events.AttemptStarted(self._id, prompt_tokens, "", started))
 
     # -- the end -----------------------------------------------------------------------------------
 
     def _finish(self) -> None:
-        usage, reason = self._chunks.usage, self._chunks.reason
+        usage, reason = self._answer.usage, self._answer.reason
         assert reason is not None
         cost = self.gate.settle(self.passed, usage)
         finished = inference.GenerationFinished(
@@ -252,7 +248,7 @@ class Call:
 
     def _known(self) -> Usage | None:
         """What is known to have been used by an attempt that did not come to its end."""
-        return self._chunks.told if self._sent else NOTHING
+        return self._answer.told if self._sent else NOTHING
 
 
 @asynccontextmanager

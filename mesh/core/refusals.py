@@ -27,8 +27,13 @@ _FOR_NODES_TO_SAY = frozenset(
         FailureCode.INTERNAL_ERROR,
     }
 )
-# An upstream may no longer have the model; and our gate before it forbids what must not leave.
-_FOR_THE_CLOUD_TO_SAY = _FOR_NODES_TO_SAY | {FailureCode.MODEL_NOT_FOUND, FailureCode.FORBIDDEN}
+# An upstream may no longer have the model, or have a policy against what it is asked; and our gate
+# before it forbids what must not leave.
+_FOR_THE_CLOUD_TO_SAY = _FOR_NODES_TO_SAY | {
+    FailureCode.MODEL_NOT_FOUND,
+    FailureCode.FORBIDDEN,
+    FailureCode.CONTENT_REFUSED,
+}
 
 
 def in_use(key: RequestKey) -> Failure:

@@ -62,7 +62,8 @@ def settings(cloud_settings: CloudSettings) -> Settings:
 @pytest.fixture
 def cloud(coordinator: Coordinator) -> Upstream:
     assert coordinator.cloud is not None
-    return coordinator.cloud
+    [only] = coordinator.cloud.upstreams
+    return only
 
 
 @pytest.fixture

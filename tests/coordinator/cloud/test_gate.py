@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from coordinator.cloud.connection import new_client, read_address
-from coordinator.cloud.gate import PASS, Gate, GatedTransport, Pass, dollars
+from coordinator.cloud.gate import PASS, Gate, GatedTransport, Pass, Priced, dollars
 from coordinator.cloud.prices import OwnPrice, find_price
 from coordinator.cloud.spending import Spending
 from mesh.core import events
@@ -27,7 +27,8 @@ from tests.coordinator.cloud.played_upstream import Asked, PlayedUpstream
 
 def a_gate(cap_microusd: int = 1_000_000, default_tier: Tier = Tier.MESH) -> Gate:
     price = OwnPrice(Decimal(2), Decimal(10))
-    return Gate(UPSTREAM, price=price, spending=Spending(cap_microusd), default_tier=default_tier)
+    spending = Spending(cap_microusd)
+    return Gate([Priced(UPSTREAM, price)], spending=spending, default_tier=default_tier)
 
 
 def refused(admitted: Pass | Failure) -> Failure:
@@ -93,7 +94,7 @@ async def post(
     cloud_settings: CloudSettings, upstream: PlayedUpstream
 ) -> AsyncIterator[tuple[Gate, httpx2.AsyncClient]]:
     gate = a_gate()
-    async with new_client(read_address(cloud_settings.base_url), "", gate) as client:
+    async with new_client(read_address(cloud_settings.base_url), {}, gate) as client:
         yield gate, client
 
 
@@ -126,7 +127,7 @@ async def test_with_a_good_pass_one_is(
 
 def test_every_way_out_goes_through_the_gate(cloud_settings: CloudSettings) -> None:
     """Whatever the environment says: no proxy gets a transport of its own beside the gate's."""
-    client = new_client(read_address("https://api.example.com/v1"), "k", a_gate())
+    client = new_client(read_address("https://api.example.com/v1"), {}, a_gate())
     assert isinstance(client._transport, GatedTransport)
     assert client._mounts == {}
 
@@ -150,7 +151,7 @@ async def test_without_a_price_nothing_is_asked_and_the_error_says_what_to_set(
 ) -> None:
     unpriced = {"input_usd_per_million_tokens": None, "output_usd_per_million_tokens": None}
     settings = cloud_settings.model_copy(update=unpriced)
-    assert find_price(settings) is None
+    assert find_price(settings, model=MODEL, base_url=settings.base_url) is None
     async with adapter(settings) as fleet:
         failure = await fleet.failure()
     assert failure.code is FailureCode.FORBIDDEN

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
-from coordinator.cloud.connection import Address, new_client, read_address, read_key
-from coordinator.cloud.opening import open_upstream
+from coordinator.cloud.connection import new_client, read_address
+from coordinator.cloud.keys import read_key
+from coordinator.cloud.openai.api import limit_field
+from coordinator.cloud.opening import open_upstreams
 from mesh.core.types import FailureCode
 from mesh.errors import InvalidRequest, MeshError, NotAuthenticated, ServiceError
 from mesh.settings import CloudSettings
@@ -45,8 +47,7 @@ LOOPBACK = IPv4Address("127.0.0.1")
 def test_an_address_of_https_or_of_this_machine_is_taken(base_url: str, name: str) -> None:
     address = read_address(base_url)
     assert address.name == name
-    assert address.endpoint.endswith("/chat/completions")
-    assert "//chat" not in address.endpoint
+    assert "//chat" not in address.endpoint("/chat/completions", {})
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_an_address_that_is_not_safe_is_refused_with_why(base_url: str, why: str
 @pytest.mark.parametrize("name", ["a\r\nx: y", "a\x1b[2J", "", " ", "a b"])
 def test_a_models_name_is_one_word(cloud_settings: CloudSettings, name: str) -> None:
     with pytest.raises((InvalidRequest, ValidationError), match=r"cloud\.model"):
-        open_upstream(
+        open_upstreams(
             CloudSettings.model_validate({**cloud_settings.model_dump(), "model": name}),
             lambda _: None,
         )
@@ -184,7 +185,7 @@ async def test_nothing_that_is_shown_or_logged_has_the_key(
         shown = [fleet.upstream, fleet.upstream._client, fleet.upstream._gate, fleet.heard]
         client = fleet.upstream._client
         shown += [client.headers, client.build_request("GET", upstream.base_url), fleet.upstream]
-        shown += [fleet.upstream._address, cloud_settings, vars(fleet.upstream)]
+        shown += [cloud_settings, vars(fleet.upstream), vars(fleet.cloud), fleet.upstream._api]
         for each in shown:
             assert KEY not in f"{each!r} {each!s}"
     assert upstream.asked[0].headers["authorization"] == f"Bearer {KEY}"
@@ -298,7 +299,7 @@ async def test_what_netrc_says_is_not_sent(
 def test_a_proxy_that_cannot_be_used_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"gopher://{SECRET}@proxy.example")
     with pytest.raises(MeshError, match="names a proxy") as refused:
-        new_client(read_address("https://api.example.com/v1"), "", a_gate())
+        new_client(read_address("https://api.example.com/v1"), {}, a_gate())
     assert SECRET not in f"{refused.value} {refused.value.hint}"
 
 
@@ -363,8 +364,7 @@ async def test_a_clients_words_are_in_the_body_alone(
 
 
 def test_openai_itself_is_told_the_limit_by_its_own_name() -> None:
-    def told(host: str) -> str:
-        return Address("", "", "https", host).limit_field
-
-    assert told("api.openai.com") == told("x.openai.azure.com") == "max_completion_tokens"
-    assert told("api.openai.com.example") == told("localhost") == "max_tokens"
+    for host in ("api.openai.com", "x.openai.azure.com"):
+        assert limit_field(host) == "max_completion_tokens"
+    for host in ("api.openai.com.example", "localhost"):
+        assert limit_field(host) == "max_tokens"
