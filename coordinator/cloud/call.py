@@ -247,8 +247,14 @@ class Call:
         self.post(events.AttemptFailed(self._id, failure_of(error), cost, version))
 
     def _known(self) -> Usage | None:
-        """What is known to have been used by an attempt that did not come to its end."""
-        return self._answer.told if self._sent else NOTHING
+        """What is known to have been used by an attempt that did not come to its end.
+
+        What is told before the answer is whole are sums so far, which some upstreams send with
+        each chunk: the upstream may have written on.
+        """
+        if not self._sent:
+            return NOTHING
+        return self._answer.told if self._answer.reason is not None else None
 
 
 @asynccontextmanager

@@ -172,7 +172,7 @@ async def test_azure_gets_its_path_its_version_and_its_key(upstream: PlayedUpstr
 async def test_what_the_operator_adds_is_sent_and_overrides_nothing(
     upstream: PlayedUpstream,
 ) -> None:
-    more = {
+    more: dict[str, Any] = {
         "headers": {"HTTP-Referer": "https://example.com", "X-Title": "desks"},
         "body": {"provider": {"data_collection": "deny"}, "temperature": 0.25},
     }

@@ -157,6 +157,8 @@ def test_a_wait_is_a_number_of_seconds_or_the_usual_one(
         (400, {"code": "context_length_exceeded"}),
         (400, {"message": f"This model's maximum context length is 10 tokens. {ECHO}"}),
         (422, "prompt is too long"),
+        (400, {"type": "exceed_context_size_error", "message": ECHO}),
+        (400, {"message": "the request exceeds the available context size"}),
         (413, {"message": "too many input tokens"}),
     ],
 )
@@ -167,6 +169,65 @@ async def test_a_prompt_that_is_too_long_is_told_as_such(
     failure = await fleet.failure()
     assert failure.code is FailureCode.CONTEXT_OVERFLOW
     assert failure.message == "the prompt is longer than the upstream's context"
+
+
+AZURE = {
+    "message": f"The response was filtered due to the prompt triggering a policy. {ECHO}",
+    "type": None,
+    "param": "prompt",
+    "code": "content_filter",
+    "status": 400,
+    "innererror": {"code": "ResponsibleAIPolicyViolation"},
+}
+MODERATED = {
+    "code": 403,
+    "message": "requires moderation",
+    "metadata": {"reasons": ["violence"], "flagged_input": ECHO, "provider_name": "x"},
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, AZURE),
+        (403, MODERATED),
+        (400, {"code": "content_policy_violation", "message": ECHO}),
+        (400, {"code": "invalid_prompt", "message": ECHO}),
+        (400, {"message": f"Your request was rejected by our safety system. {ECHO}"}),
+        (422, {"message": f"It violates our usage policies: {ECHO}"}),
+    ],
+)
+async def test_what_a_content_policy_refuses_is_told_as_such_and_is_for_nobody_else(
+    fleet: Fleet, upstream: PlayedUpstream, status: int, error: object
+) -> None:
+    upstream.behave = refuses(status, error)
+    failure = await fleet.failure()
+    assert failure.code is FailureCode.CONTENT_REFUSED
+    assert not failure.code.elsewhere
+    assert failure.message == "the upstream's content policy refused this"
+    assert (len(upstream.asked), fleet.spent_microusd) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (AZURE, FailureCode.CONTENT_REFUSED),
+        (MODERATED, FailureCode.CONTENT_REFUSED),
+        ({"code": "context_length_exceeded"}, FailureCode.CONTEXT_OVERFLOW),
+        ({"code": 429, "message": ECHO}, FailureCode.OVERLOADED),
+        ({"code": 502, "message": ECHO}, FailureCode.NODE_LOST),
+        (ECHO, FailureCode.NODE_LOST),
+    ],
+)
+async def test_an_error_in_the_stream_means_what_its_status_would(
+    fleet: Fleet, upstream: PlayedUpstream, error: object, code: FailureCode
+) -> None:
+    async def fails(asked: Asked) -> None:
+        await asked.begin()
+        await asked.event({"error": error, "choices": []})
+
+    upstream.behave = fails
+    assert (await fleet.failure()).code is code
 
 
 @pytest.mark.parametrize(
