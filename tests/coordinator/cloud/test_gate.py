@@ -1,12 +1,15 @@
 """The gate believes nobody: not routing, not the caller, not the code that speaks HTTP above it."""
 
+import ast
 import dataclasses
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 
 import httpx2
 import pytest
 
+import coordinator.cloud
 from coordinator.cloud.connection import new_client, read_address
 from coordinator.cloud.gate import PASS, Gate, GatedTransport, Pass, Priced, dollars
 from coordinator.cloud.prices import OwnPrice, find_price
@@ -23,6 +26,7 @@ from mesh.v1 import inference_pb2 as inference
 from tests.coordinator.cloud.asking import UPSTREAM, Fleet, a_request, adapter, an_action
 from tests.coordinator.cloud.conftest import MODEL
 from tests.coordinator.cloud.played_upstream import Asked, PlayedUpstream
+from tests.tidy.walls import imported_names
 
 
 def a_gate(cap_microusd: int = 1_000_000, default_tier: Tier = Tier.MESH) -> Gate:
@@ -130,6 +134,28 @@ def test_every_way_out_goes_through_the_gate(cloud_settings: CloudSettings) -> N
     client = new_client(read_address("https://api.example.com/v1"), {}, a_gate())
     assert isinstance(client._transport, GatedTransport)
     assert client._mounts == {}
+
+
+def test_nothing_above_the_gate_can_open_a_socket() -> None:
+    """No adapter, and no library of a provider's: each of those opens connections by itself."""
+    folder = Path(coordinator.cloud.__file__).parent
+    speaking = ("httpx", "httpcore", "socket", "ssl", "http.client", "urllib.request", "requests")
+    providers = ("anthropic", "openai", "aiohttp", "grpc")
+    found: dict[str, set[str]] = {}
+    for path in folder.rglob("*.py"):
+        for name in imported_names(ast.parse(path.read_text()), "", is_package=False):
+            if name.startswith((*speaking, *providers)):
+                found.setdefault(path.relative_to(folder).as_posix(), set()).add(name)
+    assert found == {
+        "call.py": {"httpx2"},
+        "connection.py": {
+            "httpx2",
+            "urllib.request.getproxies",
+            "urllib.request.proxy_bypass",
+        },
+        "gate.py": {"httpx2"},
+        "transport_failures.py": {"httpx2"},
+    }
 
 
 # -- what the operator has not set -----------------------------------------------------------------
