@@ -33,6 +33,7 @@ _OF_THE_PROMPT = frozenset({400, 403, 413, 422})  # where the reason may be what
 
 BODY_BYTES_MAX = 64 * 1024  # of a refusal: its code stands in the first hundred
 RETRY_AFTER_MAX_S = 10.0  # longer than that nobody waits without a word: the client is told
+RETRY_AFTER_TOLD_MAX_S = 3600.0  # passed on to the client: what is told of next week helps nobody
 HOPELESS = "insufficient_quota"  # a 429 that no waiting ends
 
 # Codes are short, lower-case names in every API that was looked at, and no prompt, key or sentence
@@ -123,12 +124,17 @@ def is_hopeless(body: bytes) -> bool:
     return _told(body).code == HOPELESS
 
 
-def wait_s(retry_after: str | None, retry_after_ms: str | None, default_s: float) -> float | None:
-    """Return how long to wait before another try, or None if it is too long to.
+def told_s(retry_after: str | None, retry_after_ms: str | None) -> float | None:
+    """Return in how many seconds the upstream wants to be asked again, or None: it did not say.
 
     Dates are not read: they need the upstream's clock and ours to agree.
     """
-    told_s = _number(retry_after_ms, 1000) or _number(retry_after, 1)
+    told_s = _number(retry_after_ms, 1000)
+    return told_s if told_s is not None else _number(retry_after, 1)
+
+
+def wait_s(told_s: float | None, default_s: float) -> float | None:
+    """Return how long to wait before another try, or None if it is too long to."""
     if told_s is None:
         return default_s
     return told_s if told_s <= RETRY_AFTER_MAX_S else None

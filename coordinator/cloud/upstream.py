@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from coordinator.cloud.api import Api
-from coordinator.cloud.call import Call, Patience
+from coordinator.cloud.call import Call
 from coordinator.cloud.connection import CALLS_MAX, Address, new_client
 from coordinator.cloud.gate import Gate, Pass
+from coordinator.cloud.patience import Patience
 from mesh.core import events
 from mesh.core.actions import StartCloudAttempt
 from mesh.core.types import AttemptId, CloudModel, Failure, FailureCode, ModelId

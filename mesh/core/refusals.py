@@ -162,7 +162,8 @@ def node_failed(node_name: str, failure: Failure, *, seen: bool) -> Failure:
         message = f"{node_name} failed mid-answer: {failure.message}"
         return Failure(FailureCode.ANSWER_LOST, message, "ask again")
     hint = failure.hint or "ask again in a moment; see `deskmesh status`"
-    return Failure(failure.code, f"{node_name} failed: {failure.message}", hint)
+    message = f"{node_name} failed: {failure.message}"
+    return Failure(failure.code, message, hint, failure.retry_after_s)
 
 
 def not_for_the_cloud(model: CloudModel, tier: Tier) -> Failure:
@@ -185,6 +186,7 @@ def cloud_failed(instead_of: Failure, failure: Failure) -> Failure:
         instead_of.code if refused else failure.code,
         f"{instead_of.message}; the cloud {'may' if refused else 'could'} not: {failure.message}",
         failure.hint or instead_of.hint,
+        failure.retry_after_s,
     )
 
 

@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 
 from coordinator.cloud import call, refusals
-from coordinator.cloud.call import Patience
 from coordinator.cloud.gate import MAX_TOKENS_DEFAULT
 from coordinator.cloud.opening import open_upstreams
+from coordinator.cloud.patience import Patience
 from mesh.settings import CloudSettings
 from tests.coordinator.cloud.played_upstream import PlayedUpstream
 from tests.whole.conftest import NewMachine, new_machine

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from coordinator.cloud.call import Patience
 from coordinator.cloud.opening import open_upstreams
+from coordinator.cloud.patience import Patience
 from coordinator.cloud.upstream import Upstream
 from coordinator.cloud.upstreams import Upstreams
 from mesh.core import events

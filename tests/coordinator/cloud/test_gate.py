@@ -154,6 +154,7 @@ def test_nothing_above_the_gate_can_open_a_socket() -> None:
             "urllib.request.proxy_bypass",
         },
         "gate.py": {"httpx2"},
+        "response.py": {"httpx2"},
         "transport_failures.py": {"httpx2"},
     }
 

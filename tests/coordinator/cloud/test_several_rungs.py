@@ -136,6 +136,17 @@ async def test_no_other_tier_reaches_either(
     assert upstream.connections == second.connections == 0
 
 
+async def test_where_all_are_busy_the_client_is_told_when_to_come_back(
+    coordinator: Coordinator, upstream: PlayedUpstream, second: PlayedUpstream
+) -> None:
+    upstream.behave = second.behave = refuses(429, more="retry-after: 42\r\n")
+    asked = {"model": "cloud", "messages": [{"role": "user", "content": "hi"}]}
+    async with httpx2.AsyncClient() as http:
+        address = f"http://127.0.0.1:{coordinator.ports.http}/v1/chat/completions"
+        response = await http.post(address, json=asked)
+    assert (response.status_code, response.headers["retry-after"]) == (429, "42")
+
+
 # -- a content policy ------------------------------------------------------------------------------
 
 FILTERED = {"code": "content_filter", "message": "filtered", "type": None}

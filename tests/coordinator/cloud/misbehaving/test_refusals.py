@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from coordinator.cloud import call, refusals
-from coordinator.cloud.refusals import RETRY_AFTER_MAX_S, wait_s
+from coordinator.cloud.refusals import RETRY_AFTER_MAX_S, told_s, wait_s
 from mesh.core import events
 from mesh.core.types import FailureCode
 from tests.coordinator.cloud.asking import Fleet
@@ -97,12 +97,16 @@ async def test_an_upstream_that_is_busy_once_answers_the_second_time(
     assert ended.cost_microusd == fleet.spent_microusd, "the refused try cost nothing"
 
 
-@pytest.mark.parametrize("told", ["11", "3600", "999999999", "10.01"])
-async def test_nobody_waits_for_longer_than_ten_seconds(
-    fleet: Fleet, upstream: PlayedUpstream, told: str
+@pytest.mark.parametrize(
+    ("told", "passed_on_s"),
+    [("11", 11.0), ("3600", 3600.0), ("999999999", 3600.0), ("10.01", 10.01)],
+)
+async def test_nobody_waits_for_longer_than_ten_seconds_but_the_client_is_told(
+    fleet: Fleet, upstream: PlayedUpstream, told: str, passed_on_s: float
 ) -> None:
     upstream.behave = refuses(429, more=f"retry-after: {told}\r\n")
-    assert (await fleet.failure()).code is FailureCode.OVERLOADED
+    failure = await fleet.failure()
+    assert (failure.code, failure.retry_after_s) == (FailureCode.OVERLOADED, passed_on_s)
     assert len(upstream.asked) == 1
 
 
@@ -132,6 +136,8 @@ async def test_an_account_without_money_is_not_asked_again(
         ("1.5", None, 1.5),
         (None, "250", 0.25),
         ("7", "250", 0.25),
+        ("7", "0", 0.0),
+        ("7", "soon", 7.0),
         ("10", None, RETRY_AFTER_MAX_S),
         ("10.1", None, None),
         (None, "10001", None),
@@ -148,7 +154,7 @@ async def test_an_account_without_money_is_not_asked_again(
 def test_a_wait_is_a_number_of_seconds_or_the_usual_one(
     after: str | None, after_ms: str | None, waits_s: float | None
 ) -> None:
-    assert wait_s(after, after_ms, 0.5) == waits_s
+    assert wait_s(told_s(after, after_ms), 0.5) == waits_s
 
 
 @pytest.mark.parametrize(
