@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from mesh.model_settings import ModelSettings
 from mesh.cloud_settings import CloudModelSettings, UpstreamSettings
+from mesh.model_settings import ModelSettings
 from mesh.settings import PolicySettings, Section, Settings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
