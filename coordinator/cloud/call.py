@@ -232,7 +232,8 @@ class Call:
     def _fail(self, error: MeshError) -> None:
         if self.passed.settled:
             return  # the answer is out already
-        log.warning("attempt %d in the cloud failed: %s", self._id, error)
+        model = self.action.model
+        log.warning("attempt %d at %s, %s, failed: %s", self._id, model.upstream, model.name, error)
         usage = self._known()
         cost = self.gate.settle(self.passed, usage)
         version = self.passed.price_version if cost else ""

@@ -60,7 +60,7 @@ _BY_STATUS: dict[int, tuple[type[MeshError], str, str]] = {
     401: (
         Forbidden,
         "the upstream refused the operator's key",
-        "the operator has to mend cloud.api_key",
+        "the operator has to mend the key for it",
     ),
     402: (
         Forbidden,
@@ -75,7 +75,7 @@ _BY_STATUS: dict[int, tuple[type[MeshError], str, str]] = {
     404: (
         ModelNotFound,
         "the upstream has no such model, or no such address",
-        "the operator has to mend cloud.model or cloud.base_url",
+        "the operator has to mend its model or its base_url",
     ),
     413: (ContextOverflow, "the upstream takes no prompt as long as this", "say less"),
     422: (InvalidRequest, "the upstream refused the request", "change the request"),
@@ -98,7 +98,7 @@ def refusal_of(status: int, body: bytes) -> MeshError:
     if status in _BY_STATUS:
         error, what, hint = _BY_STATUS[status]
     elif 300 <= status < 400:
-        error, hint = NodeLost, "the operator has to mend cloud.base_url"
+        error, hint = NodeLost, "the operator has to mend its base_url"
         what = "the upstream points elsewhere, where the key is not taken"
     else:
         error, what, hint = NodeLost, "the upstream failed", "try again in a moment"
