@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
+from pydantic import SecretStr
 
 from coordinator.cloud.gate import Gate, GatedTransport
 from mesh.errors import InvalidRequest
@@ -67,11 +68,17 @@ def read_address(base_url: str, where: str = "cloud") -> Address:
     return Address(base_url.rstrip("/"), _name(url, port), url.scheme, host)
 
 
-def new_client(address: Address, own_headers: Mapping[str, str], gate: Gate) -> httpx2.AsyncClient:
+def new_client(
+    address: Address,
+    own_headers: Mapping[str, str],
+    gate: Gate,
+    key_header: tuple[str, SecretStr] | None = None,
+) -> httpx2.AsyncClient:
     """Return a client that sends nothing without a pass of ``gate``.
 
     Args:
-        own_headers: of this upstream: the key, the API's version, and what the operator adds.
+        own_headers: of this upstream: the API's version, and what the operator adds.
+        key_header: what carries the key, and the key as it does; None where none is needed.
 
     Raises:
         InvalidRequest: the environment names a proxy that cannot be used.
@@ -99,7 +106,7 @@ def new_client(address: Address, own_headers: Mapping[str, str], gate: Gate) -> 
         **own_headers,
     }
     return httpx2.AsyncClient(
-        transport=GatedTransport(below, gate),
+        transport=GatedTransport(below, gate, key_header),
         headers=headers,
         follow_redirects=False,
         trust_env=False,

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import httpx2
+from pydantic import SecretStr
 
 from coordinator.cloud.estimates import most
 from coordinator.cloud.prices import Price
@@ -173,15 +174,28 @@ class Gate:
 
 
 class GatedTransport(httpx2.AsyncBaseTransport):
-    """Carries requests that have a good pass, and opens no connection for others."""
+    """Carries requests that have a good pass, and opens no connection for others.
 
-    def __init__(self, below: httpx2.AsyncBaseTransport, gate: Gate) -> None:
+    The key joins them here, so that nothing above, the client with its headers included, has it.
+    """
+
+    def __init__(
+        self,
+        below: httpx2.AsyncBaseTransport,
+        gate: Gate,
+        key_header: tuple[str, SecretStr] | None = None,
+    ) -> None:
+        """``key_header`` is the header's name and its value; None where no key is needed."""
         self._below = below
         self._gate = gate
+        self._key_header = key_header
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if not self._gate.is_good(request.extensions.get(PASS)):
             raise httpx2.UnsupportedProtocol("the gate gave no pass", request=request)
+        if self._key_header is not None:
+            name, value = self._key_header
+            request.headers[name] = value.get_secret_value()
         return await self._below.handle_async_request(request)
 
     async def aclose(self) -> None:

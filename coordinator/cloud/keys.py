@@ -1,7 +1,7 @@
 """The key for an upstream: from the environment, a file of its owner's, or the OS keyring.
 
-It is read once, when the coordinator starts, and is then in one place, the client's headers. No
-error, log or repr shows it: what is told is where it was looked for.
+It is read once, when the coordinator starts, and is then in one place, below the gate. No error,
+log or repr shows it: what is told is where it was looked for.
 """
 
 import os

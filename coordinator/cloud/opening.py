@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pydantic import SecretStr
+
 from coordinator.cloud.anthropic.api import Anthropic
 from coordinator.cloud.api import Api
 from coordinator.cloud.connection import Address, read_address
@@ -90,7 +92,8 @@ def _open(table: _Table, common: _Common) -> Upstream:
         address=address,
         api=api,
         query=settings.query,
-        headers=_headers(settings, api, where),
+        headers=_headers(settings, api),
+        key_header=_key_header(settings, api, where),
         gate=gate,
         post=common.post,
     )
@@ -141,15 +144,19 @@ def _share(model: str, cloud: CloudSettings) -> tuple[str, float]:
     return "", 1.0
 
 
-def _headers(settings: UpstreamSettings, api: Api, where: str) -> dict[str, str]:
-    headers = {**api.headers(), **{name.lower(): each for name, each in settings.headers.items()}}
-    if key := read_key(settings, where):
-        name, value = api.key_header(key)
-        if settings.api_key_header:
-            bearer = settings.api_key_header.lower() == "authorization"
-            name, value = settings.api_key_header, f"Bearer {key}" if bearer else key
-        headers[name.lower()] = value
-    return headers
+def _headers(settings: UpstreamSettings, api: Api) -> dict[str, str]:
+    added = {name.lower(): value for name, value in settings.headers.items()}
+    return {**api.headers(), **added}
+
+
+def _key_header(settings: UpstreamSettings, api: Api, where: str) -> tuple[str, SecretStr] | None:
+    if not (key := read_key(settings, where)):
+        return None
+    name, value = api.key_header(key)
+    if settings.api_key_header:
+        name = settings.api_key_header.lower()
+        value = f"Bearer {key}" if name == "authorization" else key
+    return name, SecretStr(value)
 
 
 def _tell(own: Priced, address: Address, gate: Gate, common: _Common) -> None:

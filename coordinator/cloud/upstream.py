@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from coordinator.cloud.api import Api
 from coordinator.cloud.call import Call
 from coordinator.cloud.connection import CALLS_MAX, Address, new_client
@@ -38,6 +40,7 @@ class Upstream:
         api: Api,
         query: Mapping[str, str],
         headers: Mapping[str, str],
+        key_header: tuple[str, SecretStr] | None,
         gate: Gate,
         post: Callable[[events.Event], None],
         patience: Patience | None = None,
@@ -50,7 +53,7 @@ class Upstream:
         self._gate = gate
         self._post = post
         self._patience = patience or Patience()
-        self._client = new_client(address, headers, gate)
+        self._client = new_client(address, headers, gate, key_header)
         self._calls: dict[AttemptId, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
 

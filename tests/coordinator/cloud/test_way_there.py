@@ -17,8 +17,8 @@ from coordinator.cloud.connection import new_client, read_address
 from coordinator.cloud.keys import read_key
 from coordinator.cloud.openai.api import limit_field
 from coordinator.cloud.opening import open_upstreams
+from mesh.cloud_settings import CloudSettings, UpstreamSettings
 from mesh.errors import InvalidRequest, MeshError, NotAuthenticated, ServiceError
-from mesh.settings import CloudSettings
 from mesh.v1 import inference_pb2 as inference
 from tests.coordinator.cloud.asking import PROMPT, Fleet, a_request, adapter
 from tests.coordinator.cloud.conftest import KEY, MODEL
@@ -174,20 +174,38 @@ def test_an_empty_or_foreign_file_is_no_key(key_file: Path, content: bytes) -> N
         read_key(in_file(key_file))
 
 
+@pytest.mark.parametrize(
+    ("more", "carried"),
+    [
+        ({}, ("authorization", f"Bearer {KEY}")),
+        ({"kind": "anthropic"}, ("x-api-key", KEY)),
+        ({"api_key_header": "api-key"}, ("api-key", KEY)),
+    ],
+)
 async def test_nothing_that_is_shown_or_logged_has_the_key(
-    cloud_settings: CloudSettings, upstream: PlayedUpstream, caplog: pytest.LogCaptureFixture
+    cloud_settings: CloudSettings,
+    upstream: PlayedUpstream,
+    caplog: pytest.LogCaptureFixture,
+    more: dict[str, str],
+    carried: tuple[str, str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
     logging.getLogger().setLevel(logging.DEBUG)
-    async with adapter(cloud_settings) as fleet:
-        await fleet.answer()
-        shown = [fleet.upstream, fleet.upstream._client, fleet.upstream._gate, fleet.heard]
+    single = cloud_settings.single()
+    assert single is not None
+    table = UpstreamSettings.model_validate({**dict(single), **more})
+    settings = CloudSettings(max_usd_per_day=5.0, upstreams={"there": table})
+    async with adapter(settings) as fleet:
+        await fleet.ask()
         client = fleet.upstream._client
-        shown += [client.headers, client.build_request("GET", upstream.base_url), fleet.upstream]
-        shown += [cloud_settings, vars(fleet.upstream), vars(fleet.cloud), fleet.upstream._api]
+        shown = [fleet.cloud, fleet.upstream, client, fleet.upstream._gate, fleet.heard]
+        shown += [client.headers, client.build_request("GET", upstream.base_url)]
+        shown += [client.headers.raw, client._transport, vars(client._transport)]
+        shown += [settings, vars(fleet.upstream), vars(fleet.cloud), fleet.upstream._api]
         for each in shown:
             assert KEY not in f"{each!r} {each!s}"
-    assert upstream.asked[0].headers["authorization"] == f"Bearer {KEY}"
+    name, value = carried
+    assert upstream.asked[0].headers[name] == value
     for record in caplog.records:
         assert KEY not in f"{record.getMessage()} {record.args}"
         assert PROMPT not in f"{record.getMessage()} {record.args}"
