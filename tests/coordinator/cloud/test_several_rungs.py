@@ -12,7 +12,7 @@ from coordinator.cloud import call
 from coordinator.coordinator import Coordinator
 from mesh.client import MeshClient
 from mesh.cloud_settings import CloudSettings
-from mesh.errors import ContentRefused, ContextOverflow, Forbidden, MeshError
+from mesh.errors import ContentRefused, ContextOverflow, Forbidden, InvalidRequest, MeshError
 from mesh.v1 import inference_pb2 as inference
 from tests.coordinator.cloud import played_anthropic
 from tests.coordinator.cloud.played_upstream import (
@@ -189,10 +189,44 @@ async def test_an_answer_that_a_filter_ended_is_that_answer(
     assert second.connections == 0
 
 
-async def test_an_overflow_is_told_apart_from_all_else(
+OVERFLOWS = {"code": "context_length_exceeded", "message": "too long"}
+
+
+async def test_what_is_too_long_for_the_first_is_asked_of_the_second(
+    client: MeshClient, upstream: PlayedUpstream, second: PlayedUpstream
+) -> None:
+    upstream.behave = refuses(400, OVERFLOWS)
+    for model in ("auto", "cloud"):
+        answer = await client.ask("hi", model=model, tier="cloud")
+        assert answer.text == "hello"
+        outcomes = [each.outcome for each in answer.receipt.attempts]
+        assert outcomes == ["context_overflow", "answered"]
+    assert (len(upstream.asked), len(second.asked)) == (2, 2)
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+async def test_where_the_first_knows_no_such_key_or_model_the_second_answers(
+    client: MeshClient, upstream: PlayedUpstream, second: PlayedUpstream, status: int
+) -> None:
+    upstream.behave = refuses(status)
+    for model in ("auto", "cloud"):
+        assert (await client.ask("hi", model=model, tier="cloud")).text == "hello"
+    assert (len(upstream.asked), len(second.asked)) == (2, 2)
+
+
+async def test_a_request_that_is_wrong_is_asked_once(
+    client: MeshClient, upstream: PlayedUpstream, second: PlayedUpstream
+) -> None:
+    upstream.behave = refuses(400)
+    with pytest.raises(InvalidRequest):
+        await client.ask("hi", tier="cloud")
+    assert second.connections == 0
+
+
+async def test_what_is_too_long_for_all_is_told_as_such(
     client: MeshClient, upstream: PlayedUpstream
 ) -> None:
-    upstream.behave = refuses(400, {"code": "context_length_exceeded"})
+    upstream.behave = refuses(400, OVERFLOWS)
     with pytest.raises(ContextOverflow):
         await client.ask("hi", model="cloud:gpt")
 
