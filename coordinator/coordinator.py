@@ -53,7 +53,7 @@ from mesh.v1.operations_pb2_grpc import add_OperationsServicer_to_server
 from mesh.version import VERSION
 
 if TYPE_CHECKING:
-    from coordinator.cloud.upstream import Upstream
+    from coordinator.cloud.upstreams import Upstreams
 
 log = logging.getLogger("coordinator")
 
@@ -110,11 +110,11 @@ class Coordinator:
             settings.discovery.interfaces, enabled=settings.discovery.multicast
         )
         self.ports = Ports(0, 0, 0)
-        self.cloud: Upstream | None = None
-        if settings.cloud.base_url:
-            from coordinator.cloud.opening import open_upstream  # late: a mesh without one is most
+        self.cloud: Upstreams | None = None
+        if settings.cloud.on:
+            from coordinator.cloud.opening import open_upstreams  # late: a mesh without is most
 
-            self.cloud = self._relay.cloud = open_upstream(settings.cloud, self.loop.post)
+            self.cloud = self._relay.cloud = open_upstreams(settings.cloud, self.loop.post)
             self.cloud.hold_until_seeded()
             self.ledger.on_spent_known = self.cloud.seed_spent
 

@@ -8,6 +8,7 @@ The tree is drawn by what the caller can do, and each class says whose fault it 
     │   ├── ModelNotFound       no machine has a model of that name
     │   ├── ContextOverflow     the prompt is longer than the model's context
     │   ├── Unsupported         nothing here can do what was asked for
+    │   ├── ContentRefused      an upstream's content policy is against it
     │   ├── RequestExists       that request id was used before
     │   ├── NotAuthenticated    who are you?
     │   └── Forbidden           we know who you are, and you may not
@@ -72,6 +73,10 @@ class ContextOverflow(RequestError):
 
 class Unsupported(RequestError):
     """Nothing in this version or mesh can do what was asked for."""
+
+
+class ContentRefused(RequestError):
+    """An upstream's content policy is against the request, so no other one is asked either."""
 
 
 class RequestExists(RequestError):

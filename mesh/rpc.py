@@ -21,6 +21,7 @@ STATUS_OF: dict[type[MeshError], grpc.StatusCode] = {
     errors.ModelNotFound: grpc.StatusCode.NOT_FOUND,
     errors.ContextOverflow: grpc.StatusCode.OUT_OF_RANGE,
     errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
+    errors.ContentRefused: grpc.StatusCode.UNKNOWN,  # the last one left; see ``from_rpc``
     errors.RequestExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.NotAuthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.Forbidden: grpc.StatusCode.PERMISSION_DENIED,
@@ -85,6 +86,8 @@ def from_rpc(failure: grpc.RpcError) -> MeshError:
     details = failure.details() or failure.code().name.lower().replace("_", " ")
     if broke_off(failure):  # gRPC's own words are long
         return unreachable()
+    if failure.code() is grpc.StatusCode.UNKNOWN and not _told(failure):
+        error = errors.InternalError  # gRPC's own word for what a service let slip
     hints = [value for key, value in failure.trailing_metadata() or () if key == _HINT]
     return error(details, hint=str(hints[0]) if hints else "")
 
@@ -99,8 +102,12 @@ def unreachable() -> errors.NodeLost:
 
 def broke_off(failure: grpc.aio.AioRpcError) -> bool:
     """Did the connection end the call, or was there none? False: the other side has answered."""
-    told = any(key == _ERROR for key, _ in failure.trailing_metadata() or ())
-    return failure.code() is grpc.StatusCode.UNAVAILABLE and not told
+    return failure.code() is grpc.StatusCode.UNAVAILABLE and not _told(failure)
+
+
+def _told(failure: grpc.aio.AioRpcError) -> bool:
+    """Is the status one of ours, rather than gRPC's own?"""
+    return any(key == _ERROR for key, _ in failure.trailing_metadata() or ())
 
 
 async def abort(context: Context, failure: MeshError) -> NoReturn:

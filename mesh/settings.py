@@ -3,19 +3,14 @@
 ``DESKMESH_PORTS__MESH=8443`` sets ``ports.mesh``. Few knobs: each says its unit and its trade-off.
 """
 
+import re
 import tomllib
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
-from pydantic import (
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +19,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from mesh.cloud_settings import CloudModelSettings, UpstreamSettings
+from mesh.cloud_settings import CloudSettings as CloudSettings  # noqa: PLC0414 - part of the whole
 from mesh.core.catalogue import Stated
 from mesh.core.policies import POLICY_NAME, WEIGHT_MAX, Order, Policy, policies
 from mesh.core.rung_cost import USD_PER_KWH
@@ -162,36 +159,6 @@ class FleetSettings(Section):
         return self
 
 
-class CloudSettings(Section):
-    """The upstream that answers what no machine can and what may leave. Off until ``base_url``."""
-
-    base_url: str = Field(
-        default="", max_length=512, description="An OpenAI-compatible API, up to its /v1."
-    )
-    model: str = Field(default="", max_length=256, description="As the upstream calls it.")
-    api_key: SecretStr = Field(default=SecretStr(""), description="Better in the environment.")
-    api_key_file: Path | None = Field(default=None, description="Or in a file of its owner's.")
-    max_usd_per_day: float | None = Field(
-        default=None, ge=0, le=1_000_000, description="Unset: nothing is spent at all."
-    )
-    input_usd_per_million_tokens: float | None = Field(
-        default=None, ge=0, le=100_000, description="Unset: the published price, if known."
-    )
-    output_usd_per_million_tokens: float | None = Field(default=None, ge=0, le=100_000)
-    default_tier: Literal["device", "mesh", "cloud"] = Field(
-        default="mesh", description="How far a prompt may travel whose request does not say."
-    )
-
-    @model_validator(mode="after")
-    def _belongs_together(self) -> Self:
-        if bool(self.base_url) != bool(self.model):
-            raise ValueError("cloud.base_url and cloud.model need each other")
-        given = (self.input_usd_per_million_tokens, self.output_usd_per_million_tokens)
-        if (given[0] is None) != (given[1] is None):
-            raise ValueError("a price needs both its input and its output part")
-        return self
-
-
 class PolicySettings(Section):
     """An operator's own policy, see ``mesh.core.policies``. Weights of seconds, and of strains."""
 
@@ -312,6 +279,15 @@ def load_settings() -> Settings:
         ) from None
 
 
+# Tables that an operator names, or numbers.
+_NAMED: dict[str, type[Section]] = {
+    r"policies\.[^.]+": PolicySettings,
+    r"models\..+": ModelSettings,
+    r"cloud\.upstreams\.[^.]+": UpstreamSettings,
+    r"cloud\.upstreams\.[^.]+\.models\.\d+": CloudModelSettings,
+}
+
+
 def _unknown(key: str, file: Path) -> InvalidRequest:
     known = [
         f"{name}.{field}"
@@ -319,10 +295,10 @@ def _unknown(key: str, file: Path) -> InvalidRequest:
         if isinstance(section.annotation, type) and issubclass(section.annotation, Section)
         for field in section.annotation.model_fields
     ]
-    for table, of_name in (("policies.", PolicySettings), ("models.", ModelSettings)):
-        if key.startswith(table):
-            own = key.rpartition(".")[0]
-            known += [f"{own}.{field}" for field in of_name.model_fields]
+    own = key.rpartition(".")[0]
+    for pattern, section in _NAMED.items():
+        if re.fullmatch(pattern, own):
+            known += [f"{own}.{field}" for field in section.model_fields]
     near = get_close_matches(key, known, n=1)
     if key == "rules":
         near = ["rules.toml beside it, which has the rules"]

@@ -1,7 +1,7 @@
-"""The cloud: one upstream that answers what no machine can, and what may leave the mesh.
+"""The cloud: upstreams that answer what no machine can, and what may leave the mesh.
 
-A prompt's way out, in order: the fleet starts an attempt (``mesh/core/cloud.py``), ``Upstream``
-takes it, ``Gate`` lets it pass or not and sets its money aside, ``Call`` asks, and the transport
-below it opens no connection without the gate's pass. What comes back becomes the events and
-messages of any attempt.
+A prompt's way out, in order: the fleet starts an attempt (``mesh/core/cloud.py``), ``Upstreams``
+hands it to the ``Upstream`` of its model, whose ``Gate`` lets it pass or not and sets its money
+aside; ``Call`` asks, in the words of the upstream's ``Api``, and the transport below it opens no
+connection without the gate's pass. What comes back becomes the events and messages of any attempt.
 """

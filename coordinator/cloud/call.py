@@ -18,19 +18,20 @@ that was set aside where nobody knows.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
 
 from coordinator.cloud import refusals
-from coordinator.cloud.chunks import Chunks
-from coordinator.cloud.connection import Address
+from coordinator.cloud.answer import Answer
+from coordinator.cloud.api import Api
 from coordinator.cloud.estimates import likely_prompt_tokens
 from coordinator.cloud.event_stream import EventStream
 from coordinator.cloud.gate import PASS, Gate, Pass
-from coordinator.cloud.request_body import seed_sent, write_body
+from coordinator.cloud.patience import Patience, put_off, sign_of_life
+from coordinator.cloud.response import check_kind, drain, refusal_body
 from coordinator.cloud.transport_failures import meant
 from mesh.core import events
 from mesh.core.actions import StartCloudAttempt
@@ -46,21 +47,8 @@ TRIES_MAX = 3  # two more after the first; a client waits meanwhile
 TRY_AGAIN_S = (0.5, 2.0)  # where the upstream does not say
 ANSWER_BYTES_MAX = 64 * 1024 * 1024  # a chunk of 300 bytes for each of 200,000 tokens
 LARGE_BYTES = 256 * 1024  # beyond it, writing JSON takes milliseconds: not on the loop
-DONE = "[DONE]"
 
 NOTHING = Usage()
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long an upstream may be silent. Seconds."""
-
-    connect_s: float = 10.0
-    first_token_s: float = 120.0  # a model that reasons out of sight takes a minute
-    chunk_s: float = 60.0
-    usage_s: float = 5.0  # after the answer is whole; then it is estimated
-    refusal_s: float = 5.0  # for the body of a refusal
-    drain_s: float = 1.0  # for the end of the stream, which saves the connection for the next call
 
 
 @dataclass(slots=True)
@@ -72,14 +60,17 @@ class Call:
     passed: Pass
     gate: Gate
     client: httpx2.AsyncClient
-    address: Address
+    api: Api
+    endpoint: str
+    model_name: str  # as the upstream calls it
     patience: Patience
     post: Callable[[events.Event], None]
     _sent: bool = False  # the upstream has a part of the prompt, and may want its money
-    _chunks: Chunks = field(init=False)
+    _retry_after_s: float = 0.0  # as the upstream said when it refused last; 0: it did not say
+    _answer: Answer = field(init=False)
 
     def __post_init__(self) -> None:
-        self._chunks = Chunks(likely_prompt_tokens(self.request))
+        self._answer = self.api.read(likely_prompt_tokens(self.request))
 
     async def run(self) -> None:
         """Ask, and post what comes of it. Raises nothing but cancellation."""
@@ -87,7 +78,7 @@ class Call:
             async with asyncio.timeout(self.action.remaining_s):
                 await self._ask()
         except TimeoutError as failure:
-            if self._chunks.reason is not None and not self.passed.settled:
+            if self._answer.reason is not None and not self.passed.settled:
                 self._finish()  # whole: the time was up while its usage was waited for
             else:
                 self._fail(meant(failure))
@@ -119,14 +110,15 @@ class Call:
                 if response.status_code == refusals.OK:
                     await self._take(response, first_token_by_s)
                     return
-                refused = await _refusal_body(response, self.patience.refusal_s)
+                refused = await refusal_body(response, self.patience.refusal_s)
             status, headers = response.status_code, response.headers
             if status not in refusals.PERHAPS_DONE:
                 self._charge(0, sent=False)
-            wait_s = None
-            if status in refusals.TRY_AGAIN and again_s is not None:
-                told = headers.get("retry-after"), headers.get("retry-after-ms")
-                wait_s = refusals.wait_s(*told, again_s)
+            wait_s, self._retry_after_s = None, 0.0
+            if status in refusals.TRY_AGAIN:
+                told_s = refusals.told_s(headers.get("retry-after"), headers.get("retry-after-ms"))
+                self._retry_after_s = min(told_s or 0.0, refusals.RETRY_AFTER_TOLD_MAX_S)
+                wait_s = refusals.wait_s(told_s, again_s) if again_s is not None else None
             hopeless = refusals.is_hopeless(refused)
             if wait_s is None or hopeless or clock() + wait_s >= until_s:
                 raise refusals.refusal_of(status, refused)
@@ -134,11 +126,8 @@ class Call:
 
     async def _body(self) -> bytes:
         def written() -> bytes:
-            return write_body(
-                self.request,
-                model=self.action.model.name,
-                max_tokens=self.passed.max_tokens,
-                limit_field=self.address.limit_field,
+            return self.api.write_body(
+                self.request, model=self.model_name, max_tokens=self.passed.max_tokens
             )
 
         if self.request.ByteSize() > LARGE_BYTES:
@@ -151,12 +140,12 @@ class Call:
         connect_s = self.patience.connect_s
         request = self.client.build_request(
             "POST",
-            self.address.endpoint,
+            self.endpoint,
             content=body,
             timeout=httpx2.Timeout(None, connect=connect_s, pool=connect_s),
             extensions={PASS: self.passed, "trace": self._traced},
         )
-        async with _sign_of_life(by_s):
+        async with sign_of_life(by_s):
             response = await self.client.send(request, stream=True)
         try:
             yield response
@@ -183,18 +172,18 @@ class Call:
         Raises:
             MeshError, httpx2.HTTPError: it did not come to its end.
         """
-        _check_kind(response)
+        check_kind(response)
         self._started()
         parts = response.aiter_raw()
         try:
-            async with _sign_of_life(first_token_by_s) as waiting:
+            async with sign_of_life(first_token_by_s) as waiting:
                 await self._read(parts, waiting)
         except (httpx2.HTTPError, MeshError):
-            if self._chunks.reason is None:
+            if self._answer.reason is None:
                 raise
             # The answer is whole; what broke is the rest, which would have told its usage.
         self._finish()
-        await _drain(parts, self.patience.drain_s)
+        await drain(parts, self.patience.drain_s)
 
     async def _read(self, parts: AsyncIterator[bytes], waiting: asyncio.Timeout) -> None:
         stream, size_bytes = EventStream(), 0
@@ -204,35 +193,34 @@ class Call:
                 raise NodeLost(f"the upstream sent more than {ANSWER_BYTES_MAX} bytes")
             if self._took(stream.feed(part), waiting):
                 break
-        if self._chunks.reason is None:
+        if self._answer.reason is None:
             raise NodeLost("the upstream ended its answer before it was whole")
 
     def _took(self, told: list[str], waiting: asyncio.Timeout) -> bool:
         """Take in some events; return whether they were the last."""
-        done = DONE in told
-        chunks, before, whole = self._chunks, self._chunks.count, self._chunks.reason is not None
-        delta = chunks.take(told[: told.index(DONE)] if done else told)
+        answer, before, whole = self._answer, self._answer.count, self._answer.reason is not None
+        delta = answer.take(told)
         if delta is not None:
             offset = delta.token_offset
-            count = chunks.count - offset
+            count = answer.count - offset
             self.post(events.AttemptProgressed(self._id, offset, count, delta))
-        if chunks.count > before:
-            _put_off(waiting, self.patience.chunk_s)
-        if chunks.reason is not None and not whole:
-            _put_off(waiting, self.patience.usage_s)
-        return done
+        if answer.count > before:
+            put_off(waiting, self.patience.chunk_s)
+        if answer.reason is not None and not whole:
+            put_off(waiting, self.patience.usage_s)
+        return answer.done
 
     def _started(self) -> None:
-        prompt_tokens = self._chunks.prompt_tokens
+        prompt_tokens = self._answer.prompt_tokens
         started = inference.GenerationStarted(
-            prompt_tokens=prompt_tokens, seed=seed_sent(self.request)
+            prompt_tokens=prompt_tokens, seed=self.api.seed_sent(self.request)
         )
         self.post(events.AttemptStarted(self._id, prompt_tokens, "", started))
 
     # -- the end -----------------------------------------------------------------------------------
 
     def _finish(self) -> None:
-        usage, reason = self._chunks.usage, self._chunks.reason
+        usage, reason = self._answer.usage, self._answer.reason
         assert reason is not None
         cost = self.gate.settle(self.passed, usage)
         finished = inference.GenerationFinished(
@@ -244,59 +232,20 @@ class Call:
     def _fail(self, error: MeshError) -> None:
         if self.passed.settled:
             return  # the answer is out already
-        log.warning("attempt %d in the cloud failed: %s", self._id, error)
+        model = self.action.model
+        log.warning("attempt %d at %s, %s, failed: %s", self._id, model.upstream, model.name, error)
         usage = self._known()
         cost = self.gate.settle(self.passed, usage)
         version = self.passed.price_version if cost else ""
-        self.post(events.AttemptFailed(self._id, failure_of(error), cost, version))
+        failure = replace(failure_of(error), retry_after_s=self._retry_after_s)
+        self.post(events.AttemptFailed(self._id, failure, cost, version))
 
     def _known(self) -> Usage | None:
-        """What is known to have been used by an attempt that did not come to its end."""
-        return self._chunks.told if self._sent else NOTHING
+        """What is known to have been used by an attempt that did not come to its end.
 
-
-@asynccontextmanager
-async def _sign_of_life(by_s: float) -> AsyncIterator[asyncio.Timeout]:
-    """Bound the wait for the next sign of life; whoever sees one puts the bound off.
-
-    Raises:
-        NodeLost: none came.
-    """
-    try:
-        async with asyncio.timeout_at(by_s) as waiting:
-            yield waiting
-    except TimeoutError:
-        raise NodeLost("the upstream was silent for too long") from None
-
-
-def _put_off(waiting: asyncio.Timeout, by_s: float) -> None:
-    waiting.reschedule(asyncio.get_running_loop().time() + by_s)
-
-
-async def _drain(parts: AsyncIterator[bytes], within_s: float) -> None:
-    """Read the end of a stream after its last event, so that its connection may serve again."""
-    with suppress(httpx2.HTTPError, TimeoutError):
-        async with asyncio.timeout(within_s):
-            async for _ in parts:
-                return  # more than an end: not worth its while
-
-
-async def _refusal_body(response: httpx2.Response, within_s: float) -> bytes:
-    """Read a refusal; one that is long, or does not come to its end, tells no code."""
-    body = b""
-    with suppress(httpx2.HTTPError, TimeoutError):
-        async with asyncio.timeout(within_s):
-            async for part in response.aiter_raw():
-                body += part
-                if len(body) > refusals.BODY_BYTES_MAX:
-                    return b""
-            return body
-    return b""
-
-
-def _check_kind(response: httpx2.Response) -> None:
-    kind = response.headers.get("content-type", "")
-    if not kind.lower().startswith("text/event-stream"):
-        raise NodeLost("the upstream answered with something else than a stream of events")
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise NodeLost("the upstream compressed its answer though it was asked not to")
+        What is told before the answer is whole are sums so far, which some upstreams send with
+        each chunk: the upstream may have written on.
+        """
+        if not self._sent:
+            return NOTHING
+        return self._answer.told if self._answer.reason is not None else None

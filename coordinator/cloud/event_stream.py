@@ -1,4 +1,4 @@
-"""Server-sent events, decoded as far as an OpenAI-compatible upstream uses them, within bounds."""
+"""Server-sent events, decoded as far as upstreams use them, within bounds."""
 
 from mesh.errors import NodeLost
 

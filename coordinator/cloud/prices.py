@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, Protocol
 
+from mesh.cloud_settings import PriceSettings
 from mesh.core.types import Usage
-from mesh.settings import CloudSettings
 
 OPERATOR = "operator"  # the price version of a price from the settings
+
+# Of a token that is written to a cache, to one that is not. Anthropic takes 1.25 for five minutes
+# and 2 for an hour: the operator's price is one number, so rather too much than too little.
+CACHE_WRITE_FACTOR = 2
 
 
 class Price(Protocol):
@@ -27,12 +31,12 @@ class Price(Protocol):
         ...
 
 
-def find_price(settings: CloudSettings) -> Price | None:
-    """Return the price of the model that the settings name, or None: then nothing may be asked."""
-    given = settings.input_usd_per_million_tokens, settings.output_usd_per_million_tokens
+def find_price(own: PriceSettings, *, model: str, base_url: str) -> Price | None:
+    """Return the price of a model, or None: then it may not be asked."""
+    given = own.input_usd_per_million_tokens, own.output_usd_per_million_tokens
     if given[0] is not None and given[1] is not None:
         return OwnPrice(_exact(given[0]), _exact(given[1]))
-    return _published(settings.model, settings.base_url)
+    return _published(model, base_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,9 @@ class OwnPrice:
     version: str = OPERATOR
 
     def cost_microusd(self, usage: Usage) -> int:
+        extra = usage.cache_written_tokens * (CACHE_WRITE_FACTOR - 1)
         return _whole(
-            usage.prompt_tokens * self.input_microusd
+            (usage.prompt_tokens + extra) * self.input_microusd
             + usage.completion_tokens * self.output_microusd
         )
 
@@ -83,6 +88,7 @@ def _calculated(model: str, provider_url: str, usage: Usage) -> Any:
     tokens = genai_prices.Usage(
         input_tokens=usage.prompt_tokens,
         cache_read_tokens=min(usage.cached_tokens, usage.prompt_tokens),
+        cache_write_tokens=usage.cache_written_tokens or None,
         output_tokens=usage.completion_tokens,
     )
     return genai_prices.calc_price(tokens, model, provider_api_url=provider_url)

@@ -16,6 +16,7 @@ class Spending:
         self._day = self._today()
         self._spent = 0
         self._reserved = 0
+        self.known = True  # what was spent today before this process began
 
     def __repr__(self) -> str:
         return f"<Spending {self._spent} + {self._reserved} of {self.cap_microusd}>"
@@ -26,9 +27,14 @@ class Spending:
         self._turn_day()
         return max(0, self.cap_microusd - self._spent - self._reserved)
 
+    def hold_until_seeded(self) -> None:
+        """Say that it is not known yet what was spent today."""
+        self.known = False
+
     def seed_spent(self, microusd: int) -> None:
         """Count what was spent today before this process began."""
         assert microusd >= 0, "nobody pays us"
+        self.known = True
         self._turn_day()
         self._spent += microusd
 

@@ -1,65 +1,73 @@
-"""The adapter: starts and stops calls to the upstream, and owns them."""
+"""One upstream: starts and stops calls to it, and owns them."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-from coordinator.cloud.call import Call, Patience
+from pydantic import SecretStr
+
+from coordinator.cloud.api import Api
+from coordinator.cloud.call import Call
 from coordinator.cloud.connection import CALLS_MAX, Address, new_client
 from coordinator.cloud.gate import Gate, Pass
+from coordinator.cloud.patience import Patience
 from mesh.core import events
 from mesh.core.actions import StartCloudAttempt
-from mesh.core.types import AttemptId, CloudModel, Failure, FailureCode
+from mesh.core.types import AttemptId, CloudModel, Failure, FailureCode, ModelId
 from mesh.v1 import inference_pb2 as inference
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model of an upstream: as the mesh knows it, and as it is called there."""
+
+    model: CloudModel
+    name: str
+
+
 class Upstream:
-    """``coordinator.effects.Cloud`` for one OpenAI-compatible upstream."""
+    """Calls to one upstream. Its part of ``coordinator.effects.Cloud``."""
 
     def __init__(  # noqa: PLR0913 - what it is made of
         self,
-        model: CloudModel,
+        served: tuple[Served, ...],
         *,
         address: Address,
-        key: str,
+        api: Api,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        key_header: tuple[str, SecretStr] | None,
         gate: Gate,
         post: Callable[[events.Event], None],
         patience: Patience | None = None,
     ) -> None:
         """Raises InvalidRequest if the way there cannot be used."""
-        self.model = model
-        self._address = address
+        self.models = tuple(each.model for each in served)
+        self._names: dict[ModelId, str] = {each.model.model_id: each.name for each in served}
+        self._api = api
+        self._endpoint = address.endpoint(api.path, query)
         self._gate = gate
         self._post = post
         self._patience = patience or Patience()
-        self._client = new_client(address, key, gate)
+        self._client = new_client(address, headers, gate, key_header)
         self._calls: dict[AttemptId, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Offer the model to the fleet while the context is open; at its end all calls end."""
+        """Take calls while the context is open; at its end all of them end."""
         async with self._client, asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            self._post(events.CloudOffered((self.model,)))
             try:
                 yield
             finally:
-                self._post(events.CloudOffered(()))
                 self._tasks = None
                 for call in self._calls.values():
                     call.cancel()
-
-    def hold_until_seeded(self) -> None:
-        """Ask nothing of it before the ledger has said what was spent today."""
-        self._gate.hold_until_seeded()
-
-    def seed_spent(self, microusd: int) -> None:
-        """Count what the ledger says was spent today before this process began."""
-        self._gate.seed_spent(microusd)
 
     def start(self, action: StartCloudAttempt, request: inference.GenerateRequest) -> None:
         """Ask the upstream, if the gate lets the attempt pass."""
@@ -79,7 +87,9 @@ class Upstream:
             passed=passed,
             gate=self._gate,
             client=self._client,
-            address=self._address,
+            api=self._api,
+            endpoint=self._endpoint,
+            model_name=self._names[action.model.model_id],
             patience=self._patience,
             post=self._post,
         )
@@ -88,7 +98,7 @@ class Upstream:
         task.add_done_callback(lambda _: self._ended(call))
 
     def stop(self, attempt_id: AttemptId) -> None:
-        """End a call at once, if it is still open; nothing more is posted about it."""
+        """End a call at once, if it is still open here; nothing more is posted about it."""
         if (call := self._calls.get(attempt_id)) is not None:
             call.cancel()
 

@@ -137,6 +137,7 @@ _SAID = {
     FailureCode.OVERLOADED: "too much waits already",
     FailureCode.CONTEXT_OVERFLOW: "the prompt is too long",
     FailureCode.FORBIDDEN: "it may not go there",
+    FailureCode.CONTENT_REFUSED: "an upstream's policy is against it",
 }
 
 

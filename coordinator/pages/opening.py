@@ -44,10 +44,14 @@ def open_pages(  # noqa: PLR0913 - what they are made of
 
 
 def baseline_of(settings: CloudSettings) -> Baseline | None:
-    """Return the cloud model that answers are compared with, if one is set up and has a price."""
-    if not settings.base_url:
+    """Return the cloud model that answers are compared with: the first that has a price."""
+    if not settings.on:
         return None
     from coordinator.cloud.prices import find_price  # late: a mesh without one is most
 
-    price = find_price(settings)
-    return None if price is None else Baseline(settings.model, price.cost_microusd)
+    for upstream in filter(None, (settings.single(), *settings.upstreams.values())):
+        for model in upstream.served():
+            price = find_price(model, model=model.name, base_url=upstream.base_url)
+            if price is not None:
+                return Baseline(model.called, price.cost_microusd)
+    return None

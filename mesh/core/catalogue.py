@@ -113,18 +113,12 @@ class Entry:
 class Catalogue:
     """Entries by model. Cheap to ask: the ladder does so for every rung."""
 
-    def __init__(
-        self,
-        stated: Mapping[str, Stated] | None = None,
-        prices: Mapping[ModelId, TokenPrice] | None = None,
-    ) -> None:
-        """``stated`` are the operator's words, by any name or identity of a model; ``prices`` what
-        cloud models cost, where it is known."""
+    def __init__(self, stated: Mapping[str, Stated] | None = None) -> None:
+        """``stated`` are the operator's words, by any name or identity of a model."""
         self._stated = {name.lower(): each for name, each in (stated or {}).items()}
         self._aliases = {
             alias.lower(): name for name, each in (stated or {}).items() for alias in each.aliases
         }
-        self._prices = dict(prices or {})
         self._entries: dict[ModelId, tuple[Model | CloudModel, Entry]] = {}
 
     def entry(self, model: Model | CloudModel) -> Entry:
@@ -208,14 +202,14 @@ class Catalogue:
             family=said.family or family_of(lower),
             parameters=parameters,
             active_parameters=active_parameters_of(lower) or parameters,
-            context_tokens=said.context_tokens or 0,
+            context_tokens=said.context_tokens or model.context_tokens,
             tools=Capability.TOOLS in able if said.tools is None else said.tools,
             vision=Capability.VISION in able if said.vision is None else said.vision,
             embeds=Capability.EMBED in able,
             domains=specialities_of(lower) if said.domains is None else said.domains,
             tasks=said.tasks or (),
             quality=guess if said.quality is None else said.quality,
-            price=said.price or self._prices.get(model.model_id),
+            price=said.price or _price(model),
         )
 
     def _said_of(self, *names: str) -> Stated:
@@ -237,6 +231,16 @@ def energy_of(bytes_read: float) -> float:
 
 
 _NOTHING: Final = Stated()
+
+
+def _price(model: CloudModel) -> TokenPrice | None:
+    read, written = (
+        model.input_microusd_per_million_tokens,
+        model.output_microusd_per_million_tokens,
+    )
+    if read is None or written is None:
+        return None
+    return TokenPrice(read / 1e6, written / 1e6)
 
 
 def _family(model: Model) -> str:

@@ -131,10 +131,11 @@ class Dispatch:
         # Whoever goes on may have less context, or an older version: another one may not.
         goes_on = progress.lost is not None and failure.code not in _ENDS_BY_ITSELF
         elsewhere = failure.code.elsewhere or goes_on or progress.other_rungs(failure.code)
+        other_cloud = attempt.in_cloud and self._other_cloud_may(progress, failure.code)
         if attempt.in_cloud and progress.instead_of is not None and not seen:
             failure = cloud_failed(progress.instead_of, failure)
-            elsewhere = failure.code.elsewhere
-        elif elsewhere:
+            elsewhere = failure.code.elsewhere or other_cloud
+        elif elsewhere := elsewhere or other_cloud:
             failure = node_failed(attempt.candidate.node_name, failure, seen=seen)
         if seen and elsewhere:
             progress.lost, progress.lost_s = failure, now_s
@@ -339,6 +340,10 @@ class Dispatch:
         progress.instead_of = failure
         progress.why = f"cloud: {failure.message}"
         return [self._starting.in_cloud(progress, model, now_s)]
+
+    def _other_cloud_may(self, progress: Progress, code: FailureCode) -> bool:
+        """Is there another cloud model that may answer where one failed so?"""
+        return progress.other_models(code) and cloud_for(progress, self._clouds) is not None
 
     def _for_machines_alone(self, progress: Progress) -> bool:
         """The cloud, where it may, answers at once; and a failed node is not to be waited for."""

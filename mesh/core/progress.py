@@ -222,7 +222,11 @@ class Progress:
 
     def other_rungs(self, code: FailureCode) -> bool:
         """May another rung answer where one failed so? One with a longer context, say."""
-        return self.step is not None and not self.given.seen and code in _OTHER_RUNGS_MAY
+        return self.step is not None and self.other_models(code)
+
+    def other_models(self, code: FailureCode) -> bool:
+        """May another model answer where one failed so?"""
+        return not self.given.seen and code in _OTHER_RUNGS_MAY
 
     def drop(self, attempt: Attempt, outcome: str, reason: str, now_s: float) -> None:
         """End one of two attempts: the other one is under way alone."""

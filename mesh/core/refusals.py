@@ -27,8 +27,13 @@ _FOR_NODES_TO_SAY = frozenset(
         FailureCode.INTERNAL_ERROR,
     }
 )
-# An upstream may no longer have the model; and our gate before it forbids what must not leave.
-_FOR_THE_CLOUD_TO_SAY = _FOR_NODES_TO_SAY | {FailureCode.MODEL_NOT_FOUND, FailureCode.FORBIDDEN}
+# An upstream may no longer have the model, or have a policy against what it is asked; and our gate
+# before it forbids what must not leave.
+_FOR_THE_CLOUD_TO_SAY = _FOR_NODES_TO_SAY | {
+    FailureCode.MODEL_NOT_FOUND,
+    FailureCode.FORBIDDEN,
+    FailureCode.CONTENT_REFUSED,
+}
 
 
 def in_use(key: RequestKey) -> Failure:
@@ -157,7 +162,8 @@ def node_failed(node_name: str, failure: Failure, *, seen: bool) -> Failure:
         message = f"{node_name} failed mid-answer: {failure.message}"
         return Failure(FailureCode.ANSWER_LOST, message, "ask again")
     hint = failure.hint or "ask again in a moment; see `deskmesh status`"
-    return Failure(failure.code, f"{node_name} failed: {failure.message}", hint)
+    message = f"{node_name} failed: {failure.message}"
+    return Failure(failure.code, message, hint, failure.retry_after_s)
 
 
 def not_for_the_cloud(model: CloudModel, tier: Tier) -> Failure:
@@ -180,6 +186,7 @@ def cloud_failed(instead_of: Failure, failure: Failure) -> Failure:
         instead_of.code if refused else failure.code,
         f"{instead_of.message}; the cloud {'may' if refused else 'could'} not: {failure.message}",
         failure.hint or instead_of.hint,
+        failure.retry_after_s,
     )
 
 

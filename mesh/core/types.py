@@ -130,9 +130,16 @@ class Offer:
 class CloudModel:
     """A model that an upstream serves for money. Reached only by requests of tier CLOUD."""
 
-    name: str  # as the upstream calls it
+    name: str  # as the mesh calls it; no two models have the same one
     upstream: str  # whose it is, for people
     capabilities: frozenset[Capability] = frozenset()
+    context_tokens: int = 0  # of prompt and answer together; 0: unknown
+    # What it costs, rounded up; None: nobody knows, and its gate refuses. For weighing models
+    # against each other: what a call did cost is the gate's to say.
+    input_microusd_per_million_tokens: int | None = None
+    output_microusd_per_million_tokens: int | None = None
+    equals: str = ""  # the group of models that the operator holds equal to it; "": none
+    share: float = 1.0  # its weight in that group
 
     @property
     def model_id(self) -> ModelId:
@@ -252,6 +259,7 @@ class Usage:
     completion_tokens: int = 0
     reasoning_tokens: int = 0  # a part of completion_tokens
     estimated: bool = False  # whoever answered did not tell
+    cache_written_tokens: int = 0  # a part of prompt_tokens, kept upstream for later at a price
 
 
 class FailureCode(StrEnum):
@@ -261,6 +269,7 @@ class FailureCode(StrEnum):
     MODEL_NOT_FOUND = "model_not_found"
     CONTEXT_OVERFLOW = "context_overflow"
     UNSUPPORTED = "unsupported"
+    CONTENT_REFUSED = "content_refused"
     REQUEST_EXISTS = "request_exists"
     FORBIDDEN = "forbidden"
     NODE_LOST = "node_lost"

@@ -36,6 +36,7 @@ SHOWN: dict[type[MeshError], Shown] = {
     errors.ModelNotFound: Shown(404, INVALID, "model_not_found"),
     errors.ContextOverflow: Shown(400, INVALID, "context_length_exceeded"),
     errors.Unsupported: Shown(400, INVALID, "unsupported_value"),
+    errors.ContentRefused: Shown(400, INVALID, "content_filter"),
     errors.RequestExists: Shown(409, INVALID, "request_exists"),
     errors.NotAuthenticated: Shown(401, "authentication_error", "not_authenticated"),
     errors.Forbidden: Shown(403, "permission_error", "forbidden"),

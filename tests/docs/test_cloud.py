@@ -2,15 +2,18 @@
 
 import re
 import shlex
+import sys
 import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from coordinator.cloud import call, refusals
-from coordinator.cloud.call import Patience
 from coordinator.cloud.gate import MAX_TOKENS_DEFAULT
+from coordinator.cloud.opening import open_upstreams
+from coordinator.cloud.patience import Patience
 from mesh.settings import CloudSettings
 from tests.coordinator.cloud.played_upstream import PlayedUpstream
 from tests.whole.conftest import NewMachine, new_machine
@@ -22,10 +25,9 @@ DOCUMENT = (ROOT / "docs" / "cloud.md").read_text()
 KEY = "sk-in-a-file"
 
 
-def block(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
-    assert found
-    return found[1]
+def block(language: str, number: int = 0) -> str:
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
+    return found[number]
 
 
 @pytest.fixture
@@ -62,6 +64,24 @@ async def test_its_settings_turn_the_cloud_on_and_its_commands_are_answered_ther
 
 def test_its_settings_are_those_of_the_cloud() -> None:
     assert CloudSettings.model_validate(tomllib.loads(block("toml"))["cloud"]).base_url
+
+
+def test_its_several_upstreams_are_opened_with_a_price_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keyring = ModuleType("keyring")
+    keyring.get_password = lambda *_: KEY  # type: ignore[attr-defined]
+    errors = ModuleType("keyring.errors")
+    errors.KeyringError = Exception  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    monkeypatch.setitem(sys.modules, "keyring.errors", errors)
+    for variable in ("OPENROUTER_KEY", "AZURE_KEY"):
+        monkeypatch.setenv(variable, KEY)
+    cloud = CloudSettings.model_validate(tomllib.loads(block("toml", 1))["cloud"])
+    models = {each.name: each for each in open_upstreams(cloud, lambda _: None).models}
+    assert list(models) == ["some/small-model", "our-deployment", "claude-sonnet-4-5"]
+    assert all(each.input_microusd_per_million_tokens for each in models.values())
+    assert {name for name, each in models.items() if each.equals} == set(cloud.shares["frontier"])
 
 
 def test_its_errors_are_said_by_the_code() -> None:

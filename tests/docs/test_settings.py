@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from mesh.cloud_settings import CloudModelSettings, UpstreamSettings
 from mesh.model_settings import ModelSettings
 from mesh.settings import PolicySettings, Section, Settings
 
@@ -23,8 +24,13 @@ def _known() -> dict[str, object]:
         if name == "models":
             section, shown = ModelSettings(), "models.NAME"
         assert isinstance(section, Section)
-        known |= {f"{shown}.{key}": getattr(section, key) for key in type(section).model_fields}
-    return known
+        known |= _keys(shown, section)
+    known |= _keys("cloud.upstreams.NAME", UpstreamSettings(base_url="-", model="-"))
+    return known | _keys("cloud.upstreams.NAME.models", CloudModelSettings(name="-"))
+
+
+def _keys(shown: str, section: Section) -> dict[str, object]:
+    return {f"{shown}.{key}": getattr(section, key) for key in type(section).model_fields}
 
 
 def test_every_setting_is_documented_and_no_other() -> None:

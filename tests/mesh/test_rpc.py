@@ -29,14 +29,9 @@ def test_every_failure_of_the_core_is_an_error_of_the_same_name() -> None:
     assert ERROR_BY_CODE.keys() - named == {"not_authenticated"}
 
 
-@pytest.mark.parametrize("error", list(STATUS_OF))
-async def test_an_error_survives_the_wire(error: type[MeshError]) -> None:
-    sent = error("what and why", hint="what to do")
-
-    async def fail(_: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
-        await abort(context, sent)
-
-    handler: Any = grpc.unary_unary_rpc_method_handler(fail)
+async def failure_of(behaviour: Any) -> grpc.aio.AioRpcError:
+    """Call a service that behaves so, and return how the call failed."""
+    handler: Any = grpc.unary_unary_rpc_method_handler(behaviour)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("test", {"Fail": handler}),)
@@ -50,6 +45,27 @@ async def test_an_error_survives_the_wire(error: type[MeshError]) -> None:
                 await call(b"")
     finally:
         await server.stop(None)
-    received = from_rpc(refused.value)
+    return refused.value
+
+
+@pytest.mark.parametrize("error", list(STATUS_OF))
+async def test_an_error_survives_the_wire(error: type[MeshError]) -> None:
+    sent = error("what and why", hint="what to do")
+
+    async def fail(_: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
+        await abort(context, sent)
+
+    received = from_rpc(await failure_of(fail))
     assert type(received) is error
     assert str(received) == "what and why; what to do"
+
+
+async def test_what_a_service_let_slip_is_a_bug_of_ours() -> None:
+    """gRPC makes its own UNKNOWN of it, which is the status of an error of ours too."""
+
+    async def slips(_: bytes, __: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
+        raise ZeroDivisionError
+
+    failure = await failure_of(slips)
+    assert failure.code() is grpc.StatusCode.UNKNOWN
+    assert type(from_rpc(failure)) is errors.InternalError

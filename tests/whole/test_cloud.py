@@ -16,6 +16,7 @@ from mesh.client import MeshClient, connect
 from mesh.errors import MeshError
 from mesh.v1 import operations_pb2 as operations
 from mesh.wire import enums
+from tests.coordinator.cloud import played_anthropic
 from tests.coordinator.cloud.played_upstream import PlayedUpstream
 from tests.whole.conftest import NewMachine, attached, joined
 from tests.whole.machine import WITHIN_S, Machine, Running
@@ -23,7 +24,7 @@ from tests.whole.machine import WITHIN_S, Machine, Running
 MODEL = "big-model"
 KEY = "sk-whole-0123456789"
 PROMPT = "Reverse the word: mesh"
-COUNT = 1000
+OTHER_MODEL = "other-model"  # of a second upstream, which speaks Anthropic's API
 AT_ONCE = 16
 
 
@@ -45,7 +46,15 @@ async def upstream() -> AsyncIterator[PlayedUpstream]:
     await played.stop()
 
 
-def cloud_settings(upstream: PlayedUpstream, **more: str) -> dict[str, str]:
+@pytest.fixture
+async def other() -> AsyncIterator[PlayedUpstream]:
+    played = PlayedUpstream()
+    await played.start()
+    yield played
+    await played.stop()
+
+
+def cloud_settings(upstream: PlayedUpstream, other: PlayedUpstream) -> dict[str, str]:
     """2 micro-USD a token in, 10 out."""
     given = {
         "BASE_URL": upstream.base_url,
@@ -54,14 +63,20 @@ def cloud_settings(upstream: PlayedUpstream, **more: str) -> dict[str, str]:
         "MAX_USD_PER_DAY": "1.5",
         "INPUT_USD_PER_MILLION_TOKENS": "2",
         "OUTPUT_USD_PER_MILLION_TOKENS": "10",
-        **more,
+        "UPSTREAMS__OTHER__KIND": "anthropic",
+        "UPSTREAMS__OTHER__BASE_URL": other.base_url,
+        "UPSTREAMS__OTHER__MODEL": OTHER_MODEL,
+        "UPSTREAMS__OTHER__INPUT_USD_PER_MILLION_TOKENS": "2",
+        "UPSTREAMS__OTHER__OUTPUT_USD_PER_MILLION_TOKENS": "10",
     }
     return {f"DESKMESH_CLOUD__{name}": value for name, value in given.items()}
 
 
 @pytest.fixture
-async def office(new_machine: NewMachine, upstream: PlayedUpstream) -> AsyncIterator[Office]:
-    machine = new_machine("office", **cloud_settings(upstream))
+async def office(
+    new_machine: NewMachine, upstream: PlayedUpstream, other: PlayedUpstream
+) -> AsyncIterator[Office]:
+    machine = new_machine("office", **cloud_settings(upstream, other))
     async with machine.running("coordinator") as coordinator:
         await coordinator.says("nodes and operators on port")
         desk = await joined(new_machine("desk"), machine)
@@ -137,15 +152,26 @@ async def the_rows_of(machine: Machine, count: int) -> list[dict[str, Any]]:
 
 
 async def test_a_thousand_requests_that_may_not_leave_open_no_connection(
-    office: Office, upstream: PlayedUpstream
+    office: Office, upstream: PlayedUpstream, other: PlayedUpstream
 ) -> None:
+    await stays_in(office, (upstream, other), 1_000)
+
+
+@pytest.mark.long
+async def test_ten_thousand_requests_that_may_not_leave_open_no_connection(
+    office: Office, upstream: PlayedUpstream, other: PlayedUpstream
+) -> None:
+    await stays_in(office, (upstream, other), 10_000)
+
+
+async def stays_in(office: Office, upstreams: tuple[PlayedUpstream, ...], count: int) -> None:
     """Over both doors, streamed or not, by any name, of the tiers device and mesh or unsaid."""
     told = office.coordinator.text
     ways = itertools.cycle(
         itertools.product(
             (over_grpc, over_http),
             ("device", "mesh", ""),
-            ("auto", MODEL, f"cloud:{MODEL}", "cloud"),
+            ("auto", "cloud", MODEL, OTHER_MODEL, f"cloud:{MODEL}", f"cloud:{OTHER_MODEL}"),
             (True, False),
         )
     )
@@ -160,23 +186,25 @@ async def test_a_thousand_requests_that_may_not_leave_open_no_connection(
 
     async with asyncio.TaskGroup() as tasks:
         for way, tier_name, model, streamed in itertools.islice(
-            (each for each in ways if not says_cloud(*each[1:3])), COUNT
+            (each for each in ways if not says_cloud(*each[1:3])), count
         ):
             tasks.create_task(ask(way, tier_name, model, streamed))
-    assert sum(refusals.values()) == COUNT
-    assert upstream.connections == 0
+    assert sum(refusals.values()) == count
+    assert [each.connections for each in upstreams] == [0, 0]
     assert set(refusals) == {"no_capable_node", "forbidden"}, refusals
     assert PROMPT not in office.coordinator.text.removeprefix(told)
-    # The same doors, and requests that may leave: the upstream's log does show these.
+    # The same doors, and requests that may leave: the upstreams' logs do show these.
+    upstreams[1].behave = played_anthropic.hello
     for way in (over_grpc, over_http):
-        with pytest.raises(Answered):
-            await way(office, "cloud", "auto", streamed=True)
-    assert len(upstream.asked) == 2
+        for model in ("auto", f"cloud:{OTHER_MODEL}"):
+            with pytest.raises(Answered):
+                await way(office, "cloud", model, streamed=True)
+    assert [len(each.asked) for each in upstreams] == [2, 2]
 
 
 def says_cloud(tier_name: str, model: str) -> bool:
     """Does the request say by the model's name alone that its prompt may leave?"""
-    return not tier_name and model in {"cloud", f"cloud:{MODEL}"}
+    return not tier_name and model in {"cloud", f"cloud:{MODEL}", f"cloud:{OTHER_MODEL}"}
 
 
 async def over_grpc(office: Office, tier_name: str, model: str, streamed: bool) -> tuple[str, str]:

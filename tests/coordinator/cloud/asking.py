@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from coordinator.cloud.call import Patience
-from coordinator.cloud.opening import open_upstream
+from coordinator.cloud.opening import open_upstreams
+from coordinator.cloud.patience import Patience
 from coordinator.cloud.upstream import Upstream
+from coordinator.cloud.upstreams import Upstreams
 from mesh.core import events
 from mesh.core.actions import StartCloudAttempt
 from mesh.core.types import AttemptId, CloudModel, Failure, RequestKey, Tier
@@ -38,10 +39,15 @@ def an_action(tier: Tier = Tier.CLOUD) -> StartCloudAttempt:
 class Fleet:
     """Hears events, and knows when an attempt has ended."""
 
-    upstream: Upstream = field(init=False)
+    cloud: Upstreams = field(init=False)
     heard: list[events.Event] = field(default_factory=list)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
     _attempts: int = 0
+
+    @property
+    def upstream(self) -> Upstream:
+        """The first of them, and mostly the only one."""
+        return self.cloud.upstreams[0]
 
     def post(self, event: events.Event) -> None:
         self.heard.append(event)
@@ -53,12 +59,14 @@ class Fleet:
         *,
         tier: Tier = Tier.CLOUD,
         remaining_s: float = 30.0,
+        model: CloudModel | None = None,
     ) -> AttemptId:
         self._attempts += 1
         attempt_id = AttemptId(self._attempts)
         key = RequestKey("ann", f"r{attempt_id}")
-        action = StartCloudAttempt(attempt_id, key, self.upstream.model, tier, remaining_s)
-        self.upstream.start(action, request if request is not None else a_request())
+        asked = model or self.cloud.models[0]
+        action = StartCloudAttempt(attempt_id, key, asked, tier, remaining_s)
+        self.cloud.start(action, request if request is not None else a_request())
         return attempt_id
 
     async def ended(self, attempt_id: AttemptId) -> events.AttemptFinished | events.AttemptFailed:
@@ -77,17 +85,22 @@ class Fleet:
     async def idle(self) -> None:
         """Wait until no call is under way, and check that no money is set aside then."""
         async with asyncio.timeout(WITHIN_S):
-            while self.upstream._calls:
-                await asyncio.wait(list(self.upstream._calls.values()))
-                await asyncio.sleep(0)
-        spending = self.upstream._gate._spending
-        assert self.upstream._gate._given == set()
+            for upstream in self.cloud.upstreams:
+                while upstream._calls:
+                    await asyncio.wait(list(upstream._calls.values()))
+                    await asyncio.sleep(0)
+                assert upstream._gate._given == set()
+        spending = self.cloud._spending
         assert spending is None or spending._reserved == 0
 
     async def ask(
-        self, request: inference.GenerateRequest | None = None, *, remaining_s: float = 30.0
+        self,
+        request: inference.GenerateRequest | None = None,
+        *,
+        remaining_s: float = 30.0,
+        model: CloudModel | None = None,
     ) -> events.AttemptFinished | events.AttemptFailed:
-        return await self.ended(self.start(request, remaining_s=remaining_s))
+        return await self.ended(self.start(request, remaining_s=remaining_s, model=model))
 
     async def answer(self, request: inference.GenerateRequest | None = None) -> str:
         """Ask for what is answered, and return its text."""
@@ -115,7 +128,7 @@ class Fleet:
 
     @property
     def spent_microusd(self) -> int:
-        spending = self.upstream._gate._spending
+        spending = self.cloud._spending
         assert spending is not None
         return spending.cap_microusd - spending.left_microusd
 
@@ -126,8 +139,9 @@ async def adapter(
 ) -> AsyncIterator[Fleet]:
     """Run the adapter, opened as a coordinator opens it."""
     fleet = Fleet()
-    fleet.upstream = open_upstream(settings, fleet.post)
+    fleet.cloud = open_upstreams(settings, fleet.post)
     if patience is not None:
-        fleet.upstream._patience = patience
-    async with fleet.upstream.running():
+        for upstream in fleet.cloud.upstreams:
+            upstream._patience = patience
+    async with fleet.cloud.running():
         yield fleet

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from coordinator.cloud.call import Patience
+from coordinator.cloud.patience import Patience
 from coordinator.cloud.upstream import Upstream
 from coordinator.coordinator import Coordinator
 from mesh.settings import (
@@ -22,7 +22,7 @@ MODEL = "big-model"
 
 # What a test waits for where it has to wait for silence.
 IMPATIENT = Patience(
-    connect_s=0.1, first_token_s=0.3, chunk_s=0.2, usage_s=0.1, refusal_s=0.2, drain_s=0.1
+    connect_s=0.25, first_token_s=0.5, chunk_s=0.2, usage_s=0.1, refusal_s=0.2, drain_s=0.1
 )
 
 
@@ -62,7 +62,8 @@ def settings(cloud_settings: CloudSettings) -> Settings:
 @pytest.fixture
 def cloud(coordinator: Coordinator) -> Upstream:
     assert coordinator.cloud is not None
-    return coordinator.cloud
+    [only] = coordinator.cloud.upstreams
+    return only
 
 
 @pytest.fixture

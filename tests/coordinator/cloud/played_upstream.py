@@ -172,6 +172,8 @@ class PlayedUpstream:
             self.failures.append(failure)
             raise
         finally:
+            if asked.writer.transport.is_closing():
+                asked.gone.set()  # whoever wrote saw it before whoever watches did
             watching.cancel()
             await asyncio.wait([watching])  # only one may wait for what comes
 

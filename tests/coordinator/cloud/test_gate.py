@@ -1,14 +1,17 @@
 """The gate believes nobody: not routing, not the caller, not the code that speaks HTTP above it."""
 
+import ast
 import dataclasses
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 
 import httpx2
 import pytest
 
+import coordinator.cloud
 from coordinator.cloud.connection import new_client, read_address
-from coordinator.cloud.gate import PASS, Gate, GatedTransport, Pass, dollars
+from coordinator.cloud.gate import PASS, Gate, GatedTransport, Pass, Priced, dollars
 from coordinator.cloud.prices import OwnPrice, find_price
 from coordinator.cloud.spending import Spending
 from mesh.core import events
@@ -23,11 +26,13 @@ from mesh.v1 import inference_pb2 as inference
 from tests.coordinator.cloud.asking import UPSTREAM, Fleet, a_request, adapter, an_action
 from tests.coordinator.cloud.conftest import MODEL
 from tests.coordinator.cloud.played_upstream import Asked, PlayedUpstream
+from tests.tidy.walls import imported_names
 
 
 def a_gate(cap_microusd: int = 1_000_000, default_tier: Tier = Tier.MESH) -> Gate:
     price = OwnPrice(Decimal(2), Decimal(10))
-    return Gate(UPSTREAM, price=price, spending=Spending(cap_microusd), default_tier=default_tier)
+    spending = Spending(cap_microusd)
+    return Gate([Priced(UPSTREAM, price)], spending=spending, default_tier=default_tier)
 
 
 def refused(admitted: Pass | Failure) -> Failure:
@@ -93,7 +98,7 @@ async def post(
     cloud_settings: CloudSettings, upstream: PlayedUpstream
 ) -> AsyncIterator[tuple[Gate, httpx2.AsyncClient]]:
     gate = a_gate()
-    async with new_client(read_address(cloud_settings.base_url), "", gate) as client:
+    async with new_client(read_address(cloud_settings.base_url), {}, gate) as client:
         yield gate, client
 
 
@@ -126,9 +131,32 @@ async def test_with_a_good_pass_one_is(
 
 def test_every_way_out_goes_through_the_gate(cloud_settings: CloudSettings) -> None:
     """Whatever the environment says: no proxy gets a transport of its own beside the gate's."""
-    client = new_client(read_address("https://api.example.com/v1"), "k", a_gate())
+    client = new_client(read_address("https://api.example.com/v1"), {}, a_gate())
     assert isinstance(client._transport, GatedTransport)
     assert client._mounts == {}
+
+
+def test_nothing_above_the_gate_can_open_a_socket() -> None:
+    """No adapter, and no library of a provider's: each of those opens connections by itself."""
+    folder = Path(coordinator.cloud.__file__).parent
+    speaking = ("httpx", "httpcore", "socket", "ssl", "http.client", "urllib.request", "requests")
+    providers = ("anthropic", "openai", "aiohttp", "grpc")
+    found: dict[str, set[str]] = {}
+    for path in folder.rglob("*.py"):
+        for name in imported_names(ast.parse(path.read_text()), "", is_package=False):
+            if name.startswith((*speaking, *providers)):
+                found.setdefault(path.relative_to(folder).as_posix(), set()).add(name)
+    assert found == {
+        "call.py": {"httpx2"},
+        "connection.py": {
+            "httpx2",
+            "urllib.request.getproxies",
+            "urllib.request.proxy_bypass",
+        },
+        "gate.py": {"httpx2"},
+        "response.py": {"httpx2"},
+        "transport_failures.py": {"httpx2"},
+    }
 
 
 # -- what the operator has not set -----------------------------------------------------------------
@@ -150,7 +178,7 @@ async def test_without_a_price_nothing_is_asked_and_the_error_says_what_to_set(
 ) -> None:
     unpriced = {"input_usd_per_million_tokens": None, "output_usd_per_million_tokens": None}
     settings = cloud_settings.model_copy(update=unpriced)
-    assert find_price(settings) is None
+    assert find_price(settings, model=MODEL, base_url=settings.base_url) is None
     async with adapter(settings) as fleet:
         failure = await fleet.failure()
     assert failure.code is FailureCode.FORBIDDEN

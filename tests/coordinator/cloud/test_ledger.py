@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.cloud.upstream import Upstream
+from coordinator.cloud.upstreams import Upstreams
 from coordinator.coordinator import Coordinator
 from mesh.client import MeshClient, connect
 from mesh.core.types import Tier
@@ -35,8 +35,8 @@ async def its_client(coordinator: Coordinator) -> AsyncIterator[MeshClient]:
 
 
 def spent(coordinator: Coordinator) -> int:
-    assert isinstance(coordinator.cloud, Upstream)
-    spending = coordinator.cloud._gate._spending
+    assert isinstance(coordinator.cloud, Upstreams)
+    spending = coordinator.cloud._spending
     assert spending is not None
     return spending.cap_microusd - spending.left_microusd
 

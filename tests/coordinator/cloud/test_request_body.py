@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from coordinator.cloud.request_body import write_body
+from coordinator.cloud.openai.api import OpenAi
 from mesh.core.types import FailureCode
 from mesh.errors import InvalidRequest, Unsupported
 from mesh.v1 import inference_pb2 as inference
@@ -22,7 +22,8 @@ def spoken(role: inference.Role, text: str, **fields: object) -> inference.Messa
 
 
 def body_of(**fields: object) -> dict[str, object]:
-    written = write_body(a_request(**fields), model="m", max_tokens=9, limit_field="max_tokens")  # type: ignore[arg-type]
+    request = a_request(**fields)  # type: ignore[arg-type]
+    written = OpenAi("max_tokens").write_body(request, model="m", max_tokens=9)
     body: dict[str, object] = json.loads(written)
     return body
 
@@ -113,7 +114,7 @@ def test_nothing_of_who_asks_or_of_the_mesh_is_sent() -> None:
         if field.type in (field.TYPE_STRING, field.TYPE_MESSAGE)
     }
     assert texts - may_carry - {"adapters"} <= filled, "a new field: may the upstream see it?"
-    written = write_body(request, model="m", max_tokens=9, limit_field="max_tokens").decode()
+    written = OpenAi("max_tokens").write_body(request, model="m", max_tokens=9).decode()
     assert OUR_OWN not in written
     assert set(json.loads(written)) == {
         "model",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from coordinator.cloud.gate import Gate, Pass
+from coordinator.cloud.gate import Gate, Pass, Priced
 from coordinator.cloud.prices import OwnPrice
 from coordinator.cloud.spending import DAY_S, Spending
 from mesh.core import events
@@ -158,7 +158,8 @@ def test_calls_that_interleave_never_spend_more_than_the_cap(
 ) -> None:
     """As many as fit are under way at once, and end in any order with any part of their usage."""
     spending = Spending(cap, Clock())
-    gate = Gate(UPSTREAM, price=OwnPrice(*prices), spending=spending, default_tier=Tier.MESH)
+    priced = Priced(UPSTREAM, OwnPrice(*prices))
+    gate = Gate([priced], spending=spending, default_tier=Tier.MESH)
     admitted = [(gate.admit(an_action(), request), share) for request, share in requests]
     under_way = [(each, share) for each, share in admitted if isinstance(each, Pass)]
     assert sum(each.reserved_microusd for each, _ in under_way) <= cap

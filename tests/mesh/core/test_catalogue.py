@@ -13,7 +13,7 @@ from mesh.core.catalogue import (
     TokenPrice,
 )
 from mesh.core.types import Capability, CloudModel, Model
-from tests.mesh.core.entries import BILLION, CODER, GPT, GPT_MINI, PRICES, QWEN_LARGE, QWEN_SMALL
+from tests.mesh.core.entries import BILLION, CODER, GPT, GPT_MINI, QWEN_LARGE, QWEN_SMALL
 from tests.mesh.core.script import a_model
 
 TINY = a_model("test-tiny", parameters=357_600, test=True)
@@ -30,10 +30,10 @@ def test_a_model_of_the_mesh_is_known_by_its_file_and_its_name() -> None:
 
 
 def test_a_cloud_model_is_known_by_its_upstream_and_its_price() -> None:
-    entry = Catalogue(prices=PRICES).entry(GPT)
+    entry = Catalogue().entry(replace(GPT, context_tokens=128_000))
     assert (entry.family, entry.upstream, entry.local) == ("gpt", "openai", False)
     assert (entry.tools, entry.vision, entry.energy_microwatthours) == (True, True, 0.0)
-    assert entry.price == TokenPrice(2.5, 10.0, "test")
+    assert (entry.price, entry.context_tokens) == (TokenPrice(2.5, 10.0), 128_000)
     assert entry.names == {"gpt-4o", "cloud:gpt-4o"}
 
 
@@ -72,7 +72,7 @@ def test_the_operator_adds_and_overrides() -> None:
 
 def test_the_operators_price_wins_over_the_published_one() -> None:
     own = TokenPrice(1.0, 2.0, "operator")
-    entry = Catalogue({"cloud:gpt-4o": Stated(price=own)}, PRICES).entry(GPT)
+    entry = Catalogue({"cloud:gpt-4o": Stated(price=own)}).entry(GPT)
     assert entry.price == own
 
 

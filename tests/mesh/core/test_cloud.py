@@ -320,3 +320,51 @@ def test_after_a_restart_what_may_leave_does_not_wait_for_machines(script: Scrip
     script.happens(events.CloudOffered((BIG,)))
     only(script.ask("r1", model="auto", tier=Tier.CLOUD), StartCloudAttempt)
     assert script.ask("r2", model="auto", tier=Tier.MESH) == []
+
+
+# -- several models --------------------------------------------------------------------------------
+
+LONG = CloudModel("long", "elsewhere.example", frozenset({Capability.TOOLS}))
+
+
+def fails(script: Script, start: StartCloudAttempt, code: FailureCode) -> list[Action]:
+    return script.happens(events.AttemptFailed(start.attempt_id, Failure(code, "no")))
+
+
+@pytest.mark.parametrize("name", ["auto", "cloud"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        FailureCode.NODE_LOST,
+        FailureCode.OVERLOADED,
+        FailureCode.CONTEXT_OVERFLOW,
+        FailureCode.MODEL_NOT_FOUND,
+        FailureCode.FORBIDDEN,
+        FailureCode.UNSUPPORTED,
+    ],
+)
+def test_what_one_cloud_model_cannot_the_next_is_asked(name: str, code: FailureCode) -> None:
+    script = Script()
+    script.happens(events.CloudOffered((BIG, LONG)))
+    first = only(script.ask("r1", name, tier=Tier.CLOUD), StartCloudAttempt)
+    second = only(fails(script, first, code), StartCloudAttempt)
+    assert (first.model, second.model) == (BIG, LONG)
+    assert kinds(fails(script, second, code)) == ["FailRequest"]
+
+
+@pytest.mark.parametrize("name", ["auto", "cloud"])
+@pytest.mark.parametrize("code", [FailureCode.CONTENT_REFUSED, FailureCode.INVALID_REQUEST])
+def test_what_no_model_should_be_asked_is_asked_of_one(name: str, code: FailureCode) -> None:
+    script = Script()
+    script.happens(events.CloudOffered((BIG, LONG)))
+    start = only(script.ask("r1", name, tier=Tier.CLOUD), StartCloudAttempt)
+    assert failure_of(fails(script, start, code)).code is code
+
+
+def test_a_policy_is_not_for_a_machine_to_have() -> None:
+    """Only an upstream has one: a node that says so has a bug, and another one may answer."""
+    script = Script()
+    script.attach("desk", LLAMA)
+    start = script.accept(only(script.ask("r1", "auto"), StartAttempt))
+    told = failure_of(script.fail(start, Failure(FailureCode.CONTENT_REFUSED, "no")))
+    assert told.code is FailureCode.INTERNAL_ERROR

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coordinator.cloud import call
+from coordinator.cloud.openai import api
 from mesh.core import events
 from mesh.core.types import FailureCode
 from mesh.settings import CloudSettings
@@ -17,10 +17,10 @@ from tests.coordinator.cloud.played_upstream import (
 async def test_a_bug_of_ours_costs_the_attempt_alone(
     fleet: Fleet, upstream: PlayedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> bytes:
+    def broken(*_: object, **__: object) -> dict[str, object]:
         raise ZeroDivisionError(PROMPT)
 
-    monkeypatch.setattr(call, "write_body", broken)
+    monkeypatch.setattr(api, "written", broken)
     assert (await fleet.failure()).code is FailureCode.INTERNAL_ERROR
     monkeypatch.undo()
     assert await fleet.answer() == "hello"
@@ -30,7 +30,7 @@ async def test_a_bug_of_ours_costs_the_attempt_alone(
 async def test_a_call_that_is_stopped_before_it_began_holds_no_money(
     fleet: Fleet, upstream: PlayedUpstream
 ) -> None:
-    fleet.upstream.stop(fleet.start())
+    fleet.cloud.stop(fleet.start())
     await fleet.idle()
     assert (fleet.spent_microusd, upstream.connections) == (0, 0)
     assert len(fleet.heard) == 1, "the offer, and nothing of the attempt"
@@ -43,7 +43,7 @@ async def test_a_call_that_is_stopped_posts_nothing_more(
     attempt_id = fleet.start(a_request(max_tokens=1000))
     asked = await upstream.next()
     heard = len(fleet.heard)
-    fleet.upstream.stop(attempt_id)
+    fleet.cloud.stop(attempt_id)
     await asked.left()
     await fleet.idle()
     assert len(fleet.heard) == heard

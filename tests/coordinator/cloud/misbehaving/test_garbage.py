@@ -16,6 +16,7 @@ from tests.coordinator.cloud.played_upstream import (
     Behaviour,
     PlayedUpstream,
     delta,
+    hello,
     usage,
 )
 
@@ -222,3 +223,79 @@ async def test_cached_and_reasoning_tokens_are_parts_of_the_others(
     assert isinstance(ended, events.AttemptFinished)
     assert ended.usage == Usage(100, 100, 20, 8)
     assert ended.cost_microusd == 100 * 2 + 20 * 10
+
+
+# -- more than one end -----------------------------------------------------------------------------
+
+
+async def test_of_a_usage_that_is_told_twice_the_last_one_counts(
+    fleet: Fleet, upstream: PlayedUpstream
+) -> None:
+    async def twice(asked: Asked) -> None:
+        await asked.begin()
+        await asked.event({**delta({"content": "x"}), "usage": usage(100, 1)})
+        await asked.event({**delta({}, "stop"), "usage": usage(100, 2)})
+        await asked.event({"choices": [], "usage": usage(100, 20)})
+        await asked.event({"choices": [], "usage": usage(90, 21)})
+        await asked.done()
+
+    upstream.behave = twice
+    ended = await fleet.ask()
+    assert isinstance(ended, events.AttemptFinished)
+    assert ended.usage == Usage(90, 0, 21)
+    assert ended.cost_microusd == 90 * 2 + 21 * 10 == fleet.spent_microusd
+
+
+async def test_sums_so_far_are_no_price_of_an_answer_that_is_cut(
+    fleet: Fleet, upstream: PlayedUpstream
+) -> None:
+    async def breaks(asked: Asked) -> None:
+        await asked.begin()
+        await asked.event({**delta({"content": "x"}), "usage": usage(10, 1)})
+        asked.reset()
+
+    upstream.behave = breaks
+    ended = await fleet.ask()
+    assert isinstance(ended, events.AttemptFailed)
+    assert ended.cost_microusd > 1000, "nobody knows what it wrote: all that was set aside"
+
+
+async def test_nothing_after_the_last_event_is_part_of_the_answer(
+    fleet: Fleet, upstream: PlayedUpstream
+) -> None:
+    async def goes_on(asked: Asked) -> None:
+        await asked.begin()
+        await asked.text("whole")
+        await asked.event(delta({}, "stop"), {"choices": [], "usage": usage(10, 2)})
+        more = json.dumps({**delta({"content": " and more"}), "usage": usage(10, 999)}).encode()
+        await asked.send(b"data: [DONE]\n\n" + b"data: " + more + b"\n\n")
+        with suppress(ConnectionError):
+            await asked.text(" and more")
+            await asked.done()
+
+    upstream.behave = goes_on
+    ended = await fleet.ask()
+    assert isinstance(ended, events.AttemptFinished)
+    assert (fleet.text, ended.usage) == ("whole", Usage(10, 0, 2))
+    upstream.behave = hello
+    assert await fleet.answer() == "wholehello", "nor of the next one"
+
+
+async def test_a_line_of_a_gigabyte_is_cut_off_at_its_first_megabytes(
+    fleet: Fleet, upstream: PlayedUpstream
+) -> None:
+    sent_bytes = 0
+
+    async def writes(asked: Asked) -> None:
+        nonlocal sent_bytes
+        await asked.begin()
+        await asked.send(b"data: ")
+        with suppress(ConnectionError):
+            while sent_bytes < 1024**3 and not asked.gone.is_set():
+                await asked.send(b"x" * 65536)
+                sent_bytes += 65536
+
+    upstream.behave = writes
+    assert "an event of more than 1048576 bytes" in (await fleet.failure()).message
+    await upstream.asked[0].left()
+    assert sent_bytes < 64 * 1024**2, "no more than what sockets hold on its way"

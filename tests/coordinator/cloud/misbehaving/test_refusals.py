@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from coordinator.cloud import call, refusals
-from coordinator.cloud.refusals import RETRY_AFTER_MAX_S, wait_s
+from coordinator.cloud.refusals import RETRY_AFTER_MAX_S, told_s, wait_s
 from mesh.core import events
 from mesh.core.types import FailureCode
 from tests.coordinator.cloud.asking import Fleet
@@ -97,12 +97,16 @@ async def test_an_upstream_that_is_busy_once_answers_the_second_time(
     assert ended.cost_microusd == fleet.spent_microusd, "the refused try cost nothing"
 
 
-@pytest.mark.parametrize("told", ["11", "3600", "999999999", "10.01"])
-async def test_nobody_waits_for_longer_than_ten_seconds(
-    fleet: Fleet, upstream: PlayedUpstream, told: str
+@pytest.mark.parametrize(
+    ("told", "passed_on_s"),
+    [("11", 11.0), ("3600", 3600.0), ("999999999", 3600.0), ("10.01", 10.01)],
+)
+async def test_nobody_waits_for_longer_than_ten_seconds_but_the_client_is_told(
+    fleet: Fleet, upstream: PlayedUpstream, told: str, passed_on_s: float
 ) -> None:
     upstream.behave = refuses(429, more=f"retry-after: {told}\r\n")
-    assert (await fleet.failure()).code is FailureCode.OVERLOADED
+    failure = await fleet.failure()
+    assert (failure.code, failure.retry_after_s) == (FailureCode.OVERLOADED, passed_on_s)
     assert len(upstream.asked) == 1
 
 
@@ -132,6 +136,8 @@ async def test_an_account_without_money_is_not_asked_again(
         ("1.5", None, 1.5),
         (None, "250", 0.25),
         ("7", "250", 0.25),
+        ("7", "0", 0.0),
+        ("7", "soon", 7.0),
         ("10", None, RETRY_AFTER_MAX_S),
         ("10.1", None, None),
         (None, "10001", None),
@@ -148,7 +154,7 @@ async def test_an_account_without_money_is_not_asked_again(
 def test_a_wait_is_a_number_of_seconds_or_the_usual_one(
     after: str | None, after_ms: str | None, waits_s: float | None
 ) -> None:
-    assert wait_s(after, after_ms, 0.5) == waits_s
+    assert wait_s(told_s(after, after_ms), 0.5) == waits_s
 
 
 @pytest.mark.parametrize(
@@ -157,6 +163,8 @@ def test_a_wait_is_a_number_of_seconds_or_the_usual_one(
         (400, {"code": "context_length_exceeded"}),
         (400, {"message": f"This model's maximum context length is 10 tokens. {ECHO}"}),
         (422, "prompt is too long"),
+        (400, {"type": "exceed_context_size_error", "message": ECHO}),
+        (400, {"message": "the request exceeds the available context size"}),
         (413, {"message": "too many input tokens"}),
     ],
 )
@@ -167,6 +175,65 @@ async def test_a_prompt_that_is_too_long_is_told_as_such(
     failure = await fleet.failure()
     assert failure.code is FailureCode.CONTEXT_OVERFLOW
     assert failure.message == "the prompt is longer than the upstream's context"
+
+
+AZURE = {
+    "message": f"The response was filtered due to the prompt triggering a policy. {ECHO}",
+    "type": None,
+    "param": "prompt",
+    "code": "content_filter",
+    "status": 400,
+    "innererror": {"code": "ResponsibleAIPolicyViolation"},
+}
+MODERATED = {
+    "code": 403,
+    "message": "requires moderation",
+    "metadata": {"reasons": ["violence"], "flagged_input": ECHO, "provider_name": "x"},
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, AZURE),
+        (403, MODERATED),
+        (400, {"code": "content_policy_violation", "message": ECHO}),
+        (400, {"code": "invalid_prompt", "message": ECHO}),
+        (400, {"message": f"Your request was rejected by our safety system. {ECHO}"}),
+        (422, {"message": f"It violates our usage policies: {ECHO}"}),
+    ],
+)
+async def test_what_a_content_policy_refuses_is_told_as_such_and_is_for_nobody_else(
+    fleet: Fleet, upstream: PlayedUpstream, status: int, error: object
+) -> None:
+    upstream.behave = refuses(status, error)
+    failure = await fleet.failure()
+    assert failure.code is FailureCode.CONTENT_REFUSED
+    assert not failure.code.elsewhere
+    assert failure.message == "the upstream's content policy refused this"
+    assert (len(upstream.asked), fleet.spent_microusd) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (AZURE, FailureCode.CONTENT_REFUSED),
+        (MODERATED, FailureCode.CONTENT_REFUSED),
+        ({"code": "context_length_exceeded"}, FailureCode.CONTEXT_OVERFLOW),
+        ({"code": 429, "message": ECHO}, FailureCode.OVERLOADED),
+        ({"code": 502, "message": ECHO}, FailureCode.NODE_LOST),
+        (ECHO, FailureCode.NODE_LOST),
+    ],
+)
+async def test_an_error_in_the_stream_means_what_its_status_would(
+    fleet: Fleet, upstream: PlayedUpstream, error: object, code: FailureCode
+) -> None:
+    async def fails(asked: Asked) -> None:
+        await asked.begin()
+        await asked.event({"error": error, "choices": []})
+
+    upstream.behave = fails
+    assert (await fleet.failure()).code is code
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,13 @@
 
 Sent is what the answer is made from and nothing else: no name, session, tag or id of who asks.
 Not sent is what OpenAI's API does not know and would refuse: ``top_k``, ``min_p``,
-``repeat_penalty``. Thoughts of earlier turns are not repeated to a model.
+``repeat_penalty``.
 """
 
-import json
-import re
-from base64 import b64encode
 from typing import Any
 
-from mesh.errors import InvalidRequest, Unsupported
+from coordinator.cloud.content import read_image, read_schema, spoken
+from mesh.errors import Unsupported
 from mesh.v1 import inference_pb2 as inference
 
 Json = dict[str, Any]
@@ -32,31 +30,21 @@ SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 # Upstreams disagree on how large a seed may be, and all take 31 bits. The same seed of a client
 # stays the same one there.
 SEED_MODULUS = 2**31
-MEDIA_TYPE = re.compile(r"image/[a-z0-9.+-]{1,40}")
 SCHEMA_NAME = "answer"  # the API wants one
 
 
-def write_body(
-    request: inference.GenerateRequest, *, model: str, max_tokens: int, limit_field: str
-) -> bytes:
-    """Write the body of a call to ``/chat/completions``, as JSON.
+def written(request: inference.GenerateRequest, *, sampling: bool) -> Json:
+    """Return what the body of a call to ``/chat/completions`` says of the request.
 
-    Args:
-        limit_field: what the upstream calls ``max_tokens``.
-
-    Raises:
-        InvalidRequest: a schema or a media type is malformed; says which.
-        Unsupported: the request asks for what no upstream can do.
+    Raises: as ``Api.write_body``.
     """
     if request.adapters:
         raise Unsupported("adapters are for models of the mesh; the cloud has none")
     body: Json = {
-        "model": model,
         "messages": [_message(each, index) for index, each in enumerate(request.messages)],
-        limit_field: max_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
-        **_sampling(request.sampling),
+        **(_sampling(request.sampling) if sampling else {}),
         **_tools(request),
         **_response_format(request.response_format),
     }
@@ -66,7 +54,7 @@ def write_body(
         body["logprobs"] = True
         if request.logprobs:
             body["top_logprobs"] = request.logprobs
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return body
 
 
 def seed_sent(request: inference.GenerateRequest) -> int:
@@ -75,12 +63,12 @@ def seed_sent(request: inference.GenerateRequest) -> int:
 
 
 def _message(message: inference.Message, index: int) -> Json:
-    spoken = [part for part in message.parts if part.WhichOneof("content") in ("text", "image")]
+    parts = spoken(message)
     written: Json = {"role": ROLES[message.role]}
-    if any(part.HasField("image") for part in spoken):
-        written["content"] = [_part(part, index) for part in spoken]
+    if any(part.HasField("image") for part in parts):
+        written["content"] = [_part(part, index) for part in parts]
     else:
-        written["content"] = "".join(part.text for part in spoken)
+        written["content"] = "".join(part.text for part in parts)
     if message.name:
         written["name"] = message.name
     if message.role == inference.ROLE_TOOL:
@@ -94,13 +82,8 @@ def _message(message: inference.Message, index: int) -> Json:
 def _part(part: inference.Part, index: int) -> Json:
     if not part.HasField("image"):
         return {"type": "text", "text": part.text}
-    if not MEDIA_TYPE.fullmatch(part.image.media_type):
-        raise InvalidRequest(
-            f"messages[{index}] holds an image without a media type such as image/png"
-        )
-    data = b64encode(part.image.data).decode()
-    url = f"data:{part.image.media_type};base64,{data}"
-    return {"type": "image_url", "image_url": {"url": url}}
+    media_type, data = read_image(part.image, index)
+    return {"type": "image_url", "image_url": {"url": f"data:{media_type};base64,{data}"}}
 
 
 def _tool_call(call: inference.ToolCall) -> Json:
@@ -125,7 +108,7 @@ def _tool(tool: inference.Tool) -> Json:
     if tool.description:
         function["description"] = tool.description
     if tool.parameters_json:
-        function["parameters"] = _schema(tool.parameters_json, f"tool {tool.name}")
+        function["parameters"] = read_schema(tool.parameters_json, f"tool {tool.name}")
     return {"type": "function", "function": function}
 
 
@@ -134,7 +117,7 @@ def _response_format(wanted: inference.ResponseFormat) -> Json:
         case "json":
             return {"response_format": {"type": "json_object"}}
         case "json_schema":
-            schema = _schema(wanted.json_schema, "response_format")
+            schema = read_schema(wanted.json_schema, "response_format")
             named = {"name": SCHEMA_NAME, "schema": schema}
             return {"response_format": {"type": "json_schema", "json_schema": named}}
         case "grammar":
@@ -144,20 +127,6 @@ def _response_format(wanted: inference.ResponseFormat) -> Json:
             )
         case _:
             return {}
-
-
-def _schema(text: str, what: str) -> Json:
-    try:
-        schema = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        schema = None
-    if not isinstance(schema, dict):
-        raise InvalidRequest(f"the schema of {what} is not a JSON object")
-    return schema
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _sampling(sampling: inference.Sampling) -> Json:

@@ -1,0 +1,1 @@
+"""OpenAI's chat completions, which most upstreams speak: OpenAI, Azure, OpenRouter, vLLM, any."""
