@@ -4,14 +4,16 @@ A model's own probabilities need a softmax over all it knows, 152,000 words in m
 token. Whether it hesitated shows in its likeliest few alone, and to find those costs much less.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import exp, isfinite
 from struct import Struct
 
 # As many as are renormalised. What lies beyond the tenth adds little that the first four don't
 # tell, and a number that no request's own top_k changes keeps signs of all requests comparable.
 CANDIDATES = 10
 TOP = 4  # of those, told: who is sure has one, who hesitates has two, who is lost has more
+LOGPROB_MIN = -100.0  # engines write -inf, or -9999, for what can't be
 
 _PACKED = Struct(">4HB")
 SIGN_BYTES = _PACKED.size
@@ -30,6 +32,24 @@ class TokenSign:
 
     top: tuple[float, ...]  # the likeliest candidates' probabilities among all, highest first
     rank: int = 0  # of the token said: how many candidates were likelier; ``CANDIDATES``: all
+
+    @classmethod
+    def of_logprobs(cls, logprobs: Sequence[float]) -> "TokenSign":
+        """Return what a node would have told of a token with these natural log-probabilities.
+
+        Renormalised over the likeliest ``CANDIDATES``. A single one has nothing to be compared
+        with: what it lacks to 1 counts as the next one.
+        """
+        likeliest = sorted(map(_bounded, logprobs), reverse=True)[:CANDIDATES]
+        if not likeliest:
+            return cls(())
+        if len(likeliest) == 1:
+            alone = exp(min(0.0, likeliest[0]))
+            shares = [max(alone, 1.0 - alone), min(alone, 1.0 - alone)]
+        else:
+            weights = [exp(each - likeliest[0]) for each in likeliest]
+            shares = [weight / sum(weights) for weight in weights]
+        return cls(tuple(int(share * _WHOLE) / _WHOLE for share in shares[:TOP]))
 
 
 def pack_signs(signs: Iterable[TokenSign]) -> bytes:
@@ -54,6 +74,10 @@ def unpack_signs(packed: bytes, count: int) -> tuple[TokenSign, ...] | None:
             return None
         signs.append(TokenSign((one / _WHOLE, two / _WHOLE, three / _WHOLE, four / _WHOLE), rank))
     return tuple(signs)
+
+
+def _bounded(logprob: float) -> float:
+    return max(LOGPROB_MIN, logprob) if isfinite(logprob) else LOGPROB_MIN
 
 
 def _packed(sign: TokenSign) -> bytes:
