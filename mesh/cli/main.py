@@ -21,6 +21,7 @@ _FILES = {
     "up": "up",
     "coordinator": "run",
     "node": "node",
+    "route": "route",
     "ledger": "ledger",
     "invite": "join",
     "join": "join",
