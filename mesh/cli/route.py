@@ -2,13 +2,15 @@
 
 import typer
 
-from mesh.cli import route_explaining
+from mesh.cli import route_evaluating, route_explaining, route_training
 
 app = typer.Typer(help="Which model answers what, and why.", no_args_is_help=True)
 
 
 def register(parent: typer.Typer) -> None:
     route_explaining.register(app)
+    route_training.register(app)
+    route_evaluating.register(app)
     parent.add_typer(app, name="route")
 
 

@@ -1,0 +1,113 @@
+"""Makes a scorer of outcomes: a head for each model, generic heads, and heads for answers' signs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesh.core.asked import BIG, SMALL
+from mesh.core.calibration import LABELS_MIN, ConfidenceHead
+from mesh.core.confidence import confidence_features
+from mesh.core.features import prompt_features
+from mesh.core.scorer import Scorer, Source
+from mesh.training.calibrating import fit_confidence
+from mesh.training.design import Design
+from mesh.training.fitting import Fitter, Learned, small_and_big
+from mesh.training.outcomes import Outcomes, Row, prompt_hash
+from mesh.training.sparse import Floats
+
+SEEN_MAX = 20_000  # hashes kept, the lowest ones: 160 KB, and an even sample of the prompts
+Told = Callable[[float], None]  # of the share that is done, in [0, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Outcomes, read once into what fitting needs."""
+
+    rows: Sequence[Row]
+    models: tuple[str, ...]
+    scores: Floats  # shape (rows, models); NaN where a model did not answer
+    design: Design
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, models: Sequence[str] | None = None) -> "Ground":
+        """Take the outcomes of ``models``, or of all."""
+        chosen = tuple(outcomes.models if models is None else models)
+        features = [prompt_features(row.prompt, row.domain) for row in outcomes.rows]
+        scores = outcomes.scores(chosen).astype(np.float32)
+        return cls(outcomes.rows, chosen, scores, Design(features))
+
+
+def learn(
+    ground: Ground,
+    *,
+    prior: Scorer | None,
+    sources: Sequence[Source] = (),
+    seed: int = 0,
+    told: Told = lambda share: None,
+) -> Scorer:
+    """Learn all heads from all rows, beginning from ``prior``'s generic ones."""
+    generator = np.random.default_rng(seed)
+    every = np.arange(len(ground.rows))
+    fitter = Fitter(ground.design, every, generator)
+    big = set(small_and_big(ground.scores)[1])
+    heads, confidence = {}, {}
+    for place, model in enumerate(ground.models):
+        learned = learn_one(fitter, ground, place, prior, big=place in big)
+        heads[model] = learned.head
+        signs = learn_signs(ground, place, learned, generator)
+        if signs is not None:
+            confidence[model] = signs
+        told((place + 1) / (len(ground.models) + 2))
+    generic = fitter.generic_heads([ground.scores], prior)
+    told(1.0)
+    earlier = () if prior is None else prior.sources
+    return Scorer(
+        heads={**generic, **heads},
+        confidence=confidence,
+        sources=(*earlier, *sources),
+        seen=_sample(ground.rows, () if prior is None else prior.seen),
+    )
+
+
+def learn_one(
+    fitter: Fitter, ground: Ground, place: int, prior: Scorer | None, *, big: bool
+) -> Learned:
+    """Learn one model's head, beginning from the generic one that is more like it."""
+    start = None if prior is None else prior.heads[BIG if big else SMALL]
+    return fitter.learned(ground.scores[:, place], start)
+
+
+def learn_signs(
+    ground: Ground, place: int, learned: Learned, generator: np.random.Generator
+) -> ConfidenceHead | None:
+    """Learn to judge a model's answers by their signs; None where too few have any."""
+    model = ground.models[place]
+    known = np.array([model in ground.rows[row].signs for row in learned.rows], dtype=bool)
+    if known.sum() < LABELS_MIN:
+        return None
+    rows = learned.rows[known]
+    return fit_confidence(
+        signs_of(ground.rows, rows, model),
+        learned.apart[known],
+        ground.scores[rows, place].astype(np.float64),
+        generator,
+    )
+
+
+def signs_of(rows: Sequence[Row], places: NDArray[np.intp], model: str) -> NDArray[np.float64]:
+    """Return the confidence features of a model's answers, shape (places, features)."""
+    return np.array([confidence_features(rows[place].signs[model]) for place in places])
+
+
+def has_seen(scorer: Scorer, rows: Sequence[Row]) -> int:
+    """Return how many of the rows' prompts a scorer learned from, as far as its sample tells."""
+    if not scorer.seen:
+        return 0
+    seen = set(scorer.seen)
+    return sum(prompt_hash(row.prompt) in seen for row in rows)
+
+
+def _sample(rows: Sequence[Row], earlier: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted({*earlier, *(prompt_hash(row.prompt) for row in rows)})[:SEEN_MAX])
