@@ -20,7 +20,8 @@ def _other(rng: Random, octets: list[int], bits: int) -> list[int]:
     """Leave the prefix at its last octet, so that only all of it tells a route from the address."""
     changed = list(octets)
     last = bits // 8 - 1
-    changed[last] = rng.choice([n for n in range(1, 224) if n != octets[last]])
+    while changed[last] == octets[last]:
+        changed[last] = rng.randint(1, 223)
     return changed
 
 
