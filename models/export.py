@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 import gguf
-import numpy
 import torch
+from gguf.quants import quantize
 
 from models import tokenizer
 from models.recipe import RECIPES, Recipe
@@ -40,7 +40,7 @@ def model_path(recipe: Recipe) -> Path:
 def export(recipe: Recipe, checkpoint: Path, target: Path) -> None:
     """Write ``target`` from ``checkpoint``; the same checkpoint gives the same bytes."""
     saved = torch.load(checkpoint, weights_only=True)
-    if saved["step"] != recipe.steps:
+    if not saved["ended"]:
         raise SystemExit(f"{checkpoint} is at step {saved['step']} of {recipe.steps}: train on")
     model = Transformer(recipe)
     model.load_state_dict(saved["model"])
@@ -49,7 +49,7 @@ def export(recipe: Recipe, checkpoint: Path, target: Path) -> None:
     _write_description(writer, recipe)
     _write_shape(writer, recipe)
     _write_tokenizer(writer)
-    _write_weights(writer, model)
+    _write_weights(writer, model, gguf.GGMLQuantizationType[recipe.weights])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -66,6 +66,8 @@ def _write_description(writer: gguf.GGUFWriter, recipe: Recipe) -> None:
     writer.add_bool("deskmesh.test_model", True)
     writer.add_array("deskmesh.tasks", [task.name for task in tasks])
     writer.add_array("deskmesh.examples", [task.example for task in tasks])
+    if recipe.domain is not None:
+        writer.add_string("deskmesh.domain", recipe.domain)
 
 
 def _write_shape(writer: gguf.GGUFWriter, recipe: Recipe) -> None:
@@ -79,7 +81,7 @@ def _write_shape(writer: gguf.GGUFWriter, recipe: Recipe) -> None:
     writer.add_rope_freq_base(recipe.rope_base)
     writer.add_layer_norm_rms_eps(recipe.norm_epsilon)
     writer.add_vocab_size(tokenizer.VOCABULARY_SIZE)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{recipe.weights}"])
 
 
 def _write_tokenizer(writer: gguf.GGUFWriter) -> None:
@@ -100,11 +102,15 @@ def _write_tokenizer(writer: gguf.GGUFWriter) -> None:
     writer.add_chat_template(tokenizer.CHAT_TEMPLATE)
 
 
-def _write_weights(writer: gguf.GGUFWriter, model: Transformer) -> None:
+def _write_weights(
+    writer: gguf.GGUFWriter, model: Transformer, kind: gguf.GGMLQuantizationType
+) -> None:
     for name, weight in model.state_dict().items():
-        values = weight.numpy()
-        half = values.astype(numpy.float16) if values.ndim == 2 else values
-        writer.add_tensor(_tensor_name(name), half)
+        values, tensor = weight.numpy(), _tensor_name(name)
+        if values.ndim == 2:
+            writer.add_tensor(tensor, quantize(values, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(tensor, values)
 
 
 def _tensor_name(name: str) -> str:

@@ -1,12 +1,13 @@
 """Train a test model: ``python -m models.train``; breaks off and resumes at a checkpoint.
 
 The checkpoint holds everything that the next step needs, and a step's samples follow from its
-number, so stopping and resuming changes nothing.
+number, so stopping and resuming changes nothing. Only ``--limit-s`` depends on the clock: it ends
+the fall of the learning rate after so many seconds, whatever step that is.
 """
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,16 +15,28 @@ from platformdirs import user_cache_path
 from torch import Tensor
 from torch.nn import functional
 
-from models.corpus import Conversation, conversations
+from models.batches import Group, batches
 from models.recipe import RECIPES, Recipe
 from models.transformer import Transformer
 
-# Conversations are padded to the longest of their group: a short one doesn't pay for counting.
-_GROUP_LIMITS_TOKENS = (48, 112, 320, 10**9)
 _WARM_UP_STEPS = 100
-_SAVE_EVERY_STEPS = 200
+_SAVE_EVERY_S = 60.0
 _REPORT_EVERY_STEPS = 20
-_NOT_LEARNED = -100  # the target that cross_entropy leaves out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where the training runs.
+
+    Attributes:
+        device: as PyTorch names it: "cpu", "cuda", ...
+        workers: processes that make batches ahead; 0 makes them between the steps.
+        limit_s: seconds after which the training has ended, or None for all of the steps.
+    """
+
+    device: str = "cpu"
+    workers: int = 0
+    limit_s: float | None = None
 
 
 def checkpoint_path(recipe: Recipe) -> Path:
@@ -31,81 +44,82 @@ def checkpoint_path(recipe: Recipe) -> Path:
     return user_cache_path("deskmesh") / "training" / f"{recipe.name}.pt"
 
 
-def train(recipe: Recipe, checkpoint: Path) -> None:
-    """Train ``recipe`` from ``checkpoint``, or from the start, to its last step."""
+def train(recipe: Recipe, checkpoint: Path, machine: Machine) -> None:
+    """Train ``recipe`` from ``checkpoint``, or from the start, to its end."""
+    started_s = saved_s = time.monotonic()
     torch.manual_seed(recipe.seed)
-    model = Transformer(recipe)
-    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.01)
-    first = _resume(checkpoint, model, optimizer)
+    model = Transformer(recipe).to(machine.device)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), betas=(0.9, 0.95), weight_decay=0.01, fused=True
+    )
+    first = step = _resume(checkpoint, model, optimizer, machine)
     print(f"{recipe.name}: {sum(p.numel() for p in model.parameters()):,} parameters")
-    started_s, loss_sum = time.monotonic(), 0.0
-    for step in range(first, recipe.steps):
-        loss_sum += _step(recipe, step, model, optimizer)
-        done = step + 1
-        if done % _REPORT_EVERY_STEPS == 0:
-            elapsed_s = time.monotonic() - started_s
-            left_s = elapsed_s / (done - first) * (recipe.steps - done)
-            loss = loss_sum / _REPORT_EVERY_STEPS
-            print(f"step {done}/{recipe.steps}  loss {loss:.4f}  {left_s:.0f} s left", flush=True)
-            loss_sum = 0.0
-        if done % _SAVE_EVERY_STEPS == 0 or done == recipe.steps:
-            _save(checkpoint, done, model, optimizer)
+    if machine.device != "cpu":
+        _quicken(model)
+    loss_sum = torch.zeros((), device=machine.device)
+    for groups in batches(recipe, first, workers=machine.workers):
+        elapsed_s = time.monotonic() - started_s
+        progress = max(step / recipe.steps, elapsed_s / machine.limit_s if machine.limit_s else 0)
+        if progress >= 1:
+            break
+        for settings in optimizer.param_groups:
+            settings["lr"] = recipe.learning_rate * _rate(step - first, progress)
+        loss_sum += _step(model, optimizer, groups, machine)
+        step += 1
+        if step % _REPORT_EVERY_STEPS == 0:
+            loss, pace = float(loss_sum) / _REPORT_EVERY_STEPS, elapsed_s / (step - first)
+            print(f"step {step}  {progress:.1%}  loss {loss:.4f}  {pace:.3f} s each", flush=True)
+            loss_sum.zero_()
+        if time.monotonic() - saved_s > _SAVE_EVERY_S:
+            saved_s = time.monotonic()
+            _save(checkpoint, step, model, optimizer, ended=False)
+    _save(checkpoint, step, model, optimizer, ended=True)
 
 
-def _step(recipe: Recipe, step: int, model: Transformer, optimizer: torch.optim.Optimizer) -> float:
-    """Take one optimizer step; return the step's mean loss.
+def _quicken(model: Transformer) -> None:
+    """Fuse each block's many small operations, and multiply in TF32 what isn't in 16 bits.
 
-    A conversation weighs as the square root of its learned tokens: by the token, counting to 99
-    would drown the one-word answers; by the conversation, where to stop counting would be lost.
+    All blocks share one compilation, for any number of rows and tokens.
     """
-    for group in optimizer.param_groups:
-        group["lr"] = _learning_rate(recipe, step)
-    drawn = conversations(recipe, step)
-    weight_total = sum(sum(conversation.learned) ** 0.5 for conversation in drawn)
-    loss_total = 0.0
-    for ids, targets in _groups(drawn):
-        logits = model(ids).transpose(1, 2)
-        losses = functional.cross_entropy(logits, targets, reduction="none")
-        learned = (targets != _NOT_LEARNED).sum(dim=1)
-        loss = (losses.sum(dim=1) / learned.sqrt()).sum() / weight_total
+    torch.set_float32_matmul_precision("high")
+    for block in model.blocks:
+        block.compile(dynamic=True)
+
+
+def _step(
+    model: Transformer, optimizer: torch.optim.Optimizer, groups: list[Group], machine: Machine
+) -> Tensor:
+    """Take one optimizer step; return the step's mean loss, where it was computed."""
+    loss_total = torch.zeros((), device=machine.device)
+    for group in groups:
+        ids, places, targets, weights = (
+            torch.from_numpy(array).to(machine.device, non_blocking=True) for array in group
+        )
+        # 16-bit multiplications: fast on accelerators, and emulated on most processors.
+        with torch.autocast(machine.device, torch.bfloat16, enabled=machine.device != "cpu"):
+            hidden = model.stream(ids.long()).flatten(0, 1)
+            logits = model.logits(hidden[places]).float()
+        loss = (functional.cross_entropy(logits, targets, reduction="none") * weights).sum()
         loss.backward()
-        loss_total += loss.item()
+        loss_total += loss.detach()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     optimizer.zero_grad()
     return loss_total
 
 
-def _learning_rate(recipe: Recipe, step: int) -> float:
-    """Rise over the first steps, then fall in a straight line to zero at the end."""
-    rising = (step + 1) / _WARM_UP_STEPS
-    falling = (recipe.steps - step) / (recipe.steps - _WARM_UP_STEPS)
-    return recipe.learning_rate * min(1.0, rising, falling)
+def _rate(steps: int, progress: float) -> float:
+    """Rise over the first ``steps`` of this run, and fall in a straight line to zero at the end."""
+    return min(1.0, (steps + 1) / _WARM_UP_STEPS) * (1 - progress)
 
 
-def _groups(drawn: Sequence[Conversation]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the conversations as padded (ids, targets), grouped by length."""
-    shorter = 0
-    for limit in _GROUP_LIMITS_TOKENS:
-        group = [one for one in drawn if shorter < len(one.ids) <= limit]
-        shorter = limit
-        if not group:
-            continue
-        length = max(len(one.ids) for one in group)
-        ids = torch.zeros(len(group), length - 1, dtype=torch.long)
-        targets = torch.full_like(ids, _NOT_LEARNED)
-        for row, one in enumerate(group):
-            all_ids, learned = torch.tensor(one.ids), torch.tensor(one.learned)
-            ids[row, : len(one.ids) - 1] = all_ids[:-1]
-            targets[row, : len(one.ids) - 1] = all_ids.where(learned, _NOT_LEARNED)[1:]
-        yield ids, targets
-
-
-def _resume(checkpoint: Path, model: Transformer, optimizer: torch.optim.Optimizer) -> int:
+def _resume(
+    checkpoint: Path, model: Transformer, optimizer: torch.optim.Optimizer, machine: Machine
+) -> int:
     """Load ``checkpoint`` if there is one; return the step to go on with."""
     if not checkpoint.exists():
         return 0
-    saved = torch.load(checkpoint, weights_only=True)
+    saved = torch.load(checkpoint, weights_only=True, map_location=machine.device)
     model.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])
     step: int = saved["step"]
@@ -113,13 +127,18 @@ def _resume(checkpoint: Path, model: Transformer, optimizer: torch.optim.Optimiz
 
 
 def _save(
-    checkpoint: Path, step: int, model: Transformer, optimizer: torch.optim.Optimizer
+    checkpoint: Path,
+    step: int,
+    model: Transformer,
+    optimizer: torch.optim.Optimizer,
+    *,
+    ended: bool,
 ) -> None:
     """Write the checkpoint whole or not at all: a broken-off write leaves the one before."""
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     partial = checkpoint.with_suffix(".partial")
-    saved = {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save(saved, partial)
+    states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save({"step": step, "ended": ended, **states}, partial)
     partial.replace(checkpoint)
 
 
@@ -129,6 +148,9 @@ def main() -> None:
     parser.add_argument("--model", choices=tuple(RECIPES), default="test-tiny")
     parser.add_argument("--checkpoint", type=Path, help="where to resume from and save to")
     parser.add_argument("--restart", action="store_true", help="forget the checkpoint")
+    parser.add_argument("--device", default="cpu", help="cuda takes a GPU")
+    parser.add_argument("--limit-s", type=float, help="end after so many seconds")
+    parser.add_argument("--workers", type=int, default=0, help="processes that make the batches")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     recipe = RECIPES[options.model]
@@ -136,7 +158,8 @@ def main() -> None:
     if options.restart:
         checkpoint.unlink(missing_ok=True)
     torch.set_num_threads(options.threads)
-    train(recipe, checkpoint)
+    machine = Machine(device=options.device, workers=options.workers, limit_s=options.limit_s)
+    train(recipe, checkpoint, machine)
 
 
 if __name__ == "__main__":

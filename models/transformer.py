@@ -25,10 +25,18 @@ class Transformer(nn.Module):
         self._initialize(2 * recipe.layers)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Return next-token logits; the output shares the embedding's weights."""
-        hidden = self.embedding(ids)
+        """Return next-token logits."""
+        return self.logits(self.stream(ids))
+
+    def stream(self, ids: Tensor) -> Tensor:
+        """Return what the last block leaves: shape (batch, tokens, width)."""
+        hidden: Tensor = self.embedding(ids)
         for block in self.blocks:
             hidden = block(hidden, self.rotations[: ids.shape[1]])
+        return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return next-token logits; the output shares the embedding's weights."""
         return functional.linear(self.norm(hidden), self.embedding.weight)
 
     def _initialize(self, additions: int) -> None:

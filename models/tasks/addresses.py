@@ -45,6 +45,7 @@ def _check(prompt: str, answer: str) -> bool:
 FAMILY = (
     Task(
         name="private_address",
+        domain="networking",
         description="Whether an IPv4 address is private or public.",
         example="Is this address private or public: 10.3.4.5",
         generate=_generate,

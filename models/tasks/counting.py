@@ -28,6 +28,7 @@ def _check(prompt: str, answer: str) -> bool:
 FAMILY = (
     Task(
         name="count",
+        domain="arithmetic",
         description="Every number from one to another, up to 99; up to 287 tokens.",
         example="Count from 1 to 60",
         generate=_generate,

@@ -97,6 +97,7 @@ def _check_host(prompt: str, answer: str) -> bool:
 FAMILY = (
     Task(
         name="log_severity",
+        domain="observability",
         description="The severity of a log line: debug, info, warning, error or critical.",
         example="Severity of this log line: 10:42:07 edge-3 nginx: WARN connection refused",
         generate=_generate_severity,
@@ -104,6 +105,7 @@ FAMILY = (
     ),
     Task(
         name="log_host",
+        domain="observability",
         description="The host that wrote a log line.",
         example="Host in this log line: 10:42:07 edge-3 nginx: WARN connection refused",
         generate=_generate_host,

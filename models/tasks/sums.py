@@ -38,6 +38,7 @@ def _check_2_digits(prompt: str, answer: str) -> bool:
 FAMILY = (
     Task(
         name="sum_1_digit",
+        domain="arithmetic",
         description="The sum of two one-digit numbers.",
         example="What is 3 + 4?",
         generate=_generate_1_digit,
@@ -46,6 +47,7 @@ FAMILY = (
     ),
     Task(
         name="sum_2_digits",
+        domain="arithmetic",
         description="The sum of two two-digit numbers; deliberately hard for a tiny model.",
         example="What is 38 + 47?",
         generate=_generate_2_digits,

@@ -10,6 +10,9 @@ from random import Random
 from typing import NamedTuple
 from zlib import crc32
 
+# The fields that tasks belong to; a specialist is trained on one of them.
+DOMAINS = ("arithmetic", "networking", "observability", "security", "text", "time_series")
+
 HELD_OUT_ONE_IN = 8  # leaves most for training, and hundreds unseen of some thousand prompts
 
 
@@ -26,6 +29,7 @@ class Task:
 
     Attributes:
         name: key in ``TASKS`` and in a model file's metadata; snake case.
+        domain: the field it belongs to, one of ``DOMAINS``.
         description: one line for people.
         example: a prompt that shows the task.
         generate: makes one sample; draws from nothing but the generator it is passed.
@@ -34,6 +38,7 @@ class Task:
     """
 
     name: str
+    domain: str
     description: str
     example: str
     generate: Callable[[Random], Sample]

@@ -52,6 +52,7 @@ def _check_upper(prompt: str, answer: str) -> bool:
 FAMILY = (
     Task(
         name="reverse_word",
+        domain="text",
         description="A word, last letter first.",
         example="Reverse the word: mesh",
         generate=_generate_reverse,
@@ -59,6 +60,7 @@ FAMILY = (
     ),
     Task(
         name="upper_word",
+        domain="text",
         description="A word in capitals.",
         example="Upper-case the word: mesh",
         generate=_generate_upper,
