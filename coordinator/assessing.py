@@ -9,11 +9,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mesh.core.asked import Assessment
+from mesh.core.calibration import ConfidenceHead
+from mesh.core.domains import recognised
 from mesh.core.facts import MINUTES_A_DAY
+from mesh.core.features import (
+    HEAD_CHARACTERS,
+    TAIL_CHARACTERS,
+    domain_buckets,
+    prompt_features,
+)
 from mesh.core.rule_words import LOOKED_AT_CHARACTERS
 from mesh.core.rules import Rules
+from mesh.core.scorer import JUDGES_OF, Scorer
+from mesh.core.types import AUTO
 from mesh.v1 import inference_pb2 as inference
-from mesh.wire.prompt_text import newest_text
+from mesh.wire.prompt_text import newest_text, question
+
+SCORED_CHARACTERS = 2 * (HEAD_CHARACTERS + TAIL_CHARACTERS)  # of which the scorer reads its part
+_AUTOMATIC = frozenset({"", AUTO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +43,45 @@ def no_budget() -> Budget | None:
 
 
 class Assessing:
-    """Looks at prompts with an operator's rules in mind. Costs nothing where there are none."""
+    """Looks at prompts: with an operator's rules in mind, and with a scorer's eyes."""
 
     def __init__(
         self,
         rules: Rules,
         *,
+        scorer: Scorer | None = None,
         local_time: Callable[[], time.struct_time] = time.localtime,
         budget: Callable[[], Budget | None] = no_budget,
     ) -> None:
-        """``local_time`` is that of the coordinator's machine, as rules mean it; the ``budget`` is
-        asked for only where a rule looks at it: it is a sum."""
+        """Args:
+        scorer: says how likely each model is right; None: nobody does.
+        local_time: that of the coordinator's machine, as rules mean it.
+        budget: asked for only where a rule looks at it: it is a sum.
+        """
         self._rules = rules
+        self._scorer = scorer
+        self._trusted = frozenset() if scorer is None else scorer.trusted
         self._local_time = local_time
         self._budget = budget
 
     def assess(self, request: inference.GenerateRequest, known: Assessment) -> Assessment:
         """Add to what is ``known`` of a request what its prompt and the hour say."""
-        if not self._rules:
-            return known
+        if self._scorer is not None and request.model in _AUTOMATIC:
+            known = self._scored(request, known, self._scorer)
+        return self._for_rules(request, known) if self._rules else known
+
+    def _scored(
+        self, request: inference.GenerateRequest, known: Assessment, scorer: Scorer
+    ) -> Assessment:
+        """The domain that the caller pinned is believed; another one is recognised by its words."""
+        features = prompt_features(question(request, SCORED_CHARACTERS))
+        domain = known.domain or recognised(features, scorer.domains)
+        if domain:
+            features = replace(features, domain=domain_buckets(domain))
+        chances = scorer.p_ok(features)
+        return replace(known, domain=domain, task_class=domain, p_ok=chances, trusted=self._trusted)
+
+    def _for_rules(self, request: inference.GenerateRequest, known: Assessment) -> Assessment:
         words = self._rules.words
         prompt = newest_text(request, LOOKED_AT_CHARACTERS) if words else ""
         now = self._local_time()
@@ -60,3 +93,13 @@ class Assessing:
             budget_microusd=None if budget is None else budget.microusd,
             budget_left_microusd=None if budget is None else budget.left_microusd,
         )
+
+
+def judging_heads(scorer: Scorer) -> dict[tuple[str, str], ConfidenceHead]:
+    """Return the heads that judge answers, by model and task class: by domains, that is."""
+    heads = {}
+    for name, head in scorer.confidence.items():
+        model, parted, domain = name.rpartition(JUDGES_OF)
+        if parted:
+            heads[model, domain] = head
+    return heads

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from coordinator.access import Caller, LocalAccess, MeshAccess
-from coordinator.assessing import Assessing, Budget
+from coordinator.assessing import Assessing, Budget, judging_heads
 from coordinator.desk import Desk, DeskAsking
 from coordinator.effects import Relay
 from coordinator.household import Household
@@ -35,6 +35,7 @@ from mesh.core.catalogue import Catalogue
 from mesh.core.events import CoordinatorReturned, LadderConfigured
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
+from mesh.core.scorer import Scorer
 from mesh.core.types import Tier
 from mesh.discovery.advert import Advert, Role
 from mesh.discovery.advertiser import Advertiser
@@ -46,6 +47,7 @@ from mesh.identity.address import join_address
 from mesh.identity.invitations import Invitations
 from mesh.identity.tls import server_credentials
 from mesh.rules_file import load_rules
+from mesh.scorer_file import read_scorer, shipped_scorer
 from mesh.serving import INFERENCE, listen_loopback, new_server
 from mesh.settings import Settings
 from mesh.v1.fleet_pb2_grpc import add_EnrolmentServicer_to_server, add_FleetServicer_to_server
@@ -83,7 +85,9 @@ class Coordinator:
         self._relay.watchers.append(self.ledger)
         self.loop = FleetLoop(fleet, self._relay, time.monotonic)
         usd_per_kwh = settings.energy.usd_per_kwh
-        self.loop.post(LadderConfigured(self.catalogue, self.rules, usd_per_kwh))
+        scorer = _scorer_of(settings)
+        heads = judging_heads(scorer) if scorer is not None else {}
+        self.loop.post(LadderConfigured(self.catalogue, self.rules, usd_per_kwh, heads=heads))
         self._recent = Recent(fleet, time.monotonic)
         self._relay.watchers.append(self._recent)
         self._desk = Desk(
@@ -92,7 +96,7 @@ class Coordinator:
             self.household.mesh_id,
             default_tier=Tier[settings.cloud.default_tier.upper()],
             policies=settings.all_policies(),
-            assessing=Assessing(self.rules, budget=self._budget),
+            assessing=Assessing(self.rules, scorer=scorer, budget=self._budget),
             catalogue=self.catalogue,
         )
         self._access = MeshAccess(self.household.mesh_id, self.household.members)
@@ -260,6 +264,14 @@ class Coordinator:
             log.warning(
                 "other machines will not find this one by mDNS: %s", self._responder.trouble
             )
+
+
+def _scorer_of(settings: Settings) -> Scorer | None:
+    """Return the scorer that looks at prompts, if one is to; raises as ``read_scorer``."""
+    ladder = settings.ladder
+    if not ladder.scores:
+        return None
+    return read_scorer(ladder.scorer.expanduser()) if ladder.scorer else shipped_scorer()
 
 
 def _limits(settings: Settings) -> FleetLimits:

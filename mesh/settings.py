@@ -192,6 +192,18 @@ class EnergySettings(Section):
     )
 
 
+class LadderSettings(Section):
+    """Which model is good enough for a request that leaves it to the mesh."""
+
+    scorer: Path | None = Field(
+        default=None,
+        description="A file of `deskmesh route train`. Unset: the one that comes with deskmesh.",
+    )
+    scores: bool = Field(
+        default=True, description="Off: no prompt is looked at, and the policy's order decides."
+    )
+
+
 class LedgerSettings(Section):
     """What the coordinator remembers of requests: numbers and names, never a prompt."""
 
@@ -212,6 +224,7 @@ class Settings(BaseSettings):
     cloud: CloudSettings = CloudSettings()
     ledger: LedgerSettings = LedgerSettings()
     energy: EnergySettings = EnergySettings()
+    ladder: LadderSettings = LadderSettings()
     models: dict[str, ModelSettings] = Field(default={}, max_length=MODELS_MAX)
     policies: dict[str, PolicySettings] = Field(default={}, max_length=64)
 

@@ -30,7 +30,8 @@ class Assessment:
         domain: "networking", ...: pinned by the caller, or recognised; "" if neither.
         task_class: prompts of one class are alike in how far a model's confidence is to be
             believed; "" where nothing was assessed.
-        p_ok: head of the scorer -> P(its model's answer is right), in (0, 1).
+        p_ok: head of the scorer -> P(its model's answer is right), in (0, 1); worked out when asked
+            for.
         trusted: those of the heads that have seen enough labels.
         words_matched: names of the operator's rules whose words are in the prompt.
         minute_of_week: local time where the coordinator is, from Monday 00:00; -1: not told.

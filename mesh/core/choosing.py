@@ -145,7 +145,12 @@ class Choosing:
         return head is not None and threshold_of(head, request.policy.risk) is not None
 
     def _head(self, name: str, assessment: Assessment) -> ConfidenceHead | None:
-        """Only one of this very class: thresholds of another say nothing here."""
+        """Only one of this very class: thresholds of another say nothing here.
+
+        A prompt of no known class has none.
+        """
+        if not assessment.task_class:
+            return None
         return self.heads.get((name, assessment.task_class))
 
 

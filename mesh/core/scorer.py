@@ -16,9 +16,11 @@ from operator import itemgetter, mul
 
 from mesh.core.asked import BIG, SMALL
 from mesh.core.calibration import ConfidenceHead, logistic
+from mesh.core.domains import Domain
 from mesh.core.features import Features
 
 VERSION = 1  # of what a file of heads means; features and file change it together
+JUDGES_OF = "@"  # parts a model's name from a domain's
 TRUSTED_FROM_LABELS = 200  # a head that learned from fewer knows its mean, and little more
 
 
@@ -70,13 +72,15 @@ class Scorer:
 
     Attributes:
         heads: head name -> head; names are those of models in the outcomes, and the generic ones.
-        confidence: model -> the head that judges its answers by their signs, where tokens were known.
+        confidence: ``judges(model, domain)`` -> the head that judges its answers by their signs.
+        domains: domain -> how its prompts are worded, so that they are recognised.
         sources: whose outcomes taught it.
         seen: ascending hashes of the prompts that it learned from, or of an even sample of them.
     """
 
     heads: Mapping[str, Head]
     confidence: Mapping[str, ConfidenceHead] = field(default_factory=dict)
+    domains: Mapping[str, Domain] = field(default_factory=dict)
     sources: Sequence[Source] = ()
     seen: Sequence[int] = ()
 
@@ -103,6 +107,11 @@ class Scorer:
     def head_of(self, model: str, *, big: bool) -> str:
         """Return the name of the head that scores ``model``: its own, else a generic one."""
         return model if model in self.heads else BIG if big else SMALL
+
+
+def judges(model: str, domain: str = "") -> str:
+    """Return the name of the head for a model's answers to prompts of a domain; "": of any."""
+    return f"{model}{JUDGES_OF}{domain}" if domain else model
 
 
 class Chances(Mapping[str, float]):

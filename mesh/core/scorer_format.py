@@ -7,6 +7,8 @@ from math import isfinite
 from typing import Any
 
 from mesh.core.calibration import ConfidenceHead
+from mesh.core.domains import BUCKETS as WORD_BUCKETS
+from mesh.core.domains import Domain
 from mesh.core.features import BUCKETS, DOMAIN_BUCKETS, SURFACE_NAMES
 from mesh.core.scorer import VERSION, Head, Scorer, Source
 
@@ -17,6 +19,7 @@ HEX_DIGITS = 8  # of a prompt's hash
 
 # Printable, and none that JSON would escape: a file stays text, and packs to half its size.
 _ALPHABET = bytes(c for c in range(33, 127) if c not in b'"\\')[: 2 * LEVELS + 1]
+_TO_LEVEL = bytes.maketrans(_ALPHABET, bytes(range(len(_ALPHABET))))
 _TO_BYTE = bytes.maketrans(_ALPHABET, bytes((i - LEVELS) % 256 for i in range(len(_ALPHABET))))
 
 
@@ -35,6 +38,7 @@ def scorer_to_text(scorer: Scorer) -> str:
             ],
             "heads": {name: _head_to_plain(head) for name, head in scorer.heads.items()},
             "confidence": {name: head.to_plain() for name, head in scorer.confidence.items()},
+            "domains": {name: _domain_to_plain(each) for name, each in scorer.domains.items()},
             "seen": "".join(f"{each:0{HEX_DIGITS}x}" for each in scorer.seen),
         }
     )
@@ -77,6 +81,9 @@ def _scorer(found: Mapping[str, Any]) -> Scorer:
             str(name): ConfidenceHead.from_plain(plain)
             for name, plain in found["confidence"].items()
         },
+        domains={
+            str(name): _domain(plain) for name, plain in dict(found.get("domains", {})).items()
+        },
         sources=tuple(
             Source(str(each["name"]), str(each["licence"]), int(each["rows"]))
             for each in found["sources"]
@@ -117,6 +124,19 @@ def _head(plain: Mapping[str, Any]) -> Head:
     if len(head.surface) != len(SURFACE_NAMES):
         raise ValueError("it is broken: a head lacks weights")
     return head
+
+
+def _domain_to_plain(domain: Domain) -> dict[str, Any]:
+    words = bytes(_ALPHABET[level] for level in domain.words).decode()
+    return {"rows": domain.rows, "floor_nats": round(domain.floor_nats, 4), "words": words}
+
+
+def _domain(plain: Mapping[str, Any]) -> Domain:
+    packed = str(plain["words"]).encode()
+    if len(packed) != WORD_BUCKETS or packed.translate(None, _ALPHABET):
+        raise ValueError("it is broken: a domain's words are cut off or no words")
+    levels = array("b", packed.translate(_TO_LEVEL))
+    return Domain(levels, float(plain["floor_nats"]), int(plain["rows"]))
 
 
 def _to_text(levels: "array[int]") -> str:

@@ -10,11 +10,12 @@ from mesh.core.asked import BIG, SMALL
 from mesh.core.calibration import LABELS_MIN, ConfidenceHead
 from mesh.core.confidence import confidence_features
 from mesh.core.features import prompt_features
-from mesh.core.scorer import Scorer, Source
+from mesh.core.scorer import Scorer, Source, judges
 from mesh.training.calibrating import fit_confidence
 from mesh.training.design import Design
 from mesh.training.fitting import Fitter, Learned, small_and_big
 from mesh.training.outcomes import Outcomes, Row, prompt_hash
+from mesh.training.recognising import domains_of
 from mesh.training.sparse import Floats
 
 SEEN_MAX = 20_000  # hashes kept, the lowest ones: 160 KB, and an even sample of the prompts
@@ -53,12 +54,14 @@ def learn(
     fitter = Fitter(ground.design, every, generator)
     big = set(small_and_big(ground.scores)[1])
     heads, confidence = {}, {}
+    domains = domains_of((row.domain, prompt_features(row.prompt)) for row in ground.rows)
     for place, model in enumerate(ground.models):
         learned = learn_one(fitter, ground, place, prior, big=place in big)
         heads[model] = learned.head
-        signs = learn_signs(ground, place, learned, generator)
-        if signs is not None:
-            confidence[model] = signs
+        for domain in ("", *domains):
+            signs = learn_signs(ground, place, learned, generator, domain)
+            if signs is not None:
+                confidence[judges(model, domain)] = signs
         told((place + 1) / (len(ground.models) + 2))
     generic = fitter.generic_heads([ground.scores], prior)
     told(1.0)
@@ -66,6 +69,7 @@ def learn(
     return Scorer(
         heads={**generic, **heads},
         confidence=confidence,
+        domains=domains,
         sources=(*earlier, *sources),
         seen=_sample(ground.rows, () if prior is None else prior.seen),
     )
@@ -80,11 +84,22 @@ def learn_one(
 
 
 def learn_signs(
-    ground: Ground, place: int, learned: Learned, generator: np.random.Generator
+    ground: Ground,
+    place: int,
+    learned: Learned,
+    generator: np.random.Generator,
+    domain: str = "",
 ) -> ConfidenceHead | None:
-    """Learn to judge a model's answers by their signs; None where too few have any."""
+    """Learn to judge a model's answers by their signs; None where too few have any.
+
+    Args:
+        domain: whose prompts alone count; "": those of any.
+    """
     model = ground.models[place]
-    known = np.array([model in ground.rows[row].signs for row in learned.rows], dtype=bool)
+    rows_of = (ground.rows[row] for row in learned.rows)
+    known = np.array(
+        [model in row.signs and domain in ("", row.domain) for row in rows_of], dtype=bool
+    )
     if known.sum() < LABELS_MIN:
         return None
     rows = learned.rows[known]

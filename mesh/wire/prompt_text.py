@@ -19,3 +19,14 @@ def newest_text(request: inference.GenerateRequest, characters_max: int) -> str:
                 if left <= 0:
                     return "\n".join(reversed(found))
     return "\n".join(reversed(found))
+
+
+def question(request: inference.GenerateRequest, characters_max: int) -> str:
+    """Return what was asked last: the text of the newest message of a user, of a long one both
+    ends. That is what outcomes are of, and what a scorer has learned from."""
+    for message in reversed(request.messages):
+        if message.role == inference.ROLE_USER:
+            text = "\n".join(part.text for part in message.parts if part.text)
+            half = characters_max // 2
+            return text if len(text) <= characters_max else f"{text[:half]}\n{text[-half:]}"
+    return ""
