@@ -118,7 +118,8 @@ def written(text: str, style: str) -> str:
     )
 )
 def test_no_string_and_no_list_leads_the_walk_astray(tables: list[list[tuple[str, str]]]) -> None:
-    text, expected = "", {}
+    text = ""
+    expected: dict[TomlPath, int] = {}
     for index, values in enumerate(tables):
         expected["rules", index] = text.count("\n") + 1
         text += "[[rules]] # [[rules]]\n"
