@@ -9,19 +9,17 @@ import pytest
 from mesh.core import events
 from mesh.core.actions import Action, FailRequest, StartAttempt, StartCloudAttempt
 from mesh.core.asked import Assessment, Origin
-from mesh.core.catalogue import Catalogue
 from mesh.core.foresight import Foreseen, foresee
 from mesh.core.model_choice import Models
 from mesh.core.policies import Policy
 from mesh.core.rules import Rules
-from mesh.core.types import Capability, CloudModel, ModelId, Request, RequestKey, Tier
+from mesh.core.types import Capability, ModelId, Request, RequestKey, Tier
 from mesh.core.verdict import Rule
-from tests.mesh.core.entries import PRICES
+from tests.mesh.core.entries import GPT
 from tests.mesh.core.script import Script, a_model, of_type, warm
 
 SMALL = a_model("small", parameters=1_000_000)
 LARGE = a_model("large", parameters=100_000_000)
-GPT = CloudModel("gpt-4o", "openai", frozenset({Capability.TOOLS}))
 KNOWN = Assessment(p_ok={"small": 0.9, "large": 0.95}, trusted=frozenset({"small", "large"}))
 
 
@@ -35,7 +33,7 @@ def script() -> Script:
 
 
 def ruled(script: Script, *rules: Rule) -> None:
-    script.happens(events.LadderConfigured(Catalogue(prices=PRICES), Rules(rules)))
+    script.happens(events.LadderConfigured(rules=Rules(rules)))
 
 
 def a_request(script: Script, **more: Any) -> Request:
@@ -87,6 +85,7 @@ REQUESTS: list[dict[str, Any]] = [
     {"needs": frozenset({Capability.TOOLS})},
     {"needs": frozenset({Capability.TOOLS}), "tier": Tier.CLOUD},
     {"needs": frozenset({Capability.VISION}), "tier": Tier.CLOUD},
+    {"needs": frozenset({Capability.GRAMMAR}), "tier": Tier.CLOUD},
     {"prompt_bytes": 10_000_000},
     {"prompt_bytes": 10_000_000, "tier": Tier.CLOUD},
     {"cost_microusd_max": 1, "tier": Tier.CLOUD},
