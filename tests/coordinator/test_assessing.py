@@ -1,11 +1,16 @@
 """What routing is told of a prompt for an operator's rules, and of the hour."""
 
 import time
+from array import array
 
-from coordinator.assessing import Assessing, Budget
+from coordinator.assessing import Assessing, Budget, judging_heads
 from mesh.core.asked import NOT_ASSESSED, Assessment
+from mesh.core.calibration import ConfidenceHead
+from mesh.core.features import BUCKETS, SURFACE_NAMES, prompt_features
 from mesh.core.rules import Rules
+from mesh.core.scorer import Head, Scorer, judges
 from mesh.rules_file import read_rules
+from mesh.training.recognising import domains_of
 from mesh.v1 import inference_pb2 as inference
 
 RULES = read_rules(
@@ -54,3 +59,54 @@ def test_a_budget_that_no_rule_looks_at_is_not_summed_up() -> None:
 def test_without_rules_nothing_is_looked_at() -> None:
     known = Assessment(domain="law")
     assert Assessing(Rules()).assess(saying("password"), known) is known
+
+
+def a_scorer(*models: str) -> Scorer:
+    """One that has learned to recognise sums, and has a head for each of ``models``."""
+    learned = [("sums", prompt_features(f"What is {n} plus {n + 7}?")) for n in range(60)]
+    blank = array("b", bytes(BUCKETS))
+    head = Head(500, 0.0, (0.0,) * len(SURFACE_NAMES), blank, blank, 0.0, 0.0, {})
+    return Scorer(dict.fromkeys(models, head), domains=domains_of(learned))
+
+
+def test_a_scorer_says_how_likely_each_model_is_right() -> None:
+    assessed = Assessing(Rules(), scorer=a_scorer("small")).assess(
+        saying("What is 5 plus 12?"), NOT_ASSESSED
+    )
+    assert dict(assessed.p_ok) == {"small": 0.5}
+    assert assessed.trusted == {"small"}
+    assert (assessed.domain, assessed.task_class) == ("sums", "sums")
+
+
+def test_a_prompt_of_no_known_kind_has_no_class() -> None:
+    assessed = Assessing(Rules(), scorer=a_scorer("small")).assess(
+        saying("Write a poem about the sea at night"), NOT_ASSESSED
+    )
+    assert (assessed.domain, assessed.task_class) == ("", "")
+
+
+def test_the_callers_word_on_the_domain_counts() -> None:
+    assessed = Assessing(Rules(), scorer=a_scorer("small")).assess(
+        saying("What is 5 plus 12?"), Assessment(domain="law")
+    )
+    assert (assessed.domain, assessed.task_class) == ("law", "law")
+
+
+def test_the_newest_question_is_what_is_scored() -> None:
+    scorer = a_scorer("small")
+    request = saying("Write a poem about the sea at night", "What is 5 plus 12?")
+    request.messages.add(role=inference.ROLE_ASSISTANT).parts.add(text="Hm")
+    assert Assessing(Rules(), scorer=scorer).assess(request, NOT_ASSESSED).domain == "sums"
+
+
+def test_a_request_that_names_its_model_is_not_scored() -> None:
+    request = saying("What is 5 plus 12?")
+    request.model = "small"
+    assessed = Assessing(Rules(), scorer=a_scorer("small")).assess(request, NOT_ASSESSED)
+    assert assessed is NOT_ASSESSED
+
+
+def test_heads_of_all_kinds_of_prompts_judge_none() -> None:
+    head = ConfidenceHead((), (), (), 0.0, 500)
+    scorer = Scorer({}, confidence={judges("small"): head, judges("small", "sums"): head})
+    assert judging_heads(scorer) == {("small", "sums"): head}
