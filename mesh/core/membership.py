@@ -99,8 +99,10 @@ class Membership:
         if not event.resumed:
             node.become(NodeState.DRAINING, now_s, event.reason)
         elif node.state is NodeState.DRAINING:
-            silent = now_s >= node.heard_s + self._limits.suspect_after_s
-            node.become(NodeState.SUSPECT if silent else NodeState.ALIVE, now_s)
+            suspect_s = node.heard_s + self._limits.suspect_after_s
+            node.become(NodeState.SUSPECT if now_s >= suspect_s else NodeState.ALIVE, now_s)
+            if now_s < suspect_s:  # while it drained, only its loss may have been looked for
+                self._timers.set(suspect_s, Due.SILENCE, node.node_id)
         self._directory.refresh(node)
         if node.state is NodeState.DRAINING:
             return self._requests.relieve(node, event.reason or "draining", now_s)

@@ -94,6 +94,18 @@ def test_a_node_that_came_back_is_suspect_again_after_three_more_seconds(script:
     assert state(script) is NodeState.SUSPECT
 
 
+def test_a_node_that_was_drained_falls_silent_as_quickly_as_any(script: Script) -> None:
+    script.attach("desk", LLAMA)
+    script.drain("desk", by_operator=True)
+    script.after(4)  # silent: from now on its loss is looked for
+    script.report("desk")
+    script.after(1)
+    script.drain("desk", by_operator=True, resumed=True)
+    assert state(script) is NodeState.ALIVE
+    script.after(2)
+    assert state(script) is NodeState.SUSPECT
+
+
 def test_a_request_that_waits_starts_when_a_suspect_node_speaks(script: Script) -> None:
     script.attach("desk", LLAMA, slots_taken=1)
     script.ask("r1")
