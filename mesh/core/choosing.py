@@ -4,7 +4,7 @@
 models on offer, the heads that judge answers, and on which rung each session is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mesh.core.asked import BIG, SMALL, Assessment
@@ -20,6 +20,7 @@ from mesh.core.ladder import is_automatic
 from mesh.core.rules import Rules
 from mesh.core.rung_cost import USD_PER_KWH, expected_microusd
 from mesh.core.sessions import Sessions
+from mesh.core.shares import Shares
 from mesh.core.types import Capability, CloudModel, Model, ModelId, Request, Tier
 from mesh.core.verdict import NOTHING_SAID, Verdict
 
@@ -43,17 +44,22 @@ class Choosing:
     # By the model's name and the prompt's class.
     heads: Mapping[tuple[str, str], ConfidenceHead] = field(default_factory=dict)
     sessions: Sessions = field(default_factory=Sessions)
+    shares: Shares = field(default_factory=Shares)
 
     def configure(self, event: LadderConfigured) -> None:
         self.catalogue, self.rules, self.heads = event.catalogue, event.rules, event.heads
         self.usd_per_kwh = event.usd_per_kwh
 
-    def climb(self, request: Request) -> Climb | None:
-        """Return the ladder of a request; None for one that names its model, where no rule is."""
+    def climb(self, request: Request, clouds: Sequence[CloudModel]) -> Climb | None:
+        """Return the ladder of a request; None for one that names its model, where no rule is.
+
+        Args:
+            clouds: the cloud models on offer; of equals, the one to ask first is first.
+        """
         automatic = is_automatic(request)
         if not automatic and not self.rules:
             return None
-        models = self._models(request, automatic=automatic)
+        models = self._models(request, clouds, automatic=automatic)
         entries = [self.catalogue.entry(each) for each in models]
         verdict = self.rules.judge(facts_of(request), entries) if self.rules else NOTHING_SAID
         steps = [
@@ -61,6 +67,7 @@ class Choosing:
             for model, entry in zip(models, entries, strict=True)
         ]
         climb = climb_of(steps, request.policy)
+        climb.let_take_turns(clouds)
         climb.tier_max, climb.applied = verdict.tier_max, verdict.applied
         return climb
 
@@ -80,7 +87,9 @@ class Choosing:
             hold_tokens = HELD_TOKENS_MAX
         return Held(head, threshold, step.p_ok, hold_tokens)
 
-    def _models(self, request: Request, *, automatic: bool) -> list[Model | CloudModel]:
+    def _models(
+        self, request: Request, clouds: Sequence[CloudModel], *, automatic: bool
+    ) -> list[Model | CloudModel]:
         if automatic:
             model_ids = list(self.directory.automatic())
             half = MODELS_MAX // 2
@@ -89,7 +98,7 @@ class Choosing:
         else:
             model_ids = list(self.directory.resolve(request.model))
         found = [self.directory.model(each) for each in model_ids]
-        clouds = self.clouds if automatic else named(request.model, self.clouds)
+        clouds = clouds if automatic else named(request.model, clouds)
         return [*(each for each in found if each is not None), *clouds]
 
     def _step(

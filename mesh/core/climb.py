@@ -96,6 +96,23 @@ class Climb:
     def of(self, model_id: ModelId) -> Step | None:
         return next((step for step in self.order if step.model_id == model_id), None)
 
+    def let_take_turns(self, clouds: Sequence[CloudModel]) -> None:
+        """Put cloud models that are equals into the order of ``clouds``, on the rungs they have.
+
+        Whichever of them is the cheapest, none is better: their operator says so.
+        """
+        steps = {step.cloud: step for step in self.order if step.cloud is not None}
+        groups = {each.equals for each in clouds}
+        turns = {name: iter([each for each in clouds if each.equals == name]) for name in groups}
+        order = []
+        for step in self.order:
+            if step.cloud is None or not step.cloud.equals:
+                order.append(step)
+                continue
+            among = turns[step.cloud.equals]
+            order.append(next(steps[cloud] for cloud in among if cloud in steps))
+        self.order = tuple(order)
+
     def settle_on(self, model_id: ModelId) -> None:
         """A replica of this model was found: it is the step that is tried."""
         places = (place for place, step in enumerate(self.order) if step.model_id == model_id)

@@ -89,7 +89,8 @@ class Dispatch:
         """Take in a request and give it its first place."""
         self._budget.earn()
         self._books.enter(progress, now_s)
-        progress.take(self.choosing.climb(progress.request))
+        progress.clouds = self.choosing.shares.drawn(self.choosing.clouds, self._rng)
+        progress.take(self.choosing.climb(progress.request, progress.clouds))
         return self.place(progress, now_s)
 
     def place(self, progress: Progress, now_s: float, last: Failure | None = None) -> list[Action]:

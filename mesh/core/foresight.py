@@ -45,7 +45,7 @@ class _Found:
 
 def foresee(request: Request, choosing: Choosing, rng: Random, now_s: float) -> Foreseen:
     """Say what would become of ``request`` now. ``rng`` draws among machines that are alike."""
-    climb = choosing.climb(request)
+    climb = choosing.climb(request, choosing.shares.drawn(choosing.clouds, rng))
     if climb is not None and climb.tier_max is not None:
         request = replace(request, tier=min(request.tier, climb.tier_max))
     found = _found(request, climb, choosing, rng, now_s)

@@ -24,4 +24,7 @@ def cloud_for(progress: Progress, clouds: Sequence[CloudModel]) -> CloudModel | 
     if climb is not None and not climb.plain:
         there = [step.cloud for step in climb.order]
         clouds = [each for each in there if each is not None and each in clouds]
+    elif progress.clouds != clouds:  # others are on offer now, or a name stands for some of them
+        new = [each for each in clouds if each not in progress.clouds]
+        clouds = [*(each for each in progress.clouds if each in clouds), *new]
     return may_leave(progress.request, clouds, progress.avoid)

@@ -11,6 +11,7 @@ from mesh.core.look import Look
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut, RungAccount
 from mesh.core.types import (
     AttemptId,
+    CloudModel,
     Epoch,
     Failure,
     FailureCode,
@@ -149,6 +150,7 @@ class Progress:
     first_attempt_s: float | None = None
     instead_of: Failure | None = None  # why no machine could, if the cloud was asked for that
     climb: Climb | None = None  # None: it names its model
+    clouds: tuple[CloudModel, ...] = ()  # on offer when it came; of equals, the drawn one first
     held: Held | None = None  # what of its answer is held back
     visible_s: float | None = None  # when the client got the first token, on the fleet's clock
 

@@ -88,6 +88,18 @@ class Shares:
                 return model
         return group[-1]  # rounding left a little
 
+    def drawn(self, models: Sequence[CloudModel], rng: Random) -> tuple[CloudModel, ...]:
+        """Return ``models`` in their order, but of each group of equals the picked one first."""
+        groups: dict[str, list[CloudModel]] = {}
+        for each in models:
+            if each.equals:
+                groups.setdefault(each.equals, []).append(each)
+        turns = {}
+        for name, group in groups.items():
+            picked = self.pick(group, rng)
+            turns[name] = iter([picked, *(each for each in group if each is not picked)])
+        return tuple(next(turns[each.equals]) if each.equals else each for each in models)
+
     def weights(self, group: Sequence[CloudModel]) -> Mapping[ModelId, float]:
         """Return how often each of ``group`` is to be picked, in all 1."""
         best = self._best(group)

@@ -113,6 +113,17 @@ def test_a_session_stays_where_its_prompt_was_read() -> None:
     assert order(climb_of((SMALL, LARGE), Policy("own", target=0.8)))[0] == "large"
 
 
+def test_equals_take_turns_whichever_is_the_cheapest() -> None:
+    one = CloudModel("one", "a.example", equals="pair")
+    two = CloudModel("two", "b.example", equals="pair")
+    steps = (SMALL, step("one", 0.95, 50.0, cloud=one), step("two", 0.95, 60.0, cloud=two), CLOUD)
+    climb = climb_of(steps, Policy("own", target=0.9))
+    assert order(climb)[0] == "one"
+    climb.let_take_turns((BIG, two, one))
+    assert order(climb)[0] == "two"
+    assert sorted(order(climb)) == ["big", "one", "small", "two"]
+
+
 def test_a_plan_holds_no_worse_rung_and_none_in_the_cloud() -> None:
     climb = climb_of(ALL, Policy("own", target=0.8))
     assert list(climb.plan.rungs) == [("middle",), ("large",)]
