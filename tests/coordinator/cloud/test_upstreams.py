@@ -151,6 +151,8 @@ async def test_a_stopped_attempt_is_found_whichever_upstream_has_it(
     both.cloud.stop(attempt_id)
     await asked.left()
     await both.idle()
+    ended = [each for each in both.heard if isinstance(each, events.AttemptFailed)]
+    assert ended == [], "it was stopped, and did not end by its silence"
 
 
 # -- what an upstream may want -------------------------------------------------------------------
