@@ -15,7 +15,8 @@ from platformdirs import user_cache_path
 from torch import Tensor
 from torch.nn import functional
 
-from models.batches import Group, batches
+from models.batches import batches
+from models.groups import Group
 from models.recipe import RECIPES, Recipe
 from models.transformer import Transformer
 
