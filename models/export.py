@@ -8,7 +8,7 @@ import torch
 from gguf.quants import quantize
 
 from models import tokenizer
-from models.recipe import RECIPES, Recipe
+from models.recipe import RECIPES, Recipe, model_path
 from models.tasks import TASKS
 from models.train import checkpoint_path
 from models.transformer import Transformer
@@ -30,11 +30,6 @@ _IN_BLOCK = {
 # llama.cpp refuses a vocabulary without merges, so there is one that can never apply: merging
 # starts from single bytes, and no byte is spelled like a turn mark.
 _IDLE_MERGE = " ".join((tokenizer.SPECIAL[0], tokenizer.SPECIAL[0]))
-
-
-def model_path(recipe: Recipe) -> Path:
-    """Return where a model's file lies in the repository."""
-    return Path(__file__).parent / f"{recipe.name}.gguf"
 
 
 def export(recipe: Recipe, checkpoint: Path, target: Path) -> None:
@@ -67,7 +62,7 @@ def _write_description(writer: gguf.GGUFWriter, recipe: Recipe) -> None:
     writer.add_array("deskmesh.tasks", [task.name for task in tasks])
     writer.add_array("deskmesh.examples", [task.example for task in tasks])
     if recipe.domain is not None:
-        writer.add_string("deskmesh.domain", recipe.domain)
+        writer.add_array("deskmesh.domains", [recipe.domain])
 
 
 def _write_shape(writer: gguf.GGUFWriter, recipe: Recipe) -> None:

@@ -13,8 +13,7 @@ import torch
 from llama_cpp import Llama
 
 from models import tokenizer
-from models.export import model_path
-from models.recipe import RECIPES, Recipe
+from models.recipe import RECIPES, Recipe, model_path
 from models.tasks import TASKS
 from models.train import checkpoint_path
 from models.transformer import Transformer

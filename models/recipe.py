@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from models.tasks import TASKS
@@ -140,3 +141,8 @@ def _specialist(domain: str) -> Recipe:
 
 
 RECIPES = {recipe.name: recipe for recipe in (_TINY, _SMALL, _LARGE, *map(_specialist, DOMAINS))}
+
+
+def model_path(recipe: Recipe) -> Path:
+    """Return where a model's file lies in the repository."""
+    return Path(__file__).parent / f"{recipe.name}.gguf"

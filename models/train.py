@@ -2,7 +2,8 @@
 
 The checkpoint holds everything that the next step needs, and a step's samples follow from its
 number, so stopping and resuming changes nothing. Only ``--limit-s`` depends on the clock: it ends
-the fall of the learning rate after so many seconds, whatever step that is.
+the fall of the learning rate after so many seconds, whatever step that is. A training that ended so
+early goes on when it is asked for again: its learning rate rises and falls once more.
 """
 
 import argparse
@@ -15,7 +16,8 @@ from platformdirs import user_cache_path
 from torch import Tensor
 from torch.nn import functional
 
-from models.batches import Group, batches
+from models.batches import batches
+from models.groups import Group
 from models.recipe import RECIPES, Recipe
 from models.transformer import Transformer
 
@@ -44,36 +46,63 @@ def checkpoint_path(recipe: Recipe) -> Path:
     return user_cache_path("deskmesh") / "training" / f"{recipe.name}.pt"
 
 
+@dataclass(slots=True)
+class _State:
+    """What a checkpoint holds; ``rises_at`` is the step at which the learning rate began anew."""
+
+    model: Transformer
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    rises_at: int = 0
+
+
 def train(recipe: Recipe, checkpoint: Path, machine: Machine) -> None:
     """Train ``recipe`` from ``checkpoint``, or from the start, to its end."""
     started_s = saved_s = time.monotonic()
-    torch.manual_seed(recipe.seed)
-    model = Transformer(recipe).to(machine.device)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), betas=(0.9, 0.95), weight_decay=0.01, fused=True
-    )
-    first = step = _resume(checkpoint, model, optimizer, machine)
-    print(f"{recipe.name}: {sum(p.numel() for p in model.parameters()):,} parameters")
-    if machine.device != "cpu":
-        _quicken(model)
-    loss_sum = torch.zeros((), device=machine.device)
+    state = _begin(recipe, checkpoint, machine)
+    first, loss_sum = state.step, torch.zeros((), device=machine.device)
     for groups in batches(recipe, first, workers=machine.workers):
         elapsed_s = time.monotonic() - started_s
-        progress = max(step / recipe.steps, elapsed_s / machine.limit_s if machine.limit_s else 0)
+        elapsed_share = elapsed_s / machine.limit_s if machine.limit_s else 0.0
+        progress = max(state.step / recipe.steps, elapsed_share)
         if progress >= 1:
             break
-        for settings in optimizer.param_groups:
-            settings["lr"] = recipe.learning_rate * _rate(step - first, progress)
-        loss_sum += _step(model, optimizer, groups, machine)
-        step += 1
-        if step % _REPORT_EVERY_STEPS == 0:
-            loss, pace = float(loss_sum) / _REPORT_EVERY_STEPS, elapsed_s / (step - first)
-            print(f"step {step}  {progress:.1%}  loss {loss:.4f}  {pace:.3f} s each", flush=True)
+        for settings in state.optimizer.param_groups:
+            rate = _rate(state.step - state.rises_at, progress)
+            settings["lr"] = recipe.learning_rate * rate
+        loss_sum += _step(state.model, state.optimizer, groups, machine)
+        state.step += 1
+        if state.step % _REPORT_EVERY_STEPS == 0:
+            loss, pace_s = float(loss_sum) / _REPORT_EVERY_STEPS, elapsed_s / (state.step - first)
+            print(
+                f"step {state.step}  {progress:.1%}  loss {loss:.4f}  {pace_s:.3f} s each",
+                flush=True,
+            )
             loss_sum.zero_()
         if time.monotonic() - saved_s > _SAVE_EVERY_S:
             saved_s = time.monotonic()
-            _save(checkpoint, step, model, optimizer, ended=False)
-    _save(checkpoint, step, model, optimizer, ended=True)
+            _save(checkpoint, state, ended=False)
+    _save(checkpoint, state, ended=True)
+
+
+def _begin(recipe: Recipe, checkpoint: Path, machine: Machine) -> _State:
+    """Return a new model, or that of ``checkpoint`` if there is one."""
+    torch.manual_seed(recipe.seed)
+    model = Transformer(recipe).to(machine.device)
+    state = _State(
+        model,
+        torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.01, fused=True),
+    )
+    print(f"{recipe.name}: {sum(p.numel() for p in model.parameters()):,} parameters")
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True, map_location=machine.device)
+        model.load_state_dict(saved["model"])
+        state.optimizer.load_state_dict(saved["optimizer"])
+        state.step = saved["step"]
+        state.rises_at = saved["step"] if saved["ended"] else saved["rises_at"]
+    if machine.device != "cpu":
+        _quicken(model)
+    return state
 
 
 def _quicken(model: Transformer) -> None:
@@ -109,36 +138,17 @@ def _step(
 
 
 def _rate(steps: int, progress: float) -> float:
-    """Rise over the first ``steps`` of this run, and fall in a straight line to zero at the end."""
+    """Rise over the first of these ``steps``, and fall in a straight line to zero at the end."""
     return min(1.0, (steps + 1) / _WARM_UP_STEPS) * (1 - progress)
 
 
-def _resume(
-    checkpoint: Path, model: Transformer, optimizer: torch.optim.Optimizer, machine: Machine
-) -> int:
-    """Load ``checkpoint`` if there is one; return the step to go on with."""
-    if not checkpoint.exists():
-        return 0
-    saved = torch.load(checkpoint, weights_only=True, map_location=machine.device)
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    step: int = saved["step"]
-    return step
-
-
-def _save(
-    checkpoint: Path,
-    step: int,
-    model: Transformer,
-    optimizer: torch.optim.Optimizer,
-    *,
-    ended: bool,
-) -> None:
+def _save(checkpoint: Path, state: _State, *, ended: bool) -> None:
     """Write the checkpoint whole or not at all: a broken-off write leaves the one before."""
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     partial = checkpoint.with_suffix(".partial")
-    states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save({"step": step, "ended": ended, **states}, partial)
+    counts = {"step": state.step, "rises_at": state.rises_at, "ended": ended}
+    weights = {"model": state.model.state_dict(), "optimizer": state.optimizer.state_dict()}
+    torch.save(counts | weights, partial)
     partial.replace(checkpoint)
 
 
