@@ -70,7 +70,7 @@ class Scorer:
 
     Attributes:
         heads: head name -> head; names are those of models in the outcomes, and the generic ones.
-        confidence: model -> the head that judges its answers by their signs, where tokens were known.
+        confidence: model -> the head that judges its answers by their signs, if tokens were known.
         sources: whose outcomes taught it.
         seen: ascending hashes of the prompts that it learned from, or of an even sample of them.
     """
