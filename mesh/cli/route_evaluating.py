@@ -123,20 +123,27 @@ def _of_scorer(
     import numpy as np
 
     from mesh.training.evaluating import Pair, generic_only, looked_at
-    from mesh.training.learning import has_seen
+    from mesh.training.learning import seen_of
 
     scorer = shipped_scorer() if named == SHIPPED else read_scorer(Path(named))
     weak, strong = ground.models
-    seen = has_seen(scorer, ground.rows)
-    if seen:
+    seen = seen_of(scorer, ground.rows)
+    if seen.any():
         notes.append(
-            f"the scorer has learned from {seen} of these {len(ground.rows)} prompts; "
-            "what it says of them is no evidence"
+            f"the scorer has learned from {seen.sum()} of these {len(seen)} prompts; what it says "
+            "of them is no evidence: see unseen_apgr"
         )
     notes += [f"{model} has no head of its own" for model in generic_only(scorer, weak, strong)]
     pair = Pair.of(scorer, weak, strong)
-    every = looked_at(pair, ground, np.arange(len(ground.rows)), signs=signs)
-    return {what: judged.figures() for what, judged in every.items()}, pair
+    every = looked_at(pair, ground, np.arange(len(seen)), signs=signs)
+    views = {what: judged.figures() for what, judged in every.items()}
+    if seen.any() and not seen.all():
+        for what, judged in every.items():
+            unseen = judged.of(~seen).figures()
+            views[what] |= {
+                f"unseen_{key}": unseen[key] for key in ("apgr", "random_apgr_sd", "rows")
+            }
+    return views, pair
 
 
 def _of_splits(
@@ -170,10 +177,10 @@ def _of_splits(
 
 def _prior(ground: "Ground", notes: list[str]) -> "Scorer | None":
     """The shipped heads, unless they have seen any of these prompts: then they are no prior."""
-    from mesh.training.learning import has_seen
+    from mesh.training.learning import seen_of
 
     shipped = shipped_scorer()
-    seen = has_seen(shipped, ground.rows)
+    seen = int(seen_of(shipped, ground.rows).sum())
     if not seen:
         return shipped
     notes.append(f"the shipped scorer has seen {seen} of these prompts: learned without it")

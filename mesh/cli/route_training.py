@@ -24,14 +24,14 @@ def train(
 ) -> None:
     """Learn from outcomes how likely each model's answer to a prompt is right."""
     from mesh.core.scorer import Source
-    from mesh.training.learning import Ground, has_seen, learn
+    from mesh.training.learning import Ground, learn, seen_of
     from mesh.training.outcomes import read_outcomes
 
     outcomes = read_outcomes(data, with_signs=True)
     notes = list(outcomes.notes)
     shipped = shipped_scorer()
     # Rows that the prior has learned from would count twice.
-    prior = None if has_seen(shipped, outcomes.rows) else shipped
+    prior = None if seen_of(shipped, outcomes.rows).any() else shipped
     sources = [Source(", ".join(path.name for path in data), licence, len(outcomes.rows))]
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("learning", total=1.0)

@@ -4,6 +4,7 @@ import json
 from array import array
 from collections.abc import Mapping
 from math import isfinite
+from string import hexdigits
 from typing import Any
 
 from mesh.core.calibration import ConfidenceHead
@@ -73,8 +74,8 @@ def _scorer(found: Mapping[str, Any]) -> Scorer:
     if len(found["heads"]) > HEADS_MAX:
         raise ValueError(f"it has more than {HEADS_MAX} heads")
     seen = found["seen"]
-    if len(seen) % HEX_DIGITS:
-        raise ValueError("it is broken: its list of prompts is cut off")
+    if len(seen) % HEX_DIGITS or not set(seen) <= set(hexdigits):
+        raise ValueError("it is broken: its list of prompts is cut off or no list")
     return Scorer(
         heads={str(name): _head(plain) for name, plain in found["heads"].items()},
         confidence={

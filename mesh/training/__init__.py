@@ -1,1 +1,1 @@
-"""Fits the scorer and its calibrations from outcomes; the only part of deskmesh that needs numpy."""
+"""Fits the scorer and its calibrations from outcomes; all that needs numpy is here."""

@@ -56,11 +56,11 @@ def fit_confidence(
 
 
 def threshold_for(chances: Floats, right: Floats, *, risk: float) -> float | None:
-    """Return the least chance at which answers may stand so that at most ``risk`` of them are wrong.
+    """Return the least chance at which answers may stand and at most ``risk`` of them are wrong.
 
-    Thresholds are tried from the strictest on, and the first whose Clopper-Pearson bound exceeds the
-    risk ends the search, so that trying many does not spoil the promise (fixed-sequence testing:
-    Angelopoulos et al., Learn then Test, arXiv:2110.01052). None: nothing may stand.
+    Thresholds are tried from the strictest on, and the first whose Clopper-Pearson bound exceeds
+    the risk ends the search, so that trying many does not spoil the promise (fixed-sequence
+    testing: Angelopoulos et al., Learn then Test, arXiv:2110.01052). None: nothing may stand.
     """
     found = None
     least_answers = np.log(1.0 - SURE) / np.log(1.0 - risk)  # fewer can't pass, even if all right
@@ -84,7 +84,7 @@ def predicted(head: ConfidenceHead, inputs: Floats) -> Floats:
 
 
 def logistic_weights(inputs: Floats, right: Floats, penalty: float = PENALTY) -> Floats:
-    """Return the bias and the weights of a ridge logistic, by Newton's method; shape (1 + inputs,)."""
+    """Return bias and weights of a ridge logistic, by Newton's method; shape (1 + inputs,)."""
     design = np.column_stack([np.ones(len(inputs)), inputs])
     ridge = np.full(design.shape[1], penalty)
     ridge[0] = 1e-3  # the bias is free, but one class alone must not send it to infinity
@@ -102,7 +102,10 @@ def logistic_weights(inputs: Floats, right: Floats, penalty: float = PENALTY) ->
 
 
 def isotonic(raw: Sequence[float], right: Sequence[float]) -> list[tuple[float, float, float]]:
-    """Return blocks (mean raw, mean right, weight) whose means never fall: pool adjacent violators."""
+    """Return blocks (mean raw, mean right, weight) whose means never fall.
+
+    Violators of that are pooled with their neighbours.
+    """
     blocks: list[tuple[float, float, float]] = []
     for score, label in sorted(zip(raw, right, strict=True)):
         blocks.append((score, label, 1.0))

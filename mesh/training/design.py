@@ -21,8 +21,8 @@ WORDS_AT, PAIRS_AT = SURFACE, SURFACE + BUCKETS
 DOMAIN_AT = PAIRS_AT + BUCKETS
 COLUMNS = DOMAIN_AT + DOMAIN_BUCKETS
 
-# Chosen on 500 to 3,500 labels of two public sets, by ranking of gains; the optimum is flat. A domain
-# tells much with few labels: its mean is learned from 5 rows as well as a word's from 100.
+# Chosen on 500 to 3,500 labels of two public sets, by ranking of gains; the optimum is flat. A
+# domain tells much with few labels, as it has many rows where a word has few.
 SURFACE_SCALE, WORDS_SCALE, PAIRS_SCALE, DOMAIN_SCALE = 1.0, 1.0, 0.7, 2.2
 SPREAD_MIN = 0.05  # of a number on the surface: one that never varied says nothing when it does
 STEPS_A_SPREAD = 3.0  # weights are stored in thirds of their spread: 3.6 bits each once packed

@@ -48,6 +48,12 @@ class Judged:
             np.concatenate([part.strong for part in parts]),
         )
 
+    def of(self, rows: NDArray[np.bool_]) -> "Judged":
+        """Return some of the rows."""
+        return Judged(
+            self.weak_chance[rows], self.strong_chance[rows], self.weak[rows], self.strong[rows]
+        )
+
     def figures(self, *, seed: int = 0) -> Figures:
         """Return all measures but the time that scoring takes."""
         gain = self.strong_chance - self.weak_chance

@@ -36,7 +36,7 @@ BIG_KEPT = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A model's head, and for each row that it learned from the chance by a fit without that row."""
+    """A model's head, and for each row it learned from the chance by a fit without that row."""
 
     head: Head
     rows: NDArray[np.intp]  # of the design
@@ -95,7 +95,9 @@ class Fitter:
             scores = [_mean_score(each, d[size]) for each, d in zip(sets, divided, strict=True)]
             levels = [float(np.nanmean(each)) for each in scores]
             mean = float(np.mean(levels))
-            moved = np.concatenate([s - l + mean for s, l in zip(scores, levels, strict=True)])
+            moved = np.concatenate(
+                [each - level + mean for each, level in zip(scores, levels, strict=True)]
+            )
             begin = prior.heads[name] if prior else None
             head = answered.learned(np.clip(moved, 0.0, 1.0), begin).head
             heads[name] = head if name == SMALL else _kept(head, BIG_KEPT, mean)

@@ -1,4 +1,4 @@
-"""Makes a scorer of outcomes: a head for each model, generic heads, and heads for answers' signs."""
+"""Makes a scorer of outcomes: heads for each model, for unknown ones, and for answers' signs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -116,12 +116,10 @@ def signs_of(rows: Sequence[Row], places: NDArray[np.intp], model: str) -> NDArr
     return np.array([confidence_features(rows[place].signs[model]) for place in places])
 
 
-def has_seen(scorer: Scorer, rows: Sequence[Row]) -> int:
-    """Return how many of the rows' prompts a scorer learned from, as far as its sample tells."""
-    if not scorer.seen:
-        return 0
+def seen_of(scorer: Scorer, rows: Sequence[Row]) -> NDArray[np.bool_]:
+    """Say of each row whether a scorer learned from its prompt, as far as its sample tells."""
     seen = set(scorer.seen)
-    return sum(prompt_hash(row.prompt) in seen for row in rows)
+    return np.array([prompt_hash(row.prompt) in seen for row in rows], dtype=bool)
 
 
 def _sample(rows: Sequence[Row], earlier: Sequence[int]) -> tuple[int, ...]:

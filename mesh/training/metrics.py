@@ -3,7 +3,7 @@
 A router that sends the share ``c`` of prompts to the strong model reaches some mean score. Over all
 thresholds that is a curve from the weak model's score (c = 0) to the strong one's (c = 1).
 APGR is the area between the curve and the weak model's score, as a share of the gap: about 0.5 for
-random scores. CPTx is the percentage of strong calls at which the curve has recovered x % of the gap.
+random scores. CPTx is the percentage of strong calls at which x % of the gap is recovered.
 
 Source: Ong et al., RouteLLM, arXiv:2406.18665, section 3, and its evaluation's code (ten cuts by
 quantile of the score, trapezoid, linear interpolation).

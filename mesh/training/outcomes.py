@@ -1,8 +1,9 @@
 """Reading outcomes: what models' answers to prompts were worth, as JSON lines, plain or gzipped.
 
-One object a line: ``prompt``; ``domain`` (a name, or null); ``outcomes``, model name -> ``score`` in
-[0, 1] (1 = right) and, where known, ``cost_microusd`` and ``tokens``: one entry for each token of
-the answer, with ``logprob`` of the chosen one and ``top_logprobs``, natural logarithms, highest first.
+One object a line: ``prompt``; ``domain`` (a name, or null); ``outcomes``, model name -> ``score``
+in [0, 1] (1 = right) and, where known, ``cost_microusd`` and ``tokens``: one entry for each token
+of the answer, with ``logprob`` of the chosen one and ``top_logprobs``, natural logarithms, highest
+first.
 A prompt that was put several times is several lines. Models may be missing from any line.
 """
 
@@ -39,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """All rows of one or more files, in their order; ``notes`` are for the reader of the results."""
+    """All rows of one or more files, in their order; ``notes`` are for who reads the results."""
 
     rows: Sequence[Row]
     notes: Sequence[str]

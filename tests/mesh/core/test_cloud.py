@@ -135,7 +135,7 @@ def test_machines_that_will_not_begin_send_to_the_cloud_in_the_end() -> None:
     assert only(script.refuse(start, Refusal.NO_MEMORY), StartCloudAttempt).key == key("r1")
 
 
-# -- several of them ---------------------------------------------------------------------------------
+# -- several of them -------------------------------------------------------------------------------
 
 ONE = CloudModel("one", "a.example", equals="pair", share=3.0)
 TWO = CloudModel("two", "b.example", equals="pair", share=1.0)
