@@ -17,6 +17,7 @@ from mesh.core.events import LadderConfigured
 from mesh.core.facts import facts_of
 from mesh.core.held import HELD_TOKENS_MAX, Held, threshold_of
 from mesh.core.ladder import is_automatic
+from mesh.core.outcomes import Outcomes, Source, label
 from mesh.core.rules import Rules
 from mesh.core.rung_cost import USD_PER_KWH, expected_microusd
 from mesh.core.sessions import Sessions
@@ -45,6 +46,7 @@ class Choosing:
     heads: Mapping[tuple[str, str], ConfidenceHead] = field(default_factory=dict)
     sessions: Sessions = field(default_factory=Sessions)
     shares: Shares = field(default_factory=Shares)
+    outcomes: Outcomes = field(default_factory=Outcomes)
 
     def configure(self, event: LadderConfigured) -> None:
         self.catalogue, self.rules, self.heads = event.catalogue, event.rules, event.heads
@@ -85,7 +87,18 @@ class Choosing:
         hold_tokens = request.hold_tokens or request.policy.hold_tokens
         if Capability.TOOLS in request.needs:
             hold_tokens = HELD_TOKENS_MAX
-        return Held(head, threshold, step.p_ok, hold_tokens)
+        return Held(head, threshold, step.guess, hold_tokens)  # as the head was fitted
+
+    def learn(self, climb: Climb, request: Request, model_id: ModelId, held: Held) -> None:
+        """An answer was judged while it was held back. Right or wrong, it teaches the same way:
+        if only those that were not good enough did, every model would seem worse than it is.
+        """
+        step, score = climb.of(model_id), held.score
+        if step is None or score is None:
+            return
+        source = Source.TEST if held.broken_calls else Source.CONFIDENCE
+        task_class = request.assessment.task_class
+        self.outcomes.learn(label(source, model_id, task_class, guess=step.guess, score=score))
 
     def _models(
         self, request: Request, clouds: Sequence[CloudModel], *, automatic: bool
@@ -106,13 +119,17 @@ class Choosing:
     ) -> Step:
         assessment = request.assessment
         head = head_of(entry, assessment)
-        p_ok = assessment.p_ok.get(head, 0.0) if head in assessment.trusted else 0.0
+        trusted = head in assessment.trusted
+        guess = assessment.p_ok[head] if trusted else _guess(entry, assessment)
+        learned = self.outcomes.p_ok(model.model_id, assessment.task_class, guess)
+        known = trusted or self.outcomes.trusted(model.model_id)
         cost = self.cost_microusd(entry, request)
         step = Step(
             model_id=model.model_id,
             name=model.name,
-            p_ok=p_ok,
-            rank=p_ok or _guess(entry, assessment),
+            p_ok=learned if known else 0.0,
+            rank=learned,
+            guess=guess,
             cost_microusd=cost,
             parameters=entry.parameters,
             judged=self._judged(model.name, request),

@@ -27,6 +27,7 @@ class Step:
     p_ok: float  # of a head that is trusted; 0: nobody knows
     rank: float  # P(ok), or a guess where nobody knows: for the order alone
     cost_microusd: float  # expected
+    guess: float = 0.0  # P(ok) before anything was learned from judged answers; 0: none was made
     parameters: int = 0
     stays: float = 0.0  # what P(ok) may lack, as the session's prompt is read there already
     judged: bool = False  # its answers' confidence can be believed, so that a wrong one is noticed
@@ -156,6 +157,10 @@ class Climb:
                 model_id=step.model_id,
                 model_name=step.name,
                 p_ok=step.p_ok,
+                rank=step.rank,
+                guess=step.guess,
+                judged=step.judged,
+                in_cloud=step.cloud is not None,
                 confidence=self.read.get(step.model_id, (0.0, 0.0))[0],
                 threshold=self.read.get(step.model_id, (0.0, 0.0))[1],
                 expected_cost_microusd=round(step.cost_microusd),

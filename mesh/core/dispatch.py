@@ -258,6 +258,7 @@ class Dispatch:
         assert held is not None, "nothing else is judged"
         assert climb is not None, "nothing else is judged"
         self._books.release(attempt)
+        self.choosing.learn(climb, progress.request, attempt.candidate.model_id, held)
         climb.escalate(attempt.candidate.model_id, held.confidence, held.threshold)
         progress.close(ESCALATED, held.why, now_s)
         progress.held = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from mesh.core.calibration import ConfidenceHead
 from mesh.core.catalogue import Catalogue
+from mesh.core.outcomes import Label
 from mesh.core.rules import Rules
 from mesh.core.rung_cost import USD_PER_KWH
 from mesh.core.signs import TokenSign
@@ -209,6 +210,13 @@ class LadderConfigured:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswersJudged:
+    """Somebody who is no part of the fleet has said how good answers were."""
+
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CoordinatorReturned:
     """Its nodes of a former life are on their way back: who asks meanwhile may wait for them."""
 
@@ -239,6 +247,7 @@ Event = (
     | AttemptCharged
     | CloudOffered
     | LadderConfigured
+    | AnswersJudged
     | CoordinatorReturned
     | TimePassed
 )

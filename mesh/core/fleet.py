@@ -118,6 +118,8 @@ class Fleet:
                 return requests.cloud_offered(event)
             case events.LadderConfigured():
                 return requests.ladder_configured(event)
+            case events.AnswersJudged():
+                return requests.answers_judged(event)
             case events.CoordinatorReturned():
                 return requests.coordinator_returned(event)
             case events.TimePassed():

@@ -77,6 +77,16 @@ class Held:
         return Judgement.ACCEPT if self.confidence >= self.threshold else Judgement.ESCALATE
 
     @property
+    def score(self) -> float | None:
+        """The chance, as last judged, that it is right; None: nothing was found out about that.
+
+        A call that fits its tool may still be the wrong one.
+        """
+        if self.broken_calls:
+            return 0.0
+        return None if self.calls or len(self.signs) < self.tokens else self.confidence
+
+    @property
     def why(self) -> str:
         """Why it was not accepted, for people."""
         if self.broken_calls:

@@ -70,6 +70,10 @@ class RungAccount:
     expected_cost_microusd: int = 0
     removed_by: str = ""  # the rule or fact that removed it; "" if it may answer
     chosen: bool = False  # it answered last
+    guess: float = 0.0  # P(ok) before anything was learned from judged answers; 0: none was made
+    rank: float = 0.0  # P(ok), or a guess where nobody knows
+    judged: bool = False  # its confidence could be believed
+    in_cloud: bool = False
 
 
 @dataclass(frozen=True, slots=True)

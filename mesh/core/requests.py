@@ -16,6 +16,7 @@ from mesh.core.actions import (
 from mesh.core.books import Books, Running
 from mesh.core.dispatch import ESCALATED, Dispatch
 from mesh.core.events import (
+    AnswersJudged,
     AttemptCharged,
     AttemptFailed,
     AttemptFinished,
@@ -85,6 +86,12 @@ class Requests:
     def ladder_configured(self, event: LadderConfigured) -> list[Action]:
         """Requests from now on climb by this."""
         self.choosing.configure(event)
+        return []
+
+    def answers_judged(self, event: AnswersJudged) -> list[Action]:
+        """Requests from now on climb by what these labels teach."""
+        for each in event.labels:
+            self.choosing.outcomes.learn(each)
         return []
 
     def coordinator_returned(self, event: CoordinatorReturned) -> list[Action]:
@@ -360,7 +367,9 @@ class Requests:
         held, progress.held = progress.held, None
         assert held is not None, "it was judged"
         assert progress.climb is not None, "it was judged"
-        progress.climb.read[attempt.candidate.model_id] = held.confidence, held.threshold
+        model_id = attempt.candidate.model_id
+        self.choosing.learn(progress.climb, progress.request, model_id, held)
+        progress.climb.read[model_id] = held.confidence, held.threshold
         started = self._dispatch.hedging.started(progress, attempt)
         progress.visible_s = now_s
         progress.given.add(held.tokens)

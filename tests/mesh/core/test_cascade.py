@@ -322,3 +322,44 @@ def test_times_tell_the_first_token_from_the_first_that_was_shown(script: Script
     says(script, start, [SURE] * 3, 3)
     receipt = only(script.finish(start, 6), FinishRequest).receipt
     assert (receipt.first_token_s, receipt.first_visible_token_s) == (1.0, 2.0)
+
+
+def with_tools() -> Script:
+    made = Script()
+    made.attach("desk", SMALL, capabilities=[Capability.TOOLS])
+    made.attach("shelf", LARGE, capabilities=[Capability.TOOLS])
+    configure(made, a_head())
+    return made
+
+
+def learned(script: Script) -> float:
+    """How many labels of the small model count."""
+    return script.fleet.requests.choosing.outcomes.labels(SMALL.model_id)
+
+
+def test_a_judged_answer_teaches_a_little_whichever_way_it_went(script: Script) -> None:
+    start = begun(script)
+    says(script, start, [SURE] * 6)
+    script.finish(start, 6)
+    accepted = learned(script)
+    assert 0 < accepted < 1
+    again = only(ask(script, "r2"), StartAttempt)
+    script.open(again)
+    script.say_started(again)
+    says(script, again, [UNSURE] * 6)
+    assert learned(script) == pytest.approx(2 * accepted, rel=0.01)
+
+
+def test_a_broken_call_is_wrong_whoever_looks() -> None:
+    script = with_tools()
+    start = begun(script, needs=[Capability.TOOLS])
+    says(script, start, [SURE] * 2, broken_calls=1)
+    assert learned(script) == pytest.approx(1.0)
+
+
+def test_a_call_that_fits_its_tool_proves_nothing() -> None:
+    script = with_tools()
+    start = begun(script, needs=[Capability.TOOLS])
+    says(script, start, [UNSURE] * 2, calls=1)
+    script.finish(start, 2)
+    assert learned(script) == 0.0
