@@ -22,6 +22,7 @@ from pydantic_settings import (
 from mesh.cloud_settings import CloudModelSettings, UpstreamSettings
 from mesh.cloud_settings import CloudSettings as CloudSettings  # noqa: PLC0414 - part of the whole
 from mesh.core.catalogue import Stated
+from mesh.core.held import HELD_TOKENS_MAX
 from mesh.core.policies import POLICY_NAME, WEIGHT_MAX, Order, Policy, policies
 from mesh.core.rung_cost import USD_PER_KWH
 from mesh.errors import InvalidRequest
@@ -170,6 +171,19 @@ class PolicySettings(Section):
     heat: float = Field(default=0.5, ge=0, le=WEIGHT_MAX, description="Spares hot machines.")
     owner: float = Field(default=0.5, ge=0, le=WEIGHT_MAX, description="Spares those in use.")
     models: Order = Field(default=Order.LARGEST, description="Which auto tries first.")
+    target: float = Field(
+        default=0.8, gt=0, le=1, description="P(ok) from which on a cheaper model will do."
+    )
+    cascade: bool = Field(default=True, description="May a cheaper one be tried, and judged?")
+    risk: float = Field(
+        default=0.1, gt=0, lt=1, description="Share of answers let stand so that may be wrong."
+    )
+    hold_tokens: int = Field(
+        default=24,
+        ge=1,
+        le=HELD_TOKENS_MAX,
+        description="Judged by so many; more is surer, and shows its first word later.",
+    )
     cloud: bool = Field(default=True, description="May auto be answered by the cloud's model?")
 
     @model_validator(mode="after")

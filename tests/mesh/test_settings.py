@@ -43,6 +43,9 @@ def test_seeds_come_from_the_environment_as_json(
         ("[policies.cheap]\nbatery = 1\n", r"did you mean policies\.cheap\.battery\?"),
         ("[policies.cheap]\nheat = -1\n", r"policies\.cheap\.heat"),
         ("[policies.cheap]\nheat = nan\n", r"policies\.cheap\.heat"),
+        ("[policies.cheap]\ntarget = 1.1\n", r"policies\.cheap\.target"),
+        ("[policies.cheap]\nrisk = 0\n", r"policies\.cheap\.risk"),
+        ("[policies.cheap]\nhold_tokens = 5000\n", r"policies\.cheap\.hold_tokens"),
         ("[policies.cheap]\nfirst_token = 0\ncompletion = 0\n", "both 0"),
         ("[policies.'a b']\nheat = 1\n", "'a b' is no name"),
         ("[fleet]\nsuspect_after_s = 0.5\n", "2 \\* beat_every_s"),
@@ -66,6 +69,16 @@ def test_an_operators_policy_stands_beside_the_built_in_ones(home: Path) -> None
     known = load_settings().all_policies()
     assert list(known) == ["frugal", "balanced", "best", "fast", "private", "cheap"]
     assert known["cheap"] == Policy("cheap", battery=9, models=Order.SMALLEST)
+
+
+def test_an_operators_policy_says_how_the_ladder_is_climbed(home: Path) -> None:
+    (home / "deskmesh.toml").write_text(
+        "[policies.sure]\ntarget = 0.95\nrisk = 0.02\nhold_tokens = 64\n"
+        "[policies.guess]\ncascade = false\n"
+    )
+    known = load_settings().all_policies()
+    assert known["sure"] == Policy("sure", target=0.95, risk=0.02, hold_tokens=64)
+    assert known["guess"] == Policy("guess", cascade=False)
 
 
 def test_an_operators_policy_takes_the_place_of_one_of_its_name(home: Path) -> None:
