@@ -15,6 +15,7 @@ from mesh.core.cloud import named
 from mesh.core.directory import Directory
 from mesh.core.events import LadderConfigured
 from mesh.core.facts import facts_of
+from mesh.core.filter import BYTES_PER_TOKEN_MAX
 from mesh.core.held import HELD_TOKENS_MAX, Held, threshold_of
 from mesh.core.ladder import is_automatic
 from mesh.core.outcomes import Outcomes, Source, label
@@ -210,5 +211,9 @@ def _barred(step: Step, request: Request) -> str:
         return f"the prompt may not leave its {request.tier.name.lower()}"
     if not request.policy.cloud:
         return f"policy {request.policy} keeps the prompt in the mesh"
+    # As of machines: only what cannot fit at twice the usual bytes a token is ruled out here.
+    context_tokens = step.cloud.context_tokens
+    if context_tokens and request.prompt_bytes > BYTES_PER_TOKEN_MAX * context_tokens:
+        return f"the prompt is far longer than its context of {context_tokens}"
     missing = request.needs - step.cloud.capabilities
     return f"cannot do {', '.join(sorted(missing))}" if missing else ""

@@ -363,3 +363,13 @@ def test_a_call_that_fits_its_tool_proves_nothing() -> None:
     says(script, start, [UNSURE] * 2, calls=1)
     script.finish(start, 2)
     assert learned(script) == 0.0
+
+
+def test_a_prompt_goes_to_no_cloud_model_that_it_cannot_fit(script: Script) -> None:
+    narrow = CloudModel("narrow", "upstream.example", context_tokens=100)
+    script.happens(events.CloudOffered((narrow, BIG)))
+    start = begun(script, tier=Tier.CLOUD, prompt_bytes=4000)
+    script.open(start)
+    receipt = only(script.cancel("r1"), FailRequest).receipt
+    removed = {each.model_name: each.removed_by for each in receipt.ladder if each.removed_by}
+    assert removed == {"narrow": "the prompt is far longer than its context of 100"}
