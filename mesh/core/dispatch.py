@@ -371,6 +371,8 @@ class Dispatch:
             if last is None:
                 return self._leave_or_fail(progress, full, now_s)
             displaced = self._leave_or_fail(self._books.open[last], full, now_s)
+            if len(line) >= self._limits.waiting_max:  # it waits again, for another rung
+                return displaced + self._leave_or_fail(progress, full, now_s)
         progress.candidates, progress.why = busy.candidates if busy is not None else (), why
         told.note(progress, busy.look if busy is not None else None, self._directory, now_s)
         if progress.climb is not None:
