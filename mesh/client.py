@@ -43,6 +43,7 @@ from mesh.errors import InvalidRequest, NodeLost
 from mesh.sending import TIMEOUT_S
 from mesh.v1 import inference_pb2 as inference
 from mesh.way import Way
+from mesh.wire.origin import write_origin
 
 __all__ = [
     "Answer",
@@ -152,6 +153,12 @@ class MeshClient:
         tier: str = "",
         policy: str = "",
         session: str = "",
+        domain: str = "",
+        initiator: str = "",
+        team: str = "",
+        task: str = "",
+        tags: Sequence[str] = (),
+        accept_substitute: bool = False,
         explain: bool = False,
         request_id: str = "",
         timeout_s: float = TIMEOUT_S,
@@ -168,6 +175,11 @@ class MeshClient:
             tools: what the model may ask the program to call; see ``AnswerStream.tool_calls``.
             tool_choice: "auto", "none", "required", or the one tool that must be called.
             tier: how far the prompt may travel: "device", "mesh" or "cloud"; "" is the mesh's own.
+            domain: what it is about, such as "networking"; "" lets the mesh recognise it.
+            initiator: who or what began it: "human", "agent" or "event".
+            team, task, tags: for the operator's rules and the ledger.
+            accept_substitute: another model, at least as capable, may answer where the one that was
+                asked for is not there; the receipt says so.
             explain: let the receipt say for every node why it could not.
 
         Raises:
@@ -189,6 +201,9 @@ class MeshClient:
                 tier=one_of(_TIERS, tier, "tier"),
                 policy=policy,
                 session=session,
+                domain=domain,
+                origin=write_origin(initiator, team, task, tags),
+                accept_substitute=accept_substitute,
                 explain=explain,
                 deadline_ms=max(1, int(timeout_s * 1000)),
             )

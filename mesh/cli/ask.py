@@ -34,6 +34,14 @@ def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
     policy: Annotated[
         str, typer.Option(help="frugal, balanced, best, fast, private or the operator's own.")
     ] = "balanced",
+    session: Annotated[str, typer.Option(help="Requests of one conversation share it.")] = "",
+    domain: Annotated[str, typer.Option(help="What it is about; empty: it is recognised.")] = "",
+    team: Annotated[str, typer.Option(help="Whose request it is, for rules and the ledger.")] = "",
+    task: Annotated[str, typer.Option(help="Requests of one task share it.")] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="For rules; may be repeated.")] = None,
+    substitute: Annotated[
+        bool, typer.Option("--accept-substitute", help="Another model may answer, as capable.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for the whole answer.")] = 600,
     explained: Annotated[
         bool, typer.Option("--explain", help="Say which machines could, which not, and why.")
@@ -55,6 +63,12 @@ def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
         "stop": stop or (),
         "tier": tier,
         "policy": policy,
+        "session": session,
+        "domain": domain,
+        "team": team,
+        "task": task,
+        "tags": tag or (),
+        "accept_substitute": substitute,
         "timeout_s": timeout,
         "explain": explained,
     }

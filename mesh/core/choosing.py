@@ -23,6 +23,7 @@ from mesh.core.rules import Rules
 from mesh.core.rung_cost import USD_PER_KWH, expected_microusd
 from mesh.core.sessions import Sessions
 from mesh.core.shares import Shares
+from mesh.core.substitutes import substitutes
 from mesh.core.types import Capability, CloudModel, Model, ModelId, Request, Tier
 from mesh.core.verdict import NOTHING_SAID, Verdict
 
@@ -60,8 +61,22 @@ class Choosing:
             clouds: the cloud models on offer; of equals, the one to ask first is first.
         """
         automatic = is_automatic(request)
-        if not automatic and not self.rules:
+        if not automatic and request.accept_substitute and not self._is_there(request, clouds):
+            steps, entries, verdict = self._weighed(request, clouds, automatic=True)
+            climb = self._in_its_place(request, entries, steps)
+            if climb.order:
+                return _by(climb, verdict)
+        if not (automatic or self.rules):
             return None
+        steps, _, verdict = self._weighed(request, clouds, automatic=automatic)
+        climb = climb_of(steps, request.policy)
+        climb.let_take_turns(clouds)
+        return _by(climb, verdict)
+
+    def _weighed(
+        self, request: Request, clouds: Sequence[CloudModel], *, automatic: bool
+    ) -> tuple[list[Step], list[Entry], Verdict]:
+        """Look at each model that could answer, and at what the rules say of it."""
         models = self._models(request, clouds, automatic=automatic)
         entries = [self.catalogue.entry(each) for each in models]
         verdict = self.rules.judge(facts_of(request), entries) if self.rules else NOTHING_SAID
@@ -69,10 +84,27 @@ class Choosing:
             self._step(request, model, entry, verdict)
             for model, entry in zip(models, entries, strict=True)
         ]
-        climb = climb_of(steps, request.policy)
-        climb.let_take_turns(clouds)
-        climb.tier_max, climb.applied = verdict.tier_max, verdict.applied
-        return climb
+        return steps, entries, verdict
+
+    def _is_there(self, request: Request, clouds: Sequence[CloudModel]) -> bool:
+        """Is anybody there who could serve the model that was asked for?"""
+        held = any(self._able(each) for each in self.directory.resolve(request.model))
+        return held or bool(named(request.model, clouds))
+
+    def _in_its_place(
+        self, request: Request, entries: Sequence[Entry], steps: Sequence[Step]
+    ) -> Climb:
+        """Let models answer that may stand in for the one that was asked for, the likest first."""
+        known = [self.directory.model(each) for each in self.directory.resolve(request.model)]
+        there = next((each for each in known if each is not None), None)
+        asked = self.catalogue.by_name(request.model)
+        asked = self.catalogue.entry(there) if there is not None else asked
+        alike = substitutes(asked, entries) if asked is not None else ()
+        by_id = {step.model_id: step for step in steps}
+        order = [by_id[each.model_id] for each in alike if not by_id[each.model_id].removed_by]
+        why = f"{request.model} is not there, and a substitute is accepted"
+        removed = tuple(step for step in steps if step.removed_by)
+        return Climb(tuple(order), removed, why, knows=False, stands_in=True)
 
     def held(self, climb: Climb, request: Request, model_id: ModelId) -> Held | None:
         """Return how an answer of this model is to be judged; None if it is given as it comes."""
@@ -179,6 +211,12 @@ class Choosing:
         if not assessment.task_class:
             return None
         return self.heads.get((name, assessment.task_class))
+
+
+def _by(climb: Climb, verdict: Verdict) -> Climb:
+    """Let the ladder be climbed as the rules say."""
+    climb.tier_max, climb.applied = verdict.tier_max, verdict.applied
+    return climb
 
 
 def head_of(entry: Entry, assessment: Assessment) -> str:

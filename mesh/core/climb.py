@@ -55,6 +55,7 @@ class Climb:
     at: int = 0  # the place in ``order`` of the step that is tried now
     knows: bool = True  # of some of them how good they are
     exhausted: bool = False  # all of ``order`` was passed by since an attempt began, or it waited
+    stands_in: bool = False  # the model that was asked for is not there, and these may answer
     together: int = 0  # so many of the first ones are of equal standing
     tier_max: Tier | None = None  # by a rule
     applied: tuple[Applied, ...] = ()  # what each rule did
@@ -92,7 +93,8 @@ class Climb:
     def plain(self) -> bool:
         """Is there nothing that any model's chances or a rule would change?"""
         ruled = any(step.by_rule for step in self.removed)
-        return not (self.knows or ruled or any(step.preferred for step in self.order))
+        liked = any(step.preferred for step in self.order)
+        return not (self.knows or ruled or liked or self.stands_in)
 
     def of(self, model_id: ModelId) -> Step | None:
         return next((step for step in self.order if step.model_id == model_id), None)

@@ -147,5 +147,6 @@ def kind_of(request: Request) -> Request:
         assessment=NOT_ASSESSED,
         hold_tokens=0,
         cost_microusd_max=0,
+        accept_substitute=False,
         block_hashes=no_hashes,
     )

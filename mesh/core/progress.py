@@ -9,6 +9,7 @@ from mesh.core.given import Given
 from mesh.core.held import Held
 from mesh.core.look import Look
 from mesh.core.receipt import AttemptAccount, Candidate, Receipt, RuledOut, RungAccount
+from mesh.core.substitutes import substituted
 from mesh.core.types import (
     AttemptId,
     CloudModel,
@@ -274,6 +275,7 @@ class Progress:
             price_version=next((p.price_version for p in self.past if p.price_version), ""),
             numerics_changed_at_token=self.given.numerics_changed_at_token,
             ladder=self._ladder(),
+            notes=self._notes(),
             first_visible_token_s=self._since(self.visible_s) if last is not None else 0.0,
             look=self.look,
         )
@@ -296,6 +298,11 @@ class Progress:
 
     def _since(self, at_s: float | None) -> float:
         return at_s - self.arrived_s if at_s is not None else 0.0
+
+    def _notes(self) -> tuple[str, ...]:
+        if self.climb is None or not self.climb.stands_in or not self.past:
+            return ()
+        return (substituted(self.request.model, self.past[-1].model_name),)
 
     def _ladder(self) -> tuple[RungAccount, ...]:
         if self.climb is not None:

@@ -66,11 +66,9 @@ def may_replace(asked: Entry, other: Entry) -> bool:
     )
 
 
-def note_of(asked: str, substitute: Entry) -> str:
+def substituted(asked: str, name: str) -> str:
     """Say on the receipt that something else answered."""
-    return (
-        f"{asked} was asked for and {substitute.name} answered in its place, as the caller allows"
-    )
+    return f"{asked} was asked for and {name} answered in its place, as the caller allows"
 
 
 def _same_family(asked: Entry, other: Entry) -> bool:

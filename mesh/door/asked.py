@@ -113,6 +113,9 @@ def _write_request(body: ChatBody, headers: AskedHeaders) -> inference.GenerateR
         policy=headers.policy,
         session=headers.session,
         deadline_ms=headers.deadline_ms,
+        domain=headers.domain,
+        origin=headers.origin,
+        accept_substitute=headers.accept_substitute,
     )
 
 

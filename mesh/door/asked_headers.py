@@ -5,7 +5,7 @@ OpenAI's body has no place for them, and a header can be set once in a tool's co
 
 import math
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from starlette.datastructures import Headers
@@ -13,11 +13,16 @@ from starlette.types import Scope
 
 from mesh.core.policies import POLICY_NAME
 from mesh.door.failures import Refused
+from mesh.errors import InvalidRequest
 from mesh.v1 import inference_pb2 as inference
+from mesh.wire.origin import NAME_CHARACTERS_MAX, write_origin
 from mesh.wire.requests import DEADLINE_MAX_S, REQUEST_ID, SESSION_CHARACTERS_MAX
 
 PREFIX = "x-deskmesh-"
-KNOWN = ("tier", "policy", "session", "request-id", "timeout-s")
+KNOWN = (
+    *("tier", "policy", "session", "request-id", "timeout-s"),
+    *("domain", "initiator", "team", "task", "tags", "accept-substitute"),
+)
 
 _TIERS = {
     "device": inference.TIER_DEVICE,
@@ -35,6 +40,9 @@ class AskedHeaders:
     policy: str = ""
     session: str = ""
     deadline_ms: int = 0
+    domain: str = ""
+    origin: inference.Origin = field(default_factory=inference.Origin)
+    accept_substitute: bool = False
 
 
 def read_headers(scope: Scope) -> AskedHeaders:
@@ -58,7 +66,35 @@ def read_headers(scope: Scope) -> AskedHeaders:
         policy=_policy(headers),
         session=_session(headers),
         deadline_ms=_deadline_ms(headers),
+        domain=_name(headers, "domain"),
+        origin=_origin(headers),
+        accept_substitute=_yes(headers, "accept-substitute"),
     )
+
+
+def _origin(headers: Headers) -> inference.Origin:
+    """Who or what began the request. Tags stand side by side, parted by commas."""
+    tags = [tag for each in headers.get(f"{PREFIX}tags", "").split(",") if (tag := each.strip())]
+    initiator = headers.get(f"{PREFIX}initiator", "")
+    team, task = _name(headers, "team"), _name(headers, "task")
+    try:
+        return write_origin(initiator, team, task, tags)
+    except InvalidRequest:
+        _bad(f"{PREFIX}initiator", "one of human, agent, event")
+
+
+def _name(headers: Headers, name: str) -> str:
+    given = headers.get(f"{PREFIX}{name}", "")
+    if len(given) > NAME_CHARACTERS_MAX or not given.isprintable():
+        _bad(f"{PREFIX}{name}", f"at most {NAME_CHARACTERS_MAX} printable characters")
+    return given
+
+
+def _yes(headers: Headers, name: str) -> bool:
+    given = headers.get(f"{PREFIX}{name}", "false")
+    if given not in ("true", "false"):
+        _bad(f"{PREFIX}{name}", "true or false")
+    return given == "true"
 
 
 def _request_id(headers: Headers) -> str:

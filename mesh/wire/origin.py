@@ -1,5 +1,7 @@
 """Who or what began a request, as the client tells it: words for the ledger and for rules."""
 
+from collections.abc import Sequence
+
 from mesh.core.asked import Origin
 from mesh.errors import InvalidRequest
 from mesh.v1 import inference_pb2 as inference
@@ -32,6 +34,21 @@ def read_origin(message: inference.Origin) -> Origin:
         task=message.task_id,
         tags=tuple(message.tags),
     )
+
+
+def write_origin(
+    initiator: str = "", team: str = "", task: str = "", tags: Sequence[str] = ()
+) -> inference.Origin:
+    """Write it for a client.
+
+    Raises:
+        InvalidRequest: nobody of that name begins requests.
+    """
+    known = {name: value for value, name in _INITIATORS.items()}
+    if initiator not in known:
+        named = ", ".join(filter(None, known))
+        raise InvalidRequest(f"initiator {initiator[:40]!r} is unknown", hint=f"use {named}")
+    return inference.Origin(initiator=known[initiator], team=team, task_id=task, tags=tags)
 
 
 def check_name(field: str, value: str) -> None:

@@ -210,6 +210,7 @@ class Script:
         session: str = "",
         hold_tokens: int = 0,
         resumed_tokens: int = 0,
+        accept_substitute: bool = False,
     ) -> list[Action]:
         return self.happens(
             events.RequestArrived(
@@ -229,6 +230,7 @@ class Script:
                     session=session,
                     hold_tokens=hold_tokens,
                     resumed_tokens=resumed_tokens,
+                    accept_substitute=accept_substitute,
                 )
             )
         )

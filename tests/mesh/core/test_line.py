@@ -59,6 +59,7 @@ def test_a_kind_keeps_what_decides_who_may_serve_and_nothing_else() -> None:
         "assessment": Assessment(domain="networking"),
         "hold_tokens": 5,
         "cost_microusd_max": 6,
+        "accept_substitute": True,
     }
     other = {
         "model": "qwen",

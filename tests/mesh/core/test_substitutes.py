@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mesh.core.catalogue import Catalogue, Stated
-from mesh.core.substitutes import Class, class_of, may_replace, note_of, substitutes
+from mesh.core.substitutes import Class, class_of, may_replace, substituted, substitutes
 from mesh.core.types import Capability, CloudModel
 from tests.mesh.core.entries import (
     BILLION,
@@ -91,4 +91,6 @@ def test_models_are_of_one_class_by_their_size() -> None:
 
 
 def test_the_receipt_says_what_answered_in_whose_place() -> None:
-    assert note_of("llama", entry(CODER)).startswith("llama was asked for and qwen2.5-coder-7b")
+    assert substituted("llama", entry(CODER).name).startswith(
+        "llama was asked for and qwen2.5-coder-7b"
+    )

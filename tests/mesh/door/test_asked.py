@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mesh.door.asked import Asked, read_chat
-from mesh.door.asked_headers import AskedHeaders
+from mesh.door.asked_headers import AskedHeaders, read_headers
 from mesh.door.failures import Refused
 from mesh.door.parameters import IGNORED, REFUSED, ChatBody
 from mesh.v1 import inference_pb2 as inference
@@ -186,3 +186,20 @@ def test_a_mode_of_choosing_arrives(word: str, mode: int) -> None:
 )
 def test_a_format_arrives(given: dict[str, Any], kind: str | None) -> None:
     assert _read(response_format=given).request.response_format.WhichOneof("format") == kind
+
+
+def test_who_began_a_request_is_said_by_headers() -> None:
+    said = {
+        "domain": "networking",
+        "initiator": "agent",
+        "team": "blue",
+        "task": "t-1",
+        "tags": "a, b,,",
+        "accept-substitute": "true",
+    }
+    headers = [(f"x-deskmesh-{name}".encode(), value.encode()) for name, value in said.items()]
+    read = read_headers({"type": "http", "headers": headers})
+    assert (read.domain, read.accept_substitute) == ("networking", True)
+    assert read.origin == inference.Origin(
+        initiator=inference.Origin.INITIATOR_AGENT, team="blue", task_id="t-1", tags=["a", "b"]
+    )

@@ -294,6 +294,10 @@ async def test_a_body_over_the_limit_is_refused_while_it_comes(
         ("x-deskmesh-request-id", "a b"),
         ("x-request-id", "i" * 65),
         ("x-deskmesh-teir", "device"),
+        ("x-deskmesh-domain", "d" * 65),
+        ("x-deskmesh-team", "a\tb"),
+        ("x-deskmesh-initiator", "ghost"),
+        ("x-deskmesh-accept-substitute", "maybe"),
     ],
 )
 async def test_a_header_that_says_nothing_true_is_refused(
