@@ -59,7 +59,7 @@ def prompt_features(text: str, domain: str = "") -> Features:
     if text.isascii():
         raw = text.encode()
     else:
-        raw = _UNSPACED.sub(r" \1 ", text.lower()).encode("utf-8", "replace")
+        raw = " ".join(_UNSPACED.split(text.lower())).encode("utf-8", "replace")
         beyond_ascii = min(1.0, len(raw) / len(text) - 1.0)
     lower = raw.translate(_LOWER)
     spaced = lower.translate(_SPACED)
