@@ -59,12 +59,12 @@ def prompt_features(text: str, domain: str = "") -> Features:
     if text.isascii():
         raw = text.encode()
     else:
-        raw = _UNSPACED.sub(r" \1 ", text.lower()).encode("utf-8", "replace")
+        raw = " ".join(_UNSPACED.split(text.lower())).encode("utf-8", "replace")
         beyond_ascii = min(1.0, len(raw) / len(text) - 1.0)
     lower = raw.translate(_LOWER)
     spaced = lower.translate(_SPACED)
-    hashed = list(map(crc32, spaced.split()))
-    distinct = {each % BUCKETS for each in hashed}
+    hashed = [crc32(word) % BUCKETS for word in spaced.split()]
+    distinct = set(hashed)
     pairs = {(one * 31 + two) % BUCKETS for one, two in pairwise(hashed)}
     return Features(
         _surface(lower, spaced, len(hashed), len(distinct), beyond_ascii),

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from operator import itemgetter, mul
+from operator import itemgetter
 
 from mesh.core.asked import BIG, SMALL
 from mesh.core.calibration import ConfidenceHead, logistic
@@ -31,6 +31,10 @@ class Head:
     labels: int
     bias: float
     surface: tuple[float, ...]  # of SURFACE_NAMES
+    # Of each number on the surface, what was seen: beyond it the nearest counts. A head that
+    # learned from questions with ten options must not reckon on for stories of any length.
+    lowest: tuple[float, ...]
+    highest: tuple[float, ...]
     words: "array[int]"  # signed bytes, one for each bucket, in units of ``words_step``
     pairs: "array[int]"
     words_step: float
@@ -39,7 +43,12 @@ class Head:
 
     def p_ok(self, features: Features) -> float:
         """Return the chance in (0, 1)."""
-        raw = self.bias + sum(map(mul, features.surface, self.surface))
+        raw = self.bias + sum(
+            weight * (low if value < low else high if value > high else value)
+            for value, weight, low, high in zip(
+                features.surface, self.surface, self.lowest, self.highest, strict=True
+            )
+        )
         if features.words:
             raw += _normed(self.words, features.words) * self.words_step
         if features.pairs:

@@ -3,6 +3,7 @@
 import json
 from array import array
 from collections.abc import Mapping
+from itertools import chain
 from math import isfinite
 from string import hexdigits
 from typing import Any
@@ -100,6 +101,8 @@ def _head_to_plain(head: Head) -> dict[str, Any]:
         "labels": head.labels,
         "bias": round(head.bias, 5),
         "surface": [round(weight, 5) for weight in head.surface],
+        "lowest": [round(value, 5) for value in head.lowest],
+        "highest": [round(value, 5) for value in head.highest],
         "words": _to_text(head.words),
         "pairs": _to_text(head.pairs),
         "words_step": float(f"{head.words_step:.6g}"),
@@ -113,16 +116,19 @@ def _head(plain: Mapping[str, Any]) -> Head:
         labels=int(plain["labels"]),
         bias=float(plain["bias"]),
         surface=tuple(map(float, plain["surface"])),
+        lowest=tuple(map(float, plain["lowest"])),
+        highest=tuple(map(float, plain["highest"])),
         words=_from_text(plain["words"]),
         pairs=_from_text(plain["pairs"]),
         words_step=float(plain["words_step"]),
         pairs_step=float(plain["pairs_step"]),
         domain={int(bucket): float(weight) for bucket, weight in plain["domain"].items()},
     )
-    numbers = (head.bias, head.words_step, head.pairs_step, *head.surface, *head.domain.values())
+    surfaces = (head.surface, head.lowest, head.highest)
+    numbers = (head.bias, head.words_step, head.pairs_step, *chain(*surfaces, head.domain.values()))
     if not all(map(isfinite, numbers)):
         raise ValueError("it is broken: a weight is no number")
-    if len(head.surface) != len(SURFACE_NAMES):
+    if any(len(each) != len(SURFACE_NAMES) for each in surfaces):
         raise ValueError("it is broken: a head lacks weights")
     return head
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mesh.core.features import BUCKETS, DOMAIN_BUCKETS, SURFACE_NAMES, Features
-from mesh.core.scorer import Head
+from mesh.core.scorer import TRUSTED_FROM_LABELS, Head
 from mesh.core.scorer_format import LEVELS
 from mesh.training.sparse import Floats, Sparse
 
@@ -24,6 +25,7 @@ COLUMNS = DOMAIN_AT + DOMAIN_BUCKETS
 # Chosen on 500 to 3,500 labels of two public sets, by ranking of gains; the optimum is flat. A
 # domain tells much with few labels, as it has many rows where a word has few.
 SURFACE_SCALE, WORDS_SCALE, PAIRS_SCALE, DOMAIN_SCALE = 1.0, 1.0, 0.7, 2.2
+RARE = 0.005  # of the rows may lie beyond the bounds on either side
 SPREAD_MIN = 0.05  # of a number on the surface: one that never varied says nothing when it does
 STEPS_A_SPREAD = 3.0  # weights are stored in thirds of their spread: 3.6 bits each once packed
 
@@ -79,7 +81,9 @@ class Design:
             weights[DOMAIN_AT + bucket] = weight / DOMAIN_SCALE
         return weights
 
-    def head(self, weights: Floats, bias: float, *, labels: int) -> Head:
+    def head(
+        self, weights: Floats, bias: float, *, labels: int, bounds: tuple[Floats, Floats]
+    ) -> Head:
         """Return the head of a vector of columns, as it is stored: the inverse of ``vector``."""
         surface = weights[:SURFACE] / self.spreads
         words, words_step = _levels(weights[WORDS_AT:PAIRS_AT] * np.float32(WORDS_SCALE))
@@ -89,12 +93,26 @@ class Design:
             labels=labels,
             bias=float(bias - surface @ self.means),
             surface=tuple(map(float, surface)),
+            lowest=tuple(map(float, bounds[0])),
+            highest=tuple(map(float, bounds[1])),
             words=words,
             pairs=pairs,
             words_step=words_step,
             pairs_step=pairs_step,
             domain={int(at): float(domain[at]) for at in np.flatnonzero(np.abs(domain) > 1e-6)},
         )
+
+    def bounds(self, rows: NDArray[np.intp], prior: Head | None) -> tuple[Floats, Floats]:
+        """Return the least and the most that the rows have of each number on the surface.
+
+        A few rows show too little of what there is: then the prior's bounds count as well.
+        """
+        if not len(rows):
+            return self.bounds(np.arange(len(self.features)), prior)
+        low, high = np.quantile(self._surface[rows], (RARE, 1.0 - RARE), axis=0)
+        if prior is not None and len(rows) < TRUSTED_FROM_LABELS:
+            low, high = np.minimum(low, prior.lowest), np.maximum(high, prior.highest)
+        return np.asarray(low, np.float32), np.asarray(high, np.float32)
 
     @cached_property
     def _surface(self) -> Floats:

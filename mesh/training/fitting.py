@@ -60,7 +60,9 @@ class Fitter:
         """
         rows = self.rows[~np.isnan(scores[self.rows])]
         if not len(rows):
-            nothing = self.design.head(np.zeros(COLUMNS, np.float32), 0.0, labels=0)
+            bounds = self.design.bounds(rows, prior)
+            empty = np.zeros(COLUMNS, np.float32)
+            nothing = self.design.head(empty, 0.0, labels=0, bounds=bounds)
             return Learned(prior or nothing, rows, np.empty(0))
         features, targets = self.design.matrix.take(rows), scores[rows].astype(np.float32)
         start = self._start(prior)
@@ -72,6 +74,7 @@ class Fitter:
             (whole.weights + start) * np.float32(slope),
             whole.bias * slope + bias,
             labels=len(rows),
+            bounds=self.design.bounds(rows, prior),
         )
         raw = np.clip(apart.astype(np.float64) * slope + bias, -30.0, 30.0)
         return Learned(head, rows, 1.0 / (1.0 + np.exp(-raw)))
@@ -135,6 +138,8 @@ def _kept(head: Head, share: float, mean: float) -> Head:
         labels=head.labels,
         bias=share * head.bias + (1.0 - share) * logit(mean),
         surface=tuple(share * weight for weight in head.surface),
+        lowest=head.lowest,
+        highest=head.highest,
         words=head.words,
         pairs=head.pairs,
         words_step=share * head.words_step,

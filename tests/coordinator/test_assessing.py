@@ -65,7 +65,8 @@ def a_scorer(*models: str) -> Scorer:
     """One that has learned to recognise sums, and has a head for each of ``models``."""
     learned = [("sums", prompt_features(f"What is {n} plus {n + 7}?")) for n in range(60)]
     blank = array("b", bytes(BUCKETS))
-    head = Head(500, 0.0, (0.0,) * len(SURFACE_NAMES), blank, blank, 0.0, 0.0, {})
+    nothing = (0.0,) * len(SURFACE_NAMES)
+    head = Head(500, 0.0, nothing, nothing, nothing, blank, blank, 0.0, 0.0, {})
     return Scorer(dict.fromkeys(models, head), domains=domains_of(learned))
 
 

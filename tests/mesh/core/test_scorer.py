@@ -23,13 +23,13 @@ def a_head(
     labels: int = 500,
     words: dict[int, int] | None = None,
     domain: dict[int, float] | None = None,
+    surface: tuple[float, ...] = NO_SURFACE,
 ) -> Head:
-    levels = array("b", bytes(BUCKETS))
+    levels, none = array("b", bytes(BUCKETS)), array("b", bytes(BUCKETS))
     for bucket, level in (words or {}).items():
         levels[bucket] = level
-    return Head(
-        labels, 0.25, NO_SURFACE, levels, array("b", bytes(BUCKETS)), 0.5, 0.5, domain or {}
-    )
+    bounds = (0.0,) * len(SURFACE_NAMES), (2.0,) * len(SURFACE_NAMES)
+    return Head(labels, 0.25, surface, *bounds, levels, none, 0.5, 0.5, domain or {})
 
 
 def a_scorer() -> Scorer:
@@ -49,6 +49,12 @@ def test_a_head_sums_what_it_knows_of_a_prompt() -> None:
     assert head.p_ok(Features(NO_SURFACE, (7, 8), ())) > plain  # 4 - 2 > 0
     assert head.p_ok(Features(NO_SURFACE, (), (), (5,))) > plain
     assert head.p_ok(Features(NO_SURFACE, (), (), (6,))) == plain
+
+
+def test_beyond_what_a_head_has_seen_the_nearest_counts() -> None:
+    head = a_head(surface=(1.0, *NO_SURFACE[1:]))
+    shown = [head.p_ok(Features((value, *NO_SURFACE[1:]), (), ())) for value in (-9, 0, 1, 2, 99)]
+    assert shown[0] == shown[1] < shown[2] < shown[3] == shown[4]
 
 
 def test_a_head_with_few_labels_is_not_trusted() -> None:
