@@ -39,6 +39,10 @@ def size_bytes(name: str) -> int:
     return (FOLDER / f"{name}.gguf").stat().st_size
 
 
+def test_every_model_file_has_a_recipe() -> None:
+    assert {file.stem for file in FOLDER.rglob("*.gguf")} == set(RECIPES)
+
+
 def test_it_is_as_small_as_promised(name: str) -> None:
     assert size_bytes(name) <= BYTES_MAX.get(name, SPECIALIST_BYTES_MAX)
 
