@@ -37,6 +37,7 @@ from mesh.conversation import (
     write_prompt,
     write_tools,
 )
+from mesh.core.asked import NO_ORIGIN, Origin
 from mesh.core.types import AUTO
 from mesh.dial import plain_channel
 from mesh.errors import InvalidRequest, NodeLost
@@ -52,6 +53,7 @@ __all__ = [
     "MeshClient",
     "Message",
     "Messages",
+    "Origin",
     "Tool",
     "ToolCall",
     "connect",
@@ -154,10 +156,7 @@ class MeshClient:
         policy: str = "",
         session: str = "",
         domain: str = "",
-        initiator: str = "",
-        team: str = "",
-        task: str = "",
-        tags: Sequence[str] = (),
+        origin: Origin = NO_ORIGIN,
         accept_substitute: bool = False,
         explain: bool = False,
         request_id: str = "",
@@ -176,8 +175,7 @@ class MeshClient:
             tool_choice: "auto", "none", "required", or the one tool that must be called.
             tier: how far the prompt may travel: "device", "mesh" or "cloud"; "" is the mesh's own.
             domain: what it is about, such as "networking"; "" lets the mesh recognise it.
-            initiator: who or what began it: "human", "agent" or "event".
-            team, task, tags: for the operator's rules and the ledger.
+            origin: who or what began it, and for whom: for the operator's rules and the ledger.
             accept_substitute: another model, at least as capable, may answer where the one that was
                 asked for is not there; the receipt says so.
             explain: let the receipt say for every node why it could not.
@@ -202,7 +200,7 @@ class MeshClient:
                 policy=policy,
                 session=session,
                 domain=domain,
-                origin=write_origin(initiator, team, task, tags),
+                origin=write_origin(origin),
                 accept_substitute=accept_substitute,
                 explain=explain,
                 deadline_ms=max(1, int(timeout_s * 1000)),

@@ -8,7 +8,7 @@ import typer
 
 from mesh.cli.output import errors, plain_error, print_json, say_error
 from mesh.cli.receipt import explain, summary
-from mesh.client import AnswerStream, Messages, connect
+from mesh.client import AnswerStream, Messages, Origin, connect
 from mesh.errors import InvalidRequest, MeshError
 from mesh.process import DONE, FAILED, WRONG_USAGE
 from mesh.wire.plain import to_plain
@@ -65,9 +65,7 @@ def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
         "policy": policy,
         "session": session,
         "domain": domain,
-        "team": team,
-        "task": task,
-        "tags": tag or (),
+        "origin": Origin(team=team, task=task, tags=tuple(tag or ())),
         "accept_substitute": substitute,
         "timeout_s": timeout,
         "explain": explained,

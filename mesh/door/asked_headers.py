@@ -11,6 +11,7 @@ from typing import NoReturn
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from mesh.core.asked import Origin
 from mesh.core.policies import POLICY_NAME
 from mesh.door.failures import Refused
 from mesh.errors import InvalidRequest
@@ -78,7 +79,7 @@ def _origin(headers: Headers) -> inference.Origin:
     initiator = headers.get(f"{PREFIX}initiator", "")
     team, task = _name(headers, "team"), _name(headers, "task")
     try:
-        return write_origin(initiator, team, task, tags)
+        return write_origin(Origin(initiator, team, task, tuple(tags)))
     except InvalidRequest:
         _bad(f"{PREFIX}initiator", "one of human, agent, event")
 

@@ -1,7 +1,5 @@
 """Who or what began a request, as the client tells it: words for the ledger and for rules."""
 
-from collections.abc import Sequence
-
 from mesh.core.asked import Origin
 from mesh.errors import InvalidRequest
 from mesh.v1 import inference_pb2 as inference
@@ -36,19 +34,24 @@ def read_origin(message: inference.Origin) -> Origin:
     )
 
 
-def write_origin(
-    initiator: str = "", team: str = "", task: str = "", tags: Sequence[str] = ()
-) -> inference.Origin:
+def write_origin(origin: Origin) -> inference.Origin:
     """Write it for a client.
 
     Raises:
         InvalidRequest: nobody of that name begins requests.
     """
     known = {name: value for value, name in _INITIATORS.items()}
-    if initiator not in known:
-        named = ", ".join(filter(None, known))
-        raise InvalidRequest(f"initiator {initiator[:40]!r} is unknown", hint=f"use {named}")
-    return inference.Origin(initiator=known[initiator], team=team, task_id=task, tags=tags)
+    if origin.initiator not in known:
+        raise InvalidRequest(
+            f"initiator {origin.initiator[:40]!r} is unknown",
+            hint=f"use {', '.join(filter(None, known))}",
+        )
+    return inference.Origin(
+        initiator=known[origin.initiator],
+        team=origin.team,
+        task_id=origin.task,
+        tags=origin.tags,
+    )
 
 
 def check_name(field: str, value: str) -> None:
