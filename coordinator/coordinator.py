@@ -27,6 +27,7 @@ from coordinator.pages.carried import Carried
 from coordinator.pages.opening import baseline_of, open_pages
 from coordinator.pages.pages import Who
 from coordinator.recent import Recent
+from coordinator.replaying import Replaying
 from coordinator.revoking import Membership
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.fleet import FleetService
@@ -205,6 +206,7 @@ class Coordinator:
             carried=Carried(self._pages),
             recent=self._recent,
             desk=self._desk,
+            replaying=Replaying(self._judging.reports, self._settings.all_policies()),
         )
         add_OperationsServicer_to_server(operations, mesh)
 
