@@ -43,6 +43,7 @@ ALLOWED: dict[str, frozenset[PeerRole]] = {
     "Operations/ListLedgerRequests": _OPERATOR,
     "Operations/ExplainRequest": _OPERATOR,
     "Operations/ExplainRoute": _OPERATOR,  # it tells the operator's rules
+    "Operations/ReplayRoutes": _OPERATOR,
     "Operations/Browse": _EVERYONE,  # what every machine's loopback shows: no names of askers
 }
 

@@ -17,7 +17,9 @@ from coordinator.assessing import Assessing, Budget, judging_heads
 from coordinator.desk import Desk, DeskAsking
 from coordinator.effects import Relay
 from coordinator.household import Household
+from coordinator.judging import Judging
 from coordinator.ledger.ledger import Ledger
+from coordinator.ledger.reports import Reports
 from coordinator.listeners import Ports, listen_tls, new_join_server, new_mesh_server
 from coordinator.loop import FleetLoop
 from coordinator.pages.account import of_day
@@ -25,6 +27,7 @@ from coordinator.pages.carried import Carried
 from coordinator.pages.opening import baseline_of, open_pages
 from coordinator.pages.pages import Who
 from coordinator.recent import Recent
+from coordinator.replaying import Replaying
 from coordinator.revoking import Membership
 from coordinator.services.enrolment import EnrolmentService
 from coordinator.services.fleet import FleetService
@@ -90,6 +93,7 @@ class Coordinator:
         self.loop.post(LadderConfigured(self.catalogue, self.rules, usd_per_kwh, heads=heads))
         self._recent = Recent(fleet, time.monotonic)
         self._relay.watchers.append(self._recent)
+        self._judging = Judging(self.loop, self.ledger, Reports(home.ledger))
         self._desk = Desk(
             self.loop,
             self._relay,
@@ -98,6 +102,7 @@ class Coordinator:
             policies=settings.all_policies(),
             assessing=Assessing(self.rules, scorer=scorer, budget=self._budget),
             catalogue=self.catalogue,
+            judging=self._judging,
         )
         self._access = MeshAccess(self.household.mesh_id, self.household.members)
         baseline = baseline_of(settings.cloud)
@@ -152,6 +157,7 @@ class Coordinator:
                 tasks.create_task(self.loop.run(), name="fleet loop"),
                 tasks.create_task(self._ping(), name="ping"),
                 tasks.create_task(self._relay.calm.watch(), name="calm"),
+                tasks.create_task(self._judging.relearn(), name="relearning"),
                 tasks.create_task(self.household.keep_valid(), name="certificates"),
                 tasks.create_task(self.household.members.keep_written(), name="members"),
             ]
@@ -200,6 +206,7 @@ class Coordinator:
             carried=Carried(self._pages),
             recent=self._recent,
             desk=self._desk,
+            replaying=Replaying(self._judging.reports, self._settings.all_policies()),
         )
         add_OperationsServicer_to_server(operations, mesh)
 

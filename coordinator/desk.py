@@ -13,6 +13,7 @@ from coordinator.access import Caller
 from coordinator.assessing import Assessing
 from coordinator.clients import ClientStream
 from coordinator.effects import Relay
+from coordinator.judging import Judging
 from coordinator.loop import FleetLoop
 from mesh.core.catalogue import Catalogue
 from mesh.core.cloud import says_cloud
@@ -47,6 +48,7 @@ class Desk:
         policies: Mapping[str, Policy] | None = None,
         assessing: Assessing | None = None,
         catalogue: Catalogue | None = None,
+        judging: Judging | None = None,
     ) -> None:
         """
         Args:
@@ -54,6 +56,7 @@ class Desk:
             policies: those that a request may name, by default the built-in ones.
             assessing: looks at prompts for the operator's rules; None: there are none.
             catalogue: knows the operator's aliases of models.
+            judging: takes in what is said of answers; None: nobody keeps it.
         """
         self._loop = loop
         self._relay = relay
@@ -62,6 +65,7 @@ class Desk:
         self._policies = policies or all_policies()
         self._assessing = assessing or Assessing(Rules())
         self._catalogue = catalogue or Catalogue()
+        self._judging = judging
 
     async def answer(
         self, request: inference.GenerateRequest, caller: Caller
@@ -89,6 +93,13 @@ class Desk:
             raise Overloaded(slow, hint="read the stream as it comes")
         if client.failure is not None:
             raise error_of(client.failure)
+
+    @property
+    def judging(self) -> Judging:
+        """Raises Unsupported where nobody keeps what is said of answers."""
+        if self._judging is None:
+            raise Unsupported("this coordinator keeps no ledger", hint="ask one that does")
+        return self._judging
 
     @property
     def rules_known(self) -> int:
@@ -183,6 +194,12 @@ class DeskAsking:
 
     async def models(self) -> Sequence[inference.ModelView]:
         return self.desk.models()
+
+    async def feedback(self, message: inference.Feedback) -> None:
+        await self.desk.judging.feedback(message, self.caller)
+
+    async def outcome(self, message: inference.Outcome) -> None:
+        await self.desk.judging.outcome(message, self.caller)
 
 
 def _not_passed_on(what: str) -> Unsupported:

@@ -53,3 +53,19 @@ class Asking(Protocol):
             MeshError: nobody answers.
         """
         ...
+
+    async def feedback(self, message: inference.Feedback) -> None:
+        """Say how good an answer was. Said again, it takes the place of what was said before.
+
+        Raises:
+            MeshError: it cannot be kept: no such request of the caller's has ended, say.
+        """
+        ...
+
+    async def outcome(self, message: inference.Outcome) -> None:
+        """Say what became of a task.
+
+        Raises:
+            MeshError: as ``feedback``.
+        """
+        ...

@@ -309,6 +309,36 @@ class MeshClient:
         way.answers = True
         return response
 
+    async def judge(
+        self, request_id: str, score: float, *, label: str = "", source: str = "human"
+    ) -> None:
+        """Say how good an answer was, from 0 (wrong) to 1 (right); the last word counts.
+
+        Args:
+            label: free words, at most 64 characters.
+            source: who says so: "human", "test" or "judge".
+
+        Raises:
+            InvalidRequest: a value does not fit, or no request of yours with this id has ended.
+        """
+        await self.feedback(
+            inference.Feedback(request_id=request_id, score=score, label=label, source=source)
+        )
+
+    async def feedback(self, message: inference.Feedback) -> None:
+        """See ``mesh.asking.Asking``."""
+        try:
+            await sending.feedback(self._mesh.reach, message)
+        except sending.OutOfReach as failure:
+            raise self._mesh.gone(failure) from None
+
+    async def outcome(self, message: inference.Outcome) -> None:
+        """See ``mesh.asking.Asking``."""
+        try:
+            await sending.outcome(self._mesh.reach, message)
+        except sending.OutOfReach as failure:
+            raise self._mesh.gone(failure) from None
+
     async def models(self) -> Sequence[inference.ModelView]:
         """Return the models of the mesh, test models last."""
         try:

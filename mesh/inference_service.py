@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 
 from mesh.asking import Asking
-from mesh.errors import InvalidRequest, MeshError, Overloaded, Unsupported
+from mesh.errors import InvalidRequest, MeshError, Overloaded
 from mesh.receiving import Receiving
 from mesh.rpc import MESSAGE_BYTES_MAX, abort, end
 from mesh.serving import INFERENCE
@@ -143,19 +143,22 @@ class InferenceService(inference_grpc.InferenceServicer):
     async def SendFeedback(
         self, request: inference.Feedback, context: Context
     ) -> inference.Acknowledgement:
-        await self._not_yet("SendFeedback", context)
+        """How good an answer was."""
+        try:
+            await self._admit("Inference/SendFeedback", context).asking.feedback(request)
+        except MeshError as failure:
+            await abort(context, failure)
+        return inference.Acknowledgement()
 
     async def RecordOutcome(
         self, request: inference.Outcome, context: Context
     ) -> inference.Acknowledgement:
-        await self._not_yet("RecordOutcome", context)
-
-    async def _not_yet(self, name: str, context: Context) -> NoReturn:
+        """What became of a task."""
         try:
-            self._admit(f"Inference/{name}", context)
-            raise Unsupported(f"{name} is not served by this version", hint="update deskmesh")
+            await self._admit("Inference/RecordOutcome", context).asking.outcome(request)
         except MeshError as failure:
             await abort(context, failure)
+        return inference.Acknowledgement()
 
 
 def _narrow(

@@ -23,6 +23,7 @@ AGAIN_AFTER_S = 0.2  # as the first reconnect of a channel
 TIMEOUT_S = 600.0  # a long answer from a slow desk
 LATE_S = 5.0  # a coordinator that keeps the time itself tells more than a transport that breaks off
 MODELS_WITHIN_S = 10.0
+TOLD_WITHIN_S = 10.0  # twice what a coordinator takes to read its ledger
 
 # Lends a connection for one try; its times are on the event loop's clock. ``until_s``: a try has
 # failed, so wait for a connection that stands, but no longer than this. ``deadline_s``: in no case
@@ -134,6 +135,24 @@ async def token_count(
         return response
 
     return await _until_answered(reach, ask, TIMEOUT_S)
+
+
+async def feedback(reach: Reach, message: inference.Feedback) -> None:
+    """See ``mesh.asking.Asking``, and ``embeddings``: said twice, it counts once."""
+
+    async def tell(stub: InferenceStub, timeout_s: float) -> None:
+        await stub.SendFeedback(message, timeout=timeout_s)
+
+    await _until_answered(reach, tell, TOLD_WITHIN_S)
+
+
+async def outcome(reach: Reach, message: inference.Outcome) -> None:
+    """See ``mesh.asking.Asking``, and ``feedback``."""
+
+    async def tell(stub: InferenceStub, timeout_s: float) -> None:
+        await stub.RecordOutcome(message, timeout=timeout_s)
+
+    await _until_answered(reach, tell, TOLD_WITHIN_S)
 
 
 async def _until_answered(

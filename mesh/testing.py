@@ -20,6 +20,7 @@ class PlayedAsking:
     views: Sequence[inference.ModelView] = ()
     asked: list[inference.GenerateRequest] = field(default_factory=list)
     embedded: list[inference.EmbedRequest] = field(default_factory=list)
+    told: list[inference.Feedback | inference.Outcome] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)  # an answer was asked for
     closed: asyncio.Event = field(default_factory=asyncio.Event)  # an answer ended, or was left
 
@@ -69,6 +70,12 @@ class PlayedAsking:
 
     async def models(self) -> Sequence[inference.ModelView]:
         return self.views
+
+    async def feedback(self, message: inference.Feedback) -> None:
+        self.told.append(message)
+
+    async def outcome(self, message: inference.Outcome) -> None:
+        self.told.append(message)
 
 
 def started(model: str = "qwen", node: str = "desk", **more: object) -> inference.GenerateEvent:

@@ -54,6 +54,20 @@ class LocalAsking:
                 raise failure.why from None
             return own
 
+    async def feedback(self, message: inference.Feedback) -> None:
+        """See ``Asking``. Answers of this machine alone are in no ledger."""
+        try:
+            await sending.feedback(self._reach, message)
+        except sending.OutOfReach as failure:
+            raise failure.why from None
+
+    async def outcome(self, message: inference.Outcome) -> None:
+        """See ``Asking``."""
+        try:
+            await sending.outcome(self._reach, message)
+        except sending.OutOfReach as failure:
+            raise failure.why from None
+
     async def _from_the_mesh(
         self, request: inference.GenerateRequest
     ) -> AsyncGenerator[inference.GenerateEvent, None]:

@@ -28,7 +28,7 @@ BUSY_WAIT_S = 1.0
 LOG_BYTES_KEPT_MAX = 16 * 1024 * 1024
 STEPS_BETWEEN_LOOKS = 10_000  # of SQLite's machine, a fraction of a millisecond
 
-REVISIONS = ("0001",)  # of the schema, the newest last; as in migrations/versions
+REVISIONS = ("0001", "0002")  # of the schema, the newest last; as in migrations/versions
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -8,8 +8,8 @@ changes nothing.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from coordinator.ledger.records import Closed, Record, Row, key_of
-from coordinator.ledger.tables import ATTEMPTS, REQUESTS
+from coordinator.ledger.records import Became, Closed, Labelled, Record, Row, key_of
+from coordinator.ledger.tables import ATTEMPTS, LABELS, OUTCOMES, REQUESTS
 from coordinator.ledger.totals import Group, Sums, group_of, hour_of, sums_of
 from mesh.core.types import RequestKey
 
@@ -34,13 +34,15 @@ class Changes:
     ended: list[Row] = field(default_factory=list)  # in place of the open row with the same id
     attempts: list[Row] = field(default_factory=list)
     sums: dict[tuple[int, Group], Sums] = field(default_factory=dict)  # by hour, to be added
+    labels: list[Row] = field(default_factory=list)  # in place of those there are
+    outcomes: list[Row] = field(default_factory=list)  # likewise
 
 
 _BLANK: dict[str, Row] = {
     table.name: {
         column.name: "" if column.type.python_type is str else 0 for column in table.columns
     }
-    for table in (REQUESTS, ATTEMPTS)
+    for table in (REQUESTS, ATTEMPTS, LABELS, OUTCOMES)
 }
 
 
@@ -50,6 +52,12 @@ def fold(records: Iterable[Record], known: Mapping[Key, Known], next_id: int) ->
     opened: dict[Key, Row] = {}  # in this batch, and not closed yet
     states: dict[Key, Known] = dict(known)
     for record in records:
+        if isinstance(record, Labelled):
+            changes.labels.append(_filled("labels", record.row))
+            continue
+        if isinstance(record, Became):
+            changes.outcomes.append(_filled("outcomes", record.row))
+            continue
         key = key_of(record.row)
         before = states.get(key)
         if isinstance(record, Closed):

@@ -3,16 +3,20 @@
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from coordinator.ledger.journal import Journal
 from coordinator.ledger.records import (
+    Row,
     attempt_rows,
     closed_row,
     opened_row,
+    write_became,
     write_closed,
+    write_labelled,
     write_opened,
 )
 from coordinator.ledger.today import Today
@@ -26,6 +30,9 @@ from mesh.core.types import Failure, Request, RequestKey
 RESTORED_WITHIN_S = 2.0
 DRAINED_WITHIN_S = 2.0  # what is late is in the journal, and moved in at the next start
 RETRY_EVERY_S = 1.0
+# Ended requests that may be judged before their rows are in the store: ten seconds' worth of a busy
+# mesh, at some kilobytes each.
+ENDED_KEPT_MAX = 512
 
 
 class Ledger:
@@ -39,6 +46,7 @@ class Ledger:
         self._clock = clock
         self._journal = Journal(folder / "journal")
         self._arrived_us: dict[RequestKey, int] = {}  # open requests, which the desk bounds
+        self._ended: deque[Row] = deque(maxlen=ENDED_KEPT_MAX)  # the newest last
         self._today = Today(day_of(clock()))
         self._tried = asyncio.Event()  # today's totals are known, or the store is in trouble
         self._writer = Writer(
@@ -100,7 +108,22 @@ class Ledger:
             arrived_us = int((now_s - receipt.total_s) * 1_000_000)
         row = closed_row(request, receipt, failure, arrived_us=arrived_us)
         self._append(write_closed(row, attempt_rows(receipt)))
+        self._ended.append(row)
         self._today.count(row, now_s)
+
+    # -- what is said later ------------------------------------------------------------------------
+
+    def labelled(self, row: Row) -> None:
+        """Somebody said how good an answer was; columns as in ``tables.LABELS``."""
+        self._append(write_labelled({**row, "labelled_us": self._now_us()}))
+
+    def became(self, row: Row) -> None:
+        """Somebody said what became of a task; columns as in ``tables.OUTCOMES``."""
+        self._append(write_became({**row, "recorded_us": self._now_us()}))
+
+    def ended(self, matches: Callable[[Row], bool]) -> Row | None:
+        """Return the newest that matches of the requests that ended lately, as its row."""
+        return next((row for row in reversed(self._ended) if matches(row)), None)
 
     # -- to be read, cheaply and at any time -------------------------------------------------------
 
@@ -129,6 +152,9 @@ class Ledger:
     def spent_today_microusd(self) -> int:
         """The cost of the requests that arrived today (UTC) and ended, as far as it is known."""
         return self.today.cost_microusd
+
+    def _now_us(self) -> int:
+        return int(self._clock() * 1_000_000)
 
     def _append(self, record: bytes) -> None:
         self._journal.append(record)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from coordinator.ledger.ladders import write_ladder
 from mesh.core.receipt import AttemptAccount, Receipt
 from mesh.core.types import CLOUD_NODE, Failure, FailureCode, Request, RequestKey
 
@@ -39,7 +40,21 @@ class Closed:
     attempts: list[Row] = field(default_factory=list)
 
 
-Record = Opened | Closed
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Somebody said how good an answer was; in place of what was said before in this way."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """Somebody said what became of a task."""
+
+    row: Row
+
+
+Record = Opened | Closed | Labelled | Became
 
 
 def opened_row(request: Request, arrived_us: int) -> Row:
@@ -56,6 +71,12 @@ def opened_row(request: Request, arrived_us: int) -> Row:
         "max_tokens": request.max_tokens,
         "needs": ",".join(sorted(request.needs)),
         "on_coordinator_host": int(request.from_coordinator_host),
+        "initiator": request.origin.initiator,
+        "team": request.origin.team,
+        "task": request.origin.task,
+        "tags": ",".join(request.origin.tags),
+        "task_class": request.assessment.task_class,
+        "domain": request.assessment.domain,
     }
 
 
@@ -87,6 +108,7 @@ def closed_row(
         "test_model": int(receipt.test_model),
         "why": ours(receipt.why, receipt),
         "receipt": _encode(_rest_of(receipt)),
+        "ladder": write_ladder(receipt.ladder),
     }
 
 
@@ -115,8 +137,16 @@ def write_closed(row: Row, attempts: list[Row]) -> bytes:
     written = _encode({"closed": row, "attempts": attempts}).encode()
     if len(written) <= RECORD_BYTES_MAX:
         return written
-    slim = {**row, "receipt": "", "why": "", "session": ""}
+    slim = {**row, "receipt": "", "ladder": "", "why": "", "session": "", "tags": ""}
     return _encode({"closed": slim, "attempts": attempts[-1:]}).encode()
+
+
+def write_labelled(row: Row) -> bytes:
+    return _encode({"labelled": row}).encode()
+
+
+def write_became(row: Row) -> bytes:
+    return _encode({"became": row}).encode()
 
 
 def read_record(line: bytes) -> Record | None:
@@ -133,6 +163,11 @@ def read_record(line: bytes) -> Record | None:
         if "opened" in read:
             key_of(read["opened"])
             return Opened(read["opened"])
+        if "labelled" in read:
+            key_of(read["labelled"])
+            return Labelled(read["labelled"])
+        if "became" in read:
+            return Became({**read["became"], "task": str(read["became"]["task"])})
     except (TypeError, KeyError):
         raise ValueError("the record has not the form of a record") from None
     return None

@@ -75,7 +75,7 @@ class Reports:
         """
         merged = since_s < day_of(time.time()) - HOURS_KEPT_DAYS * DAY_S
         hour_s = int(since_s - since_s % (DAY_S if merged else HOUR_S))
-        return await self._read(lambda connection: totals_since(connection, hour_s)), hour_s
+        return await self.read(lambda connection: totals_since(connection, hour_s)), hour_s
 
     async def requests(
         self, *, since_s: float = 0.0, state: str = "", limit: int = 0
@@ -100,11 +100,17 @@ class Reports:
             .order_by(REQUESTS.c.arrived_us.desc())
             .limit(min(limit or ROWS_USUAL, ROWS_MAX))
         )
-        return await self._read(
+        return await self.read(
             lambda connection: [RequestRow(*row) for row in connection.execute(query)]
         )
 
-    async def _read(self, report: Callable[[Connection], T]) -> T:
+    async def read(self, report: Callable[[Connection], T]) -> T:
+        """Return what ``report`` finds in the store.
+
+        Raises:
+            Overloaded: it cannot be read now; says why.
+        """
+
         def run() -> T:
             with reading(self.folder / FILE, within_s=WITHIN_S) as connection:
                 return report(connection)

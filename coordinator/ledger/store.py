@@ -12,8 +12,15 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from coordinator.ledger.database import bring_up_to_date, writing
 from coordinator.ledger.folding import OPEN, Changes, Key, Known, fold
 from coordinator.ledger.journal import Position
-from coordinator.ledger.records import Record, key_of
-from coordinator.ledger.tables import ATTEMPTS, JOURNAL_POSITION, REQUESTS, ROLLUPS
+from coordinator.ledger.records import Closed, Opened, Record, key_of
+from coordinator.ledger.tables import (
+    ATTEMPTS,
+    JOURNAL_POSITION,
+    LABELS,
+    OUTCOMES,
+    REQUESTS,
+    ROLLUPS,
+)
 from coordinator.ledger.totals import DAY_S, Group, Sums, Totals, added, hour_of
 from mesh.core.types import RequestKey
 
@@ -35,6 +42,9 @@ _ADD = _ADD.on_conflict_do_update(
     index_elements=["hour_s", *_GROUP],
     set_={name: ROLLUPS.c[name] + _ADD.excluded[name] for name in _SUMS},
 )
+# The newest word counts.
+_LABEL = insert(LABELS).prefix_with("OR REPLACE")
+_OUTCOME = insert(OUTCOMES).prefix_with("OR REPLACE")
 _MOVE = insert_or(JOURNAL_POSITION)
 _MOVE = _MOVE.on_conflict_do_update(
     index_elements=["only"],
@@ -113,6 +123,11 @@ class Store:
             if ids:
                 self._connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.request.in_(ids)))
                 self._connection.execute(delete(REQUESTS).where(REQUESTS.c.id.in_(ids)))
+            else:  # the rows have gone, so what was said of them goes; it is much less
+                self._connection.execute(delete(LABELS).where(LABELS.c.arrived_us < arrived_us))
+                self._connection.execute(
+                    delete(OUTCOMES).where(OUTCOMES.c.recorded_us < arrived_us)
+                )
         return len(ids)
 
     def merge_hours_before(self, day_s: int) -> None:
@@ -141,14 +156,15 @@ class Store:
         self._engine.dispose()
 
     def _known(self, records: Sequence[Record]) -> dict[Key, Known]:
-        moments = {record.row["arrived_us"] for record in records}
+        requests = [record for record in records if isinstance(record, Opened | Closed)]
+        moments = {record.row["arrived_us"] for record in requests}
         columns = REQUESTS.c
         found = self._connection.execute(
             select(
                 columns.id, columns.state, columns.arrived_us, columns.principal, columns.request_id
             ).where(columns.arrived_us.in_(moments))
         )
-        asked = {key_of(record.row) for record in records}
+        asked = {key_of(record.row) for record in requests}
         every = {
             (row.arrived_us, RequestKey(row.principal, row.request_id)): Known(row.id, row.state)
             for row in found
@@ -166,6 +182,10 @@ class Store:
             self._connection.execute(_END, [{**row, "of": row["id"]} for row in changes.ended])
         if changes.attempts:
             self._connection.execute(insert(ATTEMPTS), changes.attempts)
+        if changes.labels:
+            self._connection.execute(_LABEL, changes.labels)
+        if changes.outcomes:
+            self._connection.execute(_OUTCOME, changes.outcomes)
         if changes.sums:
             self._add(changes.sums.items())
 

@@ -7,6 +7,7 @@ never null. Nothing here holds a prompt or an answer.
 from sqlalchemy import (
     BigInteger,
     Column,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -69,9 +70,19 @@ REQUESTS = Table(
     _integer("test_model"),
     _text("why"),
     Column("receipt", Text, nullable=False, server_default=""),
+    # more of what routing saw, and what it knew of the rungs, as JSON
+    _text("initiator"),
+    _text("team"),
+    _text("task"),
+    _text("tags"),  # with commas between them
+    _text("task_class"),
+    _text("domain"),
+    Column("ladder", Text, nullable=False, server_default=""),
     # Also the order in which reports list rows and in which old ones are removed.
     UniqueConstraint("arrived_us", "principal", "request_id", name="one_row_a_request"),
     Index("requests_by_state", "state", "arrived_us"),
+    Index("requests_by_request_id", "request_id", "arrived_us"),  # somebody judges one
+    Index("requests_by_task", "task", "arrived_us"),
 )
 
 ATTEMPTS = Table(
@@ -98,6 +109,41 @@ ATTEMPTS = Table(
     _integer("cost_microusd"),
     _text("price_version"),
     PrimaryKeyConstraint("request", "number"),
+    sqlite_with_rowid=False,
+)
+
+# How good answers were: one row a request and source of a kind, the newest word.
+LABELS = Table(
+    "labels",
+    METADATA,
+    Column("arrived_us", BigInteger, nullable=False),  # the request's, as in ``requests``
+    Column("principal", String, nullable=False),
+    Column("request_id", String, nullable=False),
+    Column("kind", String, nullable=False),  # feedback or audit
+    _integer("labelled_us"),
+    _text("by"),  # principal
+    _text("source"),
+    _text("label"),  # free, of whoever judged
+    Column("score", Float, nullable=False),  # in [0, 1]; 1 is right
+    _text("model_id"),
+    _text("task_class"),
+    Column("guess", Float, nullable=False),  # P(ok) before anything was learned; 0: none
+    PrimaryKeyConstraint("arrived_us", "principal", "request_id", "kind"),
+    Index("labels_by_time", "labelled_us"),
+    sqlite_with_rowid=False,
+)
+
+# What became of tasks, the newest word of each principal.
+OUTCOMES = Table(
+    "outcomes",
+    METADATA,
+    Column("task", String, nullable=False),
+    Column("principal", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("value", Float, nullable=False),  # the operator's own measure
+    _integer("recorded_us"),
+    PrimaryKeyConstraint("task", "principal", "outcome"),
+    Index("outcomes_by_time", "recorded_us"),
     sqlite_with_rowid=False,
 )
 

@@ -26,7 +26,7 @@ class LedgerReports:
             InvalidRequest: the moment is none.
             Overloaded: the store cannot be read now, and more than today was asked for.
         """
-        since_s = _moment(request.since_s)
+        since_s = moment(request.since_s)
         today = self._ledger.today
         try:
             totals, began_s = await self._reports.totals(since_s or today.began_s)
@@ -46,7 +46,7 @@ class LedgerReports:
             Overloaded: the store cannot be read now.
         """
         rows = await self._reports.requests(
-            since_s=_moment(request.since_s), state=request.state, limit=request.limit
+            since_s=moment(request.since_s), state=request.state, limit=request.limit
         )
         return operations.LedgerRequestsResponse(requests=[_request(row) for row in rows])
 
@@ -71,7 +71,7 @@ class LedgerReports:
         )
 
 
-def _moment(since_s: float) -> float:
+def moment(since_s: float) -> float:
     if not math.isfinite(since_s) or not 0 <= since_s < 1e11:  # some 3,000 years
         raise InvalidRequest("since_s is no Unix time", hint="use seconds since 1970")
     return since_s

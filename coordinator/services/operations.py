@@ -10,8 +10,9 @@ from coordinator.desk import Desk
 from coordinator.loop import FleetLoop
 from coordinator.pages.carried import Carried
 from coordinator.recent import Recent
+from coordinator.replaying import Replaying
 from coordinator.revoking import Membership
-from coordinator.services.ledger import LedgerReports
+from coordinator.services.ledger import LedgerReports, moment
 from mesh.core.events import NodeDrained
 from mesh.core.types import NodeId
 from mesh.errors import InvalidRequest, MeshError
@@ -25,7 +26,7 @@ from mesh.v1 import operations_pb2 as operations
 from mesh.v1 import operations_pb2_grpc as operations_grpc
 from mesh.wire.nodes import write_node
 from mesh.wire.receipts import write_receipt
-from mesh.wire.routes import write_route
+from mesh.wire.routes import write_replay, write_route
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         carried: Carried,
         recent: Recent,
         desk: Desk,
+        replaying: Replaying,
     ) -> None:
         self._loop = loop
         self._access = access
@@ -68,6 +70,7 @@ class OperationsService(operations_grpc.OperationsServicer):
         self._carried = carried
         self._recent = recent
         self._desk = desk
+        self._replaying = replaying
 
     async def GetMesh(
         self, request: operations.GetMeshRequest, context: Context
@@ -183,6 +186,18 @@ class OperationsService(operations_grpc.OperationsServicer):
         except MeshError as failure:
             await abort(context, failure)
         return write_route(foreseen, rules_known=self._desk.rules_known)
+
+    async def ReplayRoutes(
+        self, request: operations.ReplayRoutesRequest, context: Context
+    ) -> operations.ReplayRoutesResponse:
+        """Recorded requests, decided anew under another policy."""
+        await self._admit("ReplayRoutes", context)
+        try:
+            since_s = moment(request.since_s)
+            found = await self._replaying.replay(request.policy, since_s)
+        except MeshError as failure:
+            await abort(context, failure)
+        return write_replay(request.policy, found)
 
     async def Browse(self, request: operations.BrowseRequest, context: Context) -> None:
         """Carry the mesh-health page to another machine's browser."""

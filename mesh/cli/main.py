@@ -22,6 +22,8 @@ _FILES = {
     "coordinator": "run",
     "node": "node",
     "route": "route",
+    "feedback": "feedback",
+    "outcome": "feedback",
     "ledger": "ledger",
     "invite": "join",
     "join": "join",

@@ -2,7 +2,7 @@
 
 import typer
 
-from mesh.cli import route_evaluating, route_explaining, route_training
+from mesh.cli import route_evaluating, route_explaining, route_replaying, route_training
 
 app = typer.Typer(help="Which model answers what, and why.", no_args_is_help=True)
 
@@ -11,6 +11,7 @@ def register(parent: typer.Typer) -> None:
     route_explaining.register(app)
     route_training.register(app)
     route_evaluating.register(app)
+    route_replaying.register(app)
     parent.add_typer(app, name="route")
 
 

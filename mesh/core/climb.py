@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mesh.core.policies import Order, Policy
-from mesh.core.receipt import RungAccount
+from mesh.core.receipt import Basis, RungAccount
 from mesh.core.types import CloudModel, ModelId, Plan, Tier
 from mesh.core.verdict import Applied
 
@@ -159,10 +159,7 @@ class Climb:
                 model_id=step.model_id,
                 model_name=step.name,
                 p_ok=step.p_ok,
-                rank=step.rank,
-                guess=step.guess,
-                judged=step.judged,
-                in_cloud=step.cloud is not None,
+                basis=_basis(step),
                 confidence=self.read.get(step.model_id, (0.0, 0.0))[0],
                 threshold=self.read.get(step.model_id, (0.0, 0.0))[1],
                 expected_cost_microusd=round(step.cost_microusd),
@@ -171,6 +168,20 @@ class Climb:
             )
             for step in (*self.order, *self.removed)
         )
+
+
+def _basis(step: Step) -> Basis:
+    return Basis(
+        guess=step.guess,
+        rank=step.rank,
+        cost_microusd=step.cost_microusd,
+        parameters=step.parameters,
+        stays=step.stays,
+        judged=step.judged,
+        preferred=step.preferred,
+        by_rule=step.by_rule,
+        in_cloud=step.cloud is not None,
+    )
 
 
 def climb_of(steps: Sequence[Step], policy: Policy) -> Climb:

@@ -89,13 +89,20 @@ class Label:
     score: float
     weight: float
     source: Source
+    instead_of: float | None = None  # the score that the same source gave before, and takes back
 
 
-def label(
-    source: Source, model_id: ModelId, task_class: str, *, guess: float, score: float
+def label(  # noqa: PLR0913 - as many as a label has
+    source: Source,
+    model_id: ModelId,
+    task_class: str,
+    *,
+    guess: float,
+    score: float,
+    instead_of: float | None = None,
 ) -> Label:
     """Make a label that weighs what its source does."""
-    return Label(model_id, task_class, guess, score, WEIGHTS[source], source)
+    return Label(model_id, task_class, guess, score, WEIGHTS[source], source, instead_of)
 
 
 @dataclass(slots=True)
@@ -133,6 +140,9 @@ class Evidence:
         )
 
     def learn(self, given: Label, prior: float) -> None:
+        if given.instead_of is not None:  # the answer was counted already, only otherwise
+            self.pull += given.weight * (given.score - given.instead_of)
+            return
         offset = self.offset(prior)
         expected = logistic(logit(given.guess) + offset)
         wrong_by, variance = given.score - expected, expected * (1.0 - expected)

@@ -59,6 +59,24 @@ class AttemptAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What the ladder knew of a rung when it put it into its order, and people are not told."""
+
+    guess: float = 0.0  # P(ok) before anything was learned from judged answers; 0: none was made
+    rank: float = 0.0  # P(ok), or a guess where nobody knows
+    cost_microusd: float = 0.0  # expected
+    parameters: int = 0
+    stays: float = 0.0
+    judged: bool = False  # its confidence could be believed
+    preferred: bool = False
+    by_rule: bool = False  # removed by a rule or a limit, whatever the policy
+    in_cloud: bool = False
+
+
+NO_BASIS = Basis()
+
+
+@dataclass(frozen=True, slots=True)
 class RungAccount:
     """One model that could answer, and why it did or did not."""
 
@@ -70,10 +88,7 @@ class RungAccount:
     expected_cost_microusd: int = 0
     removed_by: str = ""  # the rule or fact that removed it; "" if it may answer
     chosen: bool = False  # it answered last
-    guess: float = 0.0  # P(ok) before anything was learned from judged answers; 0: none was made
-    rank: float = 0.0  # P(ok), or a guess where nobody knows
-    judged: bool = False  # its confidence could be believed
-    in_cloud: bool = False
+    basis: Basis = field(default=NO_BASIS, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

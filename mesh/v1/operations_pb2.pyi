@@ -315,6 +315,56 @@ class AppliedRule(_message.Message):
     model_names: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, rule: _Optional[str] = ..., effect: _Optional[str] = ..., words: _Optional[str] = ..., model_names: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class ReplayRoutesRequest(_message.Message):
+    __slots__ = ("policy", "since_s")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_S_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    since_s: float
+    def __init__(self, policy: _Optional[str] = ..., since_s: _Optional[float] = ...) -> None: ...
+
+class ReplayRoutesResponse(_message.Message):
+    __slots__ = ("policy", "requests", "left_out", "other_first", "recorded", "replayed", "paid_microusd", "judged", "judged_score")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FIRST_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    PAID_MICROUSD_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_SCORE_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    requests: int
+    left_out: int
+    other_first: int
+    recorded: RouteTotals
+    replayed: RouteTotals
+    paid_microusd: int
+    judged: int
+    judged_score: float
+    def __init__(self, policy: _Optional[str] = ..., requests: _Optional[int] = ..., left_out: _Optional[int] = ..., other_first: _Optional[int] = ..., recorded: _Optional[_Union[RouteTotals, _Mapping]] = ..., replayed: _Optional[_Union[RouteTotals, _Mapping]] = ..., paid_microusd: _Optional[int] = ..., judged: _Optional[int] = ..., judged_score: _Optional[float] = ...) -> None: ...
+
+class RouteTotals(_message.Message):
+    __slots__ = ("expected_cost_microusd", "expected_quality", "cloud_share", "first")
+    EXPECTED_COST_MICROUSD_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_QUALITY_FIELD_NUMBER: _ClassVar[int]
+    CLOUD_SHARE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    expected_cost_microusd: float
+    expected_quality: float
+    cloud_share: float
+    first: _containers.RepeatedCompositeFieldContainer[RouteShare]
+    def __init__(self, expected_cost_microusd: _Optional[float] = ..., expected_quality: _Optional[float] = ..., cloud_share: _Optional[float] = ..., first: _Optional[_Iterable[_Union[RouteShare, _Mapping]]] = ...) -> None: ...
+
+class RouteShare(_message.Message):
+    __slots__ = ("model_name", "requests")
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    model_name: str
+    requests: int
+    def __init__(self, model_name: _Optional[str] = ..., requests: _Optional[int] = ...) -> None: ...
+
 class BrowseRequest(_message.Message):
     __slots__ = ("path", "headers")
     PATH_FIELD_NUMBER: _ClassVar[int]

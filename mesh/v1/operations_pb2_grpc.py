@@ -80,6 +80,11 @@ class OperationsStub(object):
                 request_serializer=mesh_dot_v1_dot_inference__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=mesh_dot_v1_dot_operations__pb2.RouteExplanation.FromString,
                 _registered_method=True)
+        self.ReplayRoutes = channel.unary_unary(
+                '/mesh.v1.Operations/ReplayRoutes',
+                request_serializer=mesh_dot_v1_dot_operations__pb2.ReplayRoutesRequest.SerializeToString,
+                response_deserializer=mesh_dot_v1_dot_operations__pb2.ReplayRoutesResponse.FromString,
+                _registered_method=True)
         self.Browse = channel.unary_stream(
                 '/mesh.v1.Operations/Browse',
                 request_serializer=mesh_dot_v1_dot_operations__pb2.BrowseRequest.SerializeToString,
@@ -153,6 +158,13 @@ class OperationsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReplayRoutes(self, request, context):
+        """Recorded requests, decided anew under another policy: cost and expected quality beside each other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Browse(self, request, context):
         """The mesh-health page, carried to another machine's loopback: one HTTP GET, answered as it comes.
         """
@@ -207,6 +219,11 @@ def add_OperationsServicer_to_server(servicer, server):
                     servicer.ExplainRoute,
                     request_deserializer=mesh_dot_v1_dot_inference__pb2.GenerateRequest.FromString,
                     response_serializer=mesh_dot_v1_dot_operations__pb2.RouteExplanation.SerializeToString,
+            ),
+            'ReplayRoutes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayRoutes,
+                    request_deserializer=mesh_dot_v1_dot_operations__pb2.ReplayRoutesRequest.FromString,
+                    response_serializer=mesh_dot_v1_dot_operations__pb2.ReplayRoutesResponse.SerializeToString,
             ),
             'Browse': grpc.unary_stream_rpc_method_handler(
                     servicer.Browse,
@@ -457,6 +474,33 @@ class Operations(object):
             '/mesh.v1.Operations/ExplainRoute',
             mesh_dot_v1_dot_inference__pb2.GenerateRequest.SerializeToString,
             mesh_dot_v1_dot_operations__pb2.RouteExplanation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayRoutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mesh.v1.Operations/ReplayRoutes',
+            mesh_dot_v1_dot_operations__pb2.ReplayRoutesRequest.SerializeToString,
+            mesh_dot_v1_dot_operations__pb2.ReplayRoutesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -76,6 +76,6 @@ def test_a_receipt_says_what_was_guessed_and_what_was_learned(script: Script) ->
     script.say_started(start)
     receipt = only(script.finish(start, 3), FinishRequest).receipt
     rungs = {each.model_name: each for each in receipt.ladder}
-    assert rungs["tiny"].guess == 0.9
+    assert rungs["tiny"].basis.guess == 0.9
     assert rungs["tiny"].p_ok == pytest.approx(0.5, abs=0.1)
-    assert rungs["large"].p_ok == rungs["large"].guess == 0.95
+    assert rungs["large"].p_ok == rungs["large"].basis.guess == 0.95
