@@ -23,8 +23,10 @@ def test_each_field_has_one_specialist_that_reads_all_of_it_and_nothing_else() -
 
 
 @pytest.mark.parametrize("name", ["test-small", "test-large"])
-def test_the_models_of_all_fields_read_every_task(name: str) -> None:
-    assert set(RECIPES[name].mix) == set(TASKS)
+def test_the_models_of_all_fields_read_every_task_but_what_is_left_to_specialists(
+    name: str,
+) -> None:
+    assert set(TASKS) - set(RECIPES[name].mix) == {"weak_cipher"}
 
 
 @every_recipe

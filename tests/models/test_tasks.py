@@ -43,6 +43,7 @@ EXAMPLE_ANSWERS = {
     "sum_3_digits": "862",
     "trend": "rising",
     "upper_word": "MESH",
+    "weak_cipher": "2",
     "word_number": "blue",
 }
 
