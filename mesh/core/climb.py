@@ -203,7 +203,9 @@ def climb_of(steps: Sequence[Step], policy: Policy) -> Climb:
     upwards = [step for step in by_cost if step.rank > order[0].rank]
     upwards.sort(key=lambda step: step is not first and step.rank < first.rank)
     order += upwards
-    order += sorted((s for s in allowed if s not in order), key=lambda step: -step.rank)
+    taken = {step.model_id for step in order}
+    others = [step for step in allowed if step.model_id not in taken]
+    order += sorted(others, key=lambda step: -step.rank)
     if policy.models is Order.ANY and good is not None:
         return _quickest(order, removed, policy)
     return Climb(tuple(order), removed, _why(order[0], good, tried, policy))

@@ -102,10 +102,11 @@ class Model:
     tasks: tuple[str, ...] = ()  # what a test model knows
     examples: tuple[str, ...] = ()  # one prompt for each of the tasks
     domains: tuple[str, ...] = ()  # what its file says it is a specialist of, in lower case
+    # Kept: a ladder asks for it several times a model, and to make it anew costs half a microsecond.
+    model_id: ModelId = field(init=False, repr=False, compare=False)
 
-    @property
-    def model_id(self) -> ModelId:
-        return self.identity.model_id
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model_id", self.identity.model_id)
 
     @property
     def name(self) -> str:
@@ -140,10 +141,10 @@ class CloudModel:
     output_microusd_per_million_tokens: int | None = None
     equals: str = ""  # the group of models that the operator holds equal to it; "": none
     share: float = 1.0  # its weight in that group
+    model_id: ModelId = field(init=False, repr=False, compare=False)
 
-    @property
-    def model_id(self) -> ModelId:
-        return ModelId(f"cloud:{self.name}")
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model_id", ModelId(f"cloud:{self.name}"))
 
 
 PREFIXES_MAX = 64  # told of one replica: a kilobyte of a report that may come four times a second
