@@ -14,6 +14,7 @@ import grpc
 
 from coordinator.access import Caller, LocalAccess, MeshAccess
 from coordinator.assessing import Assessing, Budget, judging_heads
+from coordinator.auditing import Auditing
 from coordinator.desk import Desk, DeskAsking
 from coordinator.effects import Relay
 from coordinator.household import Household
@@ -104,6 +105,15 @@ class Coordinator:
             catalogue=self.catalogue,
             judging=self._judging,
         )
+        self._auditing = Auditing(
+            self.loop,
+            self._desk,
+            self._judging,
+            settings.audits,
+            random.Random(),  # noqa: S311 - which answers, not secrets
+        )
+        self._desk.auditing = self._auditing
+        self._relay.watchers.append(self._auditing)
         self._access = MeshAccess(self.household.mesh_id, self.household.members)
         baseline = baseline_of(settings.cloud)
         self._pages = open_pages(
@@ -153,6 +163,7 @@ class Coordinator:
                 self._responder, self._advert(), self._settings.discovery.advertise
             )
             await stack.enter_async_context(advertiser)
+            self._auditing.tasks = tasks
             owned = [
                 tasks.create_task(self.loop.run(), name="fleet loop"),
                 tasks.create_task(self._ping(), name="ping"),
@@ -164,6 +175,7 @@ class Coordinator:
             try:
                 yield
             finally:
+                self._auditing.close()
                 for task in owned:
                     task.cancel()
 

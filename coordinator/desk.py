@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from coordinator.access import Caller
 from coordinator.assessing import Assessing
+from coordinator.auditing import Auditing
 from coordinator.clients import ClientStream
 from coordinator.effects import Relay
 from coordinator.judging import Judging
@@ -66,6 +67,7 @@ class Desk:
         self._assessing = assessing or Assessing(Rules())
         self._catalogue = catalogue or Catalogue()
         self._judging = judging
+        self.auditing: Auditing | None = None  # draws answers that are asked again
 
     async def answer(
         self, request: inference.GenerateRequest, caller: Caller
@@ -78,10 +80,13 @@ class Desk:
         size_bytes = request.ByteSize()
         self._relay.clients[features.key] = client
         self._relay.open_bytes += size_bytes
+        noted = self.auditing.draw(features, request) if self.auditing is not None else None
         self._relay.arrived(features)
         self._loop.post(RequestArrived(features))
         try:
             while (event := await client.next()) is not None:
+                if noted is not None:
+                    noted.add(event)
                 yield event
         finally:
             if not client.ended:

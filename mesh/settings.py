@@ -206,6 +206,20 @@ class EnergySettings(Section):
     )
 
 
+class AuditSettings(Section):
+    """Answers that are asked again of a better model, to learn how good the first one was."""
+
+    share: float = Field(
+        default=0.05, ge=0, le=1, description="Of the answers to `auto`. 0: nothing is audited."
+    )
+    under_way_max: int = Field(
+        default=2, ge=1, le=64, description="More would take slots that people could want."
+    )
+    cloud_microusd_a_day: int = Field(
+        default=0, ge=0, description="For audits by the cloud. 0: none leaves the mesh."
+    )
+
+
 class LadderSettings(Section):
     """Which model is good enough for a request that leaves it to the mesh."""
 
@@ -238,6 +252,7 @@ class Settings(BaseSettings):
     cloud: CloudSettings = CloudSettings()
     ledger: LedgerSettings = LedgerSettings()
     energy: EnergySettings = EnergySettings()
+    audits: AuditSettings = AuditSettings()
     ladder: LadderSettings = LadderSettings()
     models: dict[str, ModelSettings] = Field(default={}, max_length=MODELS_MAX)
     policies: dict[str, PolicySettings] = Field(default={}, max_length=64)
