@@ -10,7 +10,9 @@ import pytest
 from coordinator.auditing import AUDITOR
 from coordinator.coordinator import Coordinator
 from mesh.client import MeshClient
-from mesh.core.types import Model
+from mesh.core.foresight import Foreseen
+from mesh.core.receipt import Basis, RungAccount
+from mesh.core.types import Model, ModelId, Tier
 from mesh.settings import AuditSettings, Settings
 from mesh.v1 import inference_pb2 as inference
 from tests.coordinator.conftest import NewNode, patient_settings
@@ -101,3 +103,27 @@ async def test_the_best_models_answers_are_not_audited(
     await settled(coordinator.ledger)
     assert rows(coordinator, "SELECT * FROM requests WHERE principal = 'audit'") == []
     assert AUDITOR.identity is None
+
+
+@pytest.mark.parametrize(
+    ("tier", "microusd_a_day", "removed_by", "asked"),
+    [
+        (Tier.CLOUD, 900, "", True),
+        (Tier.CLOUD, 899, "", False),
+        (Tier.CLOUD, 0, "", False),
+        (Tier.MESH, 900, "", False),
+        (Tier.CLOUD, 900, "rule 1: teams", False),
+    ],
+)
+async def test_the_cloud_is_asked_only_where_tier_rules_and_budget_allow(
+    coordinator: Coordinator, tier: Tier, microusd_a_day: int, removed_by: str, asked: bool
+) -> None:
+    auditing = coordinator._auditing
+    auditing.settings = AuditSettings(cloud_microusd_a_day=microusd_a_day)
+    small = RungAccount(ModelId("s"), "small", basis=Basis(guess=0.6, rank=0.6))
+    priced = Basis(guess=0.9, rank=0.9, cost_microusd=900.0, in_cloud=True)
+    big = RungAccount(ModelId("b"), "big", removed_by=removed_by, basis=priced)
+    foreseen = Foreseen((small, big), (), "", "", "", tier)
+    assert (auditing._better(foreseen, small) is big) == asked
+    mesh = RungAccount(ModelId("m"), "large", basis=Basis(guess=0.7, rank=0.7, cost_microusd=5.0))
+    assert auditing._better(replace(foreseen, ladder=(small, big, mesh)), small) is mesh
