@@ -31,6 +31,7 @@ class ConfidenceHead:
     labels: int
     steps: tuple[tuple[float, float], ...] = ()  # (raw chance, calibrated chance), both ascending
     thresholds: Mapping[float, float] = field(default_factory=dict)  # stated risk -> least P(ok)
+    tokens: int = 0  # of an answer, from its start, that it was fitted to look at; 0: all
 
     def p_ok(self, features: Sequence[float], prompt_p_ok: float) -> float:
         """Return the chance in (0, 1) that the answer is right.
@@ -65,6 +66,7 @@ class ConfidenceHead:
             "bias": self.bias,
             "labels": self.labels,
             "steps": [list(step) for step in self.steps],
+            "tokens": self.tokens,
             "thresholds": [[risk, least] for risk, least in sorted(self.thresholds.items())],
         }
 
@@ -85,6 +87,7 @@ class ConfidenceHead:
                 bias=float(plain["bias"]),
                 labels=int(plain["labels"]),
                 steps=tuple((float(raw), float(chance)) for raw, chance in plain["steps"]),
+                tokens=int(plain.get("tokens", 0)),
                 thresholds={float(risk): float(least) for risk, least in plain["thresholds"]},
             )
         except (KeyError, TypeError) as wrong:

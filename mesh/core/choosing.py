@@ -117,7 +117,8 @@ class Choosing:
         threshold = threshold_of(head, request.policy.risk) if head is not None else None
         if head is None or threshold is None:
             return None
-        hold_tokens = request.hold_tokens or request.policy.hold_tokens
+        # Judged sooner than its head was fitted for, an answer's risk would be anybody's guess.
+        hold_tokens = max(request.hold_tokens or request.policy.hold_tokens, head.tokens)
         if Capability.TOOLS in request.needs:
             hold_tokens = HELD_TOKENS_MAX
         return Held(head, threshold, step.guess, hold_tokens)  # as the head was fitted

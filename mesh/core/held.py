@@ -102,7 +102,8 @@ class Held:
         return due
 
     def _look(self) -> None:
-        self.confidence = self.head.p_ok(confidence_features(self.signs), self.prompt_p_ok)
+        seen = self.signs[: self.head.tokens or None]
+        self.confidence = self.head.p_ok(confidence_features(seen), self.prompt_p_ok)
 
 
 def threshold_of(head: ConfidenceHead, risk: float) -> float | None:

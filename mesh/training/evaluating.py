@@ -128,7 +128,7 @@ class Pair:
                 raise InvalidRequest(f"{ground.models[0]} has {NO_SIGNS}")
             if what == CONFIDENCE_ONLY:
                 weak, strong = np.full(len(test), EVEN), np.full(len(test), strong.mean())
-            signs = signs_of(ground.rows, test, ground.models[0])
+            signs = signs_of(ground.rows, test, ground.models[0], head.tokens)
             weak = np.array([head.p_ok(s, p) for s, p in zip(signs, weak, strict=True)])
         scores = ground.scores[test].astype(np.float64)
         return Judged(weak, strong, scores[:, 0], scores[:, 1])

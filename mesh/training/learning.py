@@ -1,7 +1,7 @@
 """Makes a scorer of outcomes: heads for each model, for unknown ones, and for answers' signs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from mesh.core.asked import BIG, SMALL
 from mesh.core.calibration import LABELS_MIN, ConfidenceHead
 from mesh.core.confidence import confidence_features
 from mesh.core.features import prompt_features
+from mesh.core.policies import Policy
 from mesh.core.scorer import Scorer, Source, judges
 from mesh.training.calibrating import fit_confidence
 from mesh.training.design import Design
@@ -18,6 +19,9 @@ from mesh.training.outcomes import Outcomes, Row, prompt_hash
 from mesh.training.recognising import domains_of
 from mesh.training.sparse import Floats
 
+# The cascade judges an answer by its first tokens, and holds it back so long. A head that was
+# fitted to whole answers is wrong about long ones of which it sees the beginning.
+HELD_TOKENS = Policy.BALANCED.hold_tokens
 SEEN_MAX = 20_000  # hashes kept, the lowest ones: 160 KB, and an even sample of the prompts
 Told = Callable[[float], None]  # of the share that is done, in [0, 1]
 
@@ -59,7 +63,9 @@ def learn(
         learned = learn_one(fitter, ground, place, prior, big=place in big)
         heads[model] = learned.head
         for domain in ("", *domains):
-            signs = learn_signs(ground, place, learned, generator, domain)
+            signs = learn_signs(
+                ground, place, learned, generator, domain=domain, tokens=HELD_TOKENS
+            )
             if signs is not None:
                 confidence[judges(model, domain)] = signs
         told((place + 1) / (len(ground.models) + 2))
@@ -83,17 +89,20 @@ def learn_one(
     return fitter.learned(ground.scores[:, place], start)
 
 
-def learn_signs(
+def learn_signs(  # noqa: PLR0913 - what is looked at, and how much of it
     ground: Ground,
     place: int,
     learned: Learned,
     generator: np.random.Generator,
+    *,
     domain: str = "",
+    tokens: int = 0,
 ) -> ConfidenceHead | None:
     """Learn to judge a model's answers by their signs; None where too few have any.
 
     Args:
         domain: whose prompts alone count; "": those of any.
+        tokens: of each answer that are looked at; 0: all of them.
     """
     model = ground.models[place]
     rows_of = (ground.rows[row] for row in learned.rows)
@@ -103,17 +112,25 @@ def learn_signs(
     if known.sum() < LABELS_MIN:
         return None
     rows = learned.rows[known]
-    return fit_confidence(
-        signs_of(ground.rows, rows, model),
+    head = fit_confidence(
+        signs_of(ground.rows, rows, model, tokens),
         learned.apart[known],
         ground.scores[rows, place].astype(np.float64),
         generator,
     )
+    return replace(head, tokens=tokens)
 
 
-def signs_of(rows: Sequence[Row], places: NDArray[np.intp], model: str) -> NDArray[np.float64]:
-    """Return the confidence features of a model's answers, shape (places, features)."""
-    return np.array([confidence_features(rows[place].signs[model]) for place in places])
+def signs_of(
+    rows: Sequence[Row], places: NDArray[np.intp], model: str, tokens: int = 0
+) -> NDArray[np.float64]:
+    """Return the confidence features of a model's answers, shape (places, features).
+
+    Args:
+        tokens: of each answer that are looked at; 0: all of them.
+    """
+    signs = (rows[place].signs[model][: tokens or None] for place in places)
+    return np.array([confidence_features(each) for each in signs])
 
 
 def seen_of(scorer: Scorer, rows: Sequence[Row]) -> NDArray[np.bool_]:
