@@ -73,13 +73,18 @@ class Assessing:
     def _scored(
         self, request: inference.GenerateRequest, known: Assessment, scorer: Scorer
     ) -> Assessment:
-        """The domain that the caller pinned is believed; another one is recognised by its words."""
+        """The domain that the caller pinned is believed; another one is recognised by its words.
+
+        Of a prompt that reads like none that the scorer has learned from, nobody knows anything.
+        """
         features = prompt_features(question(request, SCORED_CHARACTERS))
-        domain = known.domain or recognised(features, scorer.domains)
+        found = recognised(features, scorer.domains)
+        domain = known.domain or found.domain
+        trusted = self._trusted if domain or not found.foreign else frozenset[str]()
         if domain:
             features = replace(features, domain=domain_buckets(domain))
         chances = scorer.p_ok(features)
-        return replace(known, domain=domain, task_class=domain, p_ok=chances, trusted=self._trusted)
+        return replace(known, domain=domain, task_class=domain, p_ok=chances, trusted=trusted)
 
     def _for_rules(self, request: inference.GenerateRequest, known: Assessment) -> Assessment:
         words = self._rules.words

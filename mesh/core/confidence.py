@@ -2,7 +2,7 @@
 
 The mean log-probability of an answer can tell less than a coin (Gupta et al., ICLR 2024,
 arXiv:2404.10136: long answers drown the few shaky tokens). So the shaky tokens are looked at:
-quantiles, the lead of the best candidate over the next, and the share of weak tokens.
+quantiles, the lead of what was said over the best other candidate, and the share of weak tokens.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ def confidence_features(tokens: Sequence[TokenSign]) -> tuple[float, ...]:
     """
     if not tokens:
         return _of([0.0], [0.0], [log(2.0)])
-    chances = [token.top[0] if token.top else 0.0 for token in tokens]
-    leads = [_lead(token.top) for token in tokens]
+    chances = [_chance(token) for token in tokens]
+    leads = [_lead(token) for token in tokens]
     return _of(chances, leads, [_entropy_nats(token.top) for token in tokens])
 
 
@@ -65,10 +65,15 @@ def quantile(ascending: Sequence[float], share: float) -> float:
     return ascending[below] + (ascending[above] - ascending[below]) * (place - below)
 
 
-def _lead(top: tuple[float, ...]) -> float:
-    if not top:
-        return 0.0
-    return top[0] - (top[1] if len(top) > 1 else 0.0)
+def _chance(token: TokenSign) -> float:
+    """Of the token that was said: drawn by chance, it need not be the likeliest."""
+    return token.top[token.rank] if token.rank < len(token.top) else 0.0
+
+
+def _lead(token: TokenSign) -> float:
+    """Of the token that was said over the best other one; below 0 where another was likelier."""
+    others = [share for rank, share in enumerate(token.top) if rank != token.rank]
+    return _chance(token) - max(others, default=0.0)
 
 
 def _entropy_nats(top: tuple[float, ...]) -> float:

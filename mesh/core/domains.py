@@ -37,18 +37,28 @@ class Domain:
         return -STEP_NATS * total / len(buckets)
 
 
-def recognised(features: Features, domains: Mapping[str, Domain]) -> str:
-    """Return the name of the prompt's domain, "" if it reads like none of them, or like several."""
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a prompt reads like."""
+
+    domain: str  # "": like none that is known, or like several
+    foreign: bool = False  # it reads like none
+
+
+def recognised(features: Features, domains: Mapping[str, Domain]) -> Recognised:
+    """Tell which of the known domains a prompt belongs to. Where none is known, none is foreign."""
+    if not domains:
+        return Recognised("")
     buckets = word_buckets(features)
-    if not buckets or not domains:
-        return ""
+    if not buckets:
+        return Recognised("", foreign=True)
     nats = {name: each.nats(buckets) for name, each in domains.items()}
     best = max(nats, key=nats.__getitem__)
     if nats[best] < domains[best].floor_nats:
-        return ""
+        return Recognised("", foreign=True)
     told = min(float(len(buckets)), WORDS_TOLD)
     others = sum(exp(told * (each - nats[best])) for each in nats.values())
-    return best if 1.0 / others >= CERTAIN else ""
+    return Recognised(best if 1.0 / others >= CERTAIN else "")
 
 
 def word_buckets(features: Features) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from struct import Struct
 # tell, and a number that no request's own top_k changes keeps signs of all requests comparable.
 CANDIDATES = 10
 TOP = 4  # of those, told: who is sure has one, who hesitates has two, who is lost has more
+NEAR = 1e-3  # a log-probability that was rounded on its way is still the same one
 LOGPROB_MIN = -100.0  # engines write -inf, or -9999, for what can't be
 
 _PACKED = Struct(">4HB")
@@ -34,11 +35,14 @@ class TokenSign:
     rank: int = 0  # of the token said: how many candidates were likelier; ``CANDIDATES``: all
 
     @classmethod
-    def of_logprobs(cls, logprobs: Sequence[float]) -> "TokenSign":
+    def of_logprobs(cls, logprobs: Sequence[float], said: float | None = None) -> "TokenSign":
         """Return what a node would have told of a token with these natural log-probabilities.
 
         Renormalised over the likeliest ``CANDIDATES``. A single one has nothing to be compared
         with: what it lacks to 1 counts as the next one.
+
+        Args:
+            said: that of the token that was said; None: the likeliest was.
         """
         likeliest = sorted(map(_bounded, logprobs), reverse=True)[:CANDIDATES]
         if not likeliest:
@@ -49,7 +53,8 @@ class TokenSign:
         else:
             weights = [exp(each - likeliest[0]) for each in likeliest]
             shares = [weight / sum(weights) for weight in weights]
-        return cls(tuple(int(share * _WHOLE) / _WHOLE for share in shares[:TOP]))
+        likelier = 0 if said is None else sum(each > said + NEAR for each in likeliest)
+        return cls(tuple(int(share * _WHOLE) / _WHOLE for share in shares[:TOP]), likelier)
 
 
 def pack_signs(signs: Iterable[TokenSign]) -> bytes:

@@ -158,7 +158,8 @@ def _signs(model: str, tokens: object) -> Signs:
             raise ValueError(
                 f"a token of {model[:80]!r} has neither `logprob` nor `top_logprobs` in numbers"
             )
-        signs.append(TokenSign.of_logprobs(logprobs))
+        said = float(own) if isinstance(own, int | float) and len(logprobs) > 1 else None
+        signs.append(TokenSign.of_logprobs(logprobs, said))
     return tuple(signs)
 
 

@@ -35,7 +35,7 @@ def domains() -> dict[str, Domain]:
 
 @pytest.mark.parametrize("domain", _TEXTS)
 def test_prompts_are_recognised(domains: dict[str, Domain], domain: str) -> None:
-    found = [recognised(prompt_features(each), domains) for each in _prompts(domain, 50, 2)]
+    found = [recognised(prompt_features(each), domains).domain for each in _prompts(domain, 50, 2)]
     assert found.count(domain) >= 45
 
 
@@ -44,17 +44,17 @@ def test_prompts_of_a_domain_that_is_not_known_are_of_none(
     domains: dict[str, Domain], foreign: str
 ) -> None:
     known = {name: each for name, each in domains.items() if name != foreign}
-    found = [recognised(prompt_features(each), known) for each in _prompts(foreign, 50, 3)]
-    assert found.count("") >= 45
+    found = [recognised(prompt_features(each), known).foreign for each in _prompts(foreign, 50, 3)]
+    assert found.count(True) >= 45
 
 
 def test_too_few_prompts_are_no_domain() -> None:
     rows = [("text", prompt_features(each)) for each in _prompts("text", ROWS_MIN - 1, 1)]
     assert domains_of(rows) == {}
-    assert recognised(prompt_features("Reverse the letters of the word ab"), {}) == ""
+    assert not recognised(prompt_features("Reverse the letters of the word ab"), {}).foreign
 
 
 @given(st.text(max_size=300))
 def test_any_text_has_a_known_domain_or_none(text: str) -> None:
     rows = [("text", prompt_features(each)) for each in _prompts("text", ROWS_MIN, 1)]
-    assert recognised(prompt_features(text), domains_of(rows)) in {"", "text"}
+    assert recognised(prompt_features(text), domains_of(rows)).domain in {"", "text"}
