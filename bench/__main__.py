@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import engine, failover, fleet, idle, ladder, ledger, page, relay, routing, warm
-from bench.ladder_rungs import PRICE_USD, own_models, test_family
+from bench.ladder_rungs import PRICE_USD, own_models, repository_family
 from bench.result import Figures, print_result
 from mesh.errors import InvalidRequest
 
@@ -79,7 +79,7 @@ def _ladder(parser: argparse.ArgumentParser, given: argparse.Namespace) -> ladde
         parser.error("--model, --upstream and --upstream-model need each other")
     if given.data is not None and not given.data.is_dir():
         parser.error(f"--data: there is no folder {given.data}")
-    rungs = test_family()
+    rungs = repository_family()
     if all(own):
         try:
             rungs = own_models(*own, price_usd=tuple(given.price))

@@ -19,7 +19,7 @@ from bench.ladder_answers import How, Told, ask_all
 from bench.ladder_mesh import BOTH, CASCADE, SCORER, ladder_mesh, upstream
 from bench.ladder_public import public_tables
 from bench.ladder_questions import Question, drawn, of_domain
-from bench.ladder_rungs import Rungs, test_family
+from bench.ladder_rungs import Rungs, repository_family
 from bench.ladder_strategies import (
     LARGE,
     ORACLE,
@@ -42,7 +42,7 @@ from mesh.core.features import prompt_features
 from mesh.scorer_file import read_scorer
 
 LIMIT_S = 870.0
-LEARNED_EACH, LEARNED_EACH_SHORT = 160, 44  # prompts of every task
+LEARNED_EACH, LEARNED_EACH_SHORT = 160, 24  # prompts of every task
 ASKED_EACH, ASKED_EACH_SHORT = 12, 1
 FOREIGN = "security"  # the field of which one scorer has learned nothing
 TIMED_ROUNDS = 3
@@ -59,7 +59,7 @@ class Given:
 
 async def measure(short: bool, given: Given | None = None) -> Figures:
     """Learn, ask, and compare."""
-    given = given or Given(test_family())
+    given = given or Given(repository_family())
     progress = Progress(LIMIT_S)
     figures: dict[str, float | int | None] = {}
     if given.data is None:

@@ -14,17 +14,17 @@ from pathlib import Path
 
 from bench.ladder_answers import LOGPROBS, How, Told, ask_all
 from bench.ladder_public import route
-from bench.ladder_questions import LINE_TOKENS, LONG_TOKENS, Question
+from bench.ladder_questions import LINE_TOKENS, LONG_TOKENS, Question, of_domain
 from bench.ladder_rungs import Rungs
 from mesh.client import MeshClient
 from mesh.core.policies import Policy
 
 # Signs are learned of as much of an answer as there is when it is judged.
 HELD_TOKENS = Policy.BALANCED.hold_tokens
-# Of a model's questions: all, or every so many of them. A head needs 200 labels; what judges a
-# model's answers needs 200 of each domain. Whoever is paid is not judged, and a specialist is
-# asked of other fields only to learn that they are none of its own.
-PAID_EVERY, FOREIGN_EVERY = 2, 10
+# One in so many questions is asked. What judges a model's answers needs 200 labels of each field.
+# A specialist has more of its own, so that calibrations can be repeated on parts of them, and is
+# asked of other fields only to learn that they are. Whoever is paid is not judged.
+PAID_EVERY, GENERAL_EVERY, FOREIGN_EVERY = 6, 3, 16
 PROCESSES = 2
 
 Tokens = tuple[tuple[float, ...], ...]  # of each token its likeliest candidates, natural logs
@@ -45,9 +45,12 @@ def plan(rungs: Rungs, questions: Sequence[Question]) -> dict[str, list[Question
     """Return who is asked what, the slowest first."""
     asked = {rungs.paid: list(questions[::PAID_EVERY])}
     for local in reversed(rungs.models):
-        own = [each for each in questions if local.domain in ("", each.domain)]
-        others = [each for each in questions if local.domain not in ("", each.domain)]
-        asked[local.name] = own + others[::FOREIGN_EVERY]
+        if local.domain:
+            foreign = [each for each in questions if each.domain != local.domain]
+            own = of_domain(questions, local.domain)
+            asked[local.name] = own + foreign[::FOREIGN_EVERY]
+        else:
+            asked[local.name] = list(questions[::GENERAL_EVERY])
     return asked
 
 
@@ -57,14 +60,15 @@ async def labels_by_llama_cpp(rungs: Rungs, asked: Mapping[str, Sequence[Questio
     if rungs.paid_file is not None:
         files[rungs.paid] = rungs.paid_file
     loop, spawn = asyncio.get_running_loop(), multiprocessing.get_context("spawn")
+    labels: Labels = {}
     with ProcessPoolExecutor(PROCESSES, mp_context=spawn) as pool:
-        found = await asyncio.gather(
-            *(
-                loop.run_in_executor(pool, _labels, files[name], questions)
-                for name, questions in asked.items()
-            )
-        )
-    return dict(zip(asked, found, strict=True))
+
+        async def ask_one(name: str, questions: Sequence[Question]) -> None:
+            labels[name] = await loop.run_in_executor(pool, _labels, files[name], questions)
+            print(f"  learned of {name} from {len(labels[name])} answers", flush=True)
+
+        await asyncio.gather(*(ask_one(*each) for each in asked.items()))
+    return {name: labels[name] for name in asked}
 
 
 async def labels_by_mesh(

@@ -65,7 +65,7 @@ class Rungs:
         return next((each for each in self.models if each.name == name), None)
 
 
-def test_family() -> Rungs:
+def repository_family() -> Rungs:
     """The repository's own: a specialist for each field, two generalists, and the paid one."""
     files = [(model_path(each), each.domain or "") for each in RECIPES.values()]
     found = [Local(*each) for each in files if each[0].stem != LARGE]
