@@ -38,6 +38,17 @@ class LlamaServer:
     async def serving(
         self, model: Path, *, slots: int, context_tokens: int
     ) -> AsyncIterator[Served]:
+        listening = self.listening(model, slots=slots, context_tokens=context_tokens)
+        async with listening as (address, pid):
+            yield _OverHttp(address, pid)
+
+    @asynccontextmanager
+    async def listening(
+        self, model: Path, *, slots: int, context_tokens: int
+    ) -> AsyncIterator[tuple[str, int]]:
+        """Serve ``model`` while the context is open, at an address such as http://127.0.0.1:8000,
+        from the process of the id beside it.
+        """
         given = (model, slots, context_tokens, self.threads, self.poll)
         command = ("bench.llama_server", *map(str, given))
         variables = {"OMP_WAIT_POLICY": self.wait_policy} if self.wait_policy else {}
@@ -47,7 +58,7 @@ class LlamaServer:
                 address = (await process.stdout.readline()).decode().strip()
             if not address:
                 raise MeshError("llama.cpp's server did not start", hint="run it by itself")
-            yield _OverHttp(address, process.pid)
+            yield address, process.pid
 
 
 @dataclass(frozen=True, slots=True)

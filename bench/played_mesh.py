@@ -33,14 +33,17 @@ class PlayedMesh:
 
 
 @asynccontextmanager
-async def played_mesh(**settings: str) -> AsyncIterator[PlayedMesh]:
+async def played_mesh(toml: str = "", **settings: str) -> AsyncIterator[PlayedMesh]:
     """Start a coordinator in a home of its own and join a second home to it.
 
-    ``settings`` are further variables for both processes' environment.
+    ``toml`` is the coordinator's settings file, ``settings`` are further variables for its
+    environment.
     """
     with TemporaryDirectory(prefix="deskmesh-bench-") as name:
         folder = Path(name)
         home, node_home = Home(folder / "coordinator"), Home(folder / "node")
+        home.root.mkdir()
+        home.settings_file.write_text(toml)
         local_port, http_port = free_port(), free_port()
         given = {
             **environment(home, "coordinator"),

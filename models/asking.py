@@ -84,24 +84,26 @@ class Asked:
         llama_cpp.llama_free(self._context)
         self._model.close()
 
-    def answers(self, prompts: Sequence[str]) -> Iterator[Answer]:
-        """Yield the answer to each prompt, in order.
+    def answers(
+        self, prompts: Sequence[str], *, tokens_max: int = ANSWER_TOKENS_MAX
+    ) -> Iterator[Answer]:
+        """Yield the answer to each prompt, in order, cut off after ``tokens_max``.
 
         Raises:
             ValueError: a prompt is so long that it leaves no room for an answer.
         """
         waiting = iter(prompts)
         while some := list(islice(waiting, _SEQUENCES)):
-            yield from self._together(some)
+            yield from self._together(some, min(tokens_max, ANSWER_TOKENS_MAX))
 
-    def _together(self, prompts: Sequence[str]) -> list[Answer]:
+    def _together(self, prompts: Sequence[str], tokens_max: int) -> list[Answer]:
         turns = [tokenizer.turn(tokenizer.USER, text) + tokenizer.opening() for text in prompts]
         if max(map(len, turns)) > _SEQUENCE_TOKENS - ANSWER_TOKENS_MAX:
             raise ValueError(f"no room for a prompt of {max(map(len, turns))} tokens")
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), True)
         answers = [Answer(prompt_tokens=len(turn)) for turn in turns]
         rows = {sequence: (0, turn) for sequence, turn in enumerate(turns)}
-        for _ in range(ANSWER_TOKENS_MAX):
+        for _ in range(tokens_max):
             if not rows:
                 break
             rows = self._step(rows, answers)
