@@ -81,7 +81,7 @@ def foreign_share(learned: Sequence[Question], asked: Sequence[Question]) -> dic
             (each.domain, prompt_features(each.prompt)) for each in learned if each.domain != domain
         )
         own = [each for each in asked if each.domain == domain]
-        noticed = sum(recognised(prompt_features(each.prompt), known) == "" for each in own)
+        noticed = sum(recognised(prompt_features(each.prompt), known).foreign for each in own)
         shares[domain] = noticed / len(own)
     return shares
 
@@ -89,7 +89,9 @@ def foreign_share(learned: Sequence[Question], asked: Sequence[Question]) -> dic
 def own_share(learned: Sequence[Question], asked: Sequence[Question]) -> float:
     """Return the share of questions whose domain is recognised, where all were learned of."""
     known = domains_of((each.domain, prompt_features(each.prompt)) for each in learned)
-    right = sum(recognised(prompt_features(each.prompt), known) == each.domain for each in asked)
+    right = sum(
+        recognised(prompt_features(each.prompt), known).domain == each.domain for each in asked
+    )
     return right / len(asked)
 
 
