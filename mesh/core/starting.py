@@ -31,6 +31,8 @@ class Starting:
     def in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> StartCloudAttempt:
         """Begin at the upstream."""
         request, chosen = progress.request, as_candidate(model)
+        # What a machine gave before it failed was not shown; an upstream's answer is not judged.
+        progress.held, progress.first_token_s = None, None
         progress.candidates, progress.look, progress.passed_by = (chosen,), None, ()
         attempt = self.books.begin_in_cloud(progress, chosen, now_s)
         remaining_s = request.deadline_s - now_s

@@ -102,7 +102,7 @@ class Model:
     tasks: tuple[str, ...] = ()  # what a test model knows
     examples: tuple[str, ...] = ()  # one prompt for each of the tasks
     domains: tuple[str, ...] = ()  # what its file says it is a specialist of, in lower case
-    # Kept: a ladder asks for it several times a model, and to make it anew costs half a microsecond.
+    # Kept: a ladder asks for it several times a model, and to make it anew costs half a us.
     model_id: ModelId = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
