@@ -17,7 +17,6 @@ from mesh.core.actions import (
 )
 from mesh.core.asked import Assessment
 from mesh.core.calibration import INPUTS, LABELS_MIN, ConfidenceHead
-from mesh.core.held import HELD_BYTES_MAX, PIECE_BYTES
 from mesh.core.policies import Policy
 from mesh.core.signs import TokenSign
 from mesh.core.types import Capability, CloudModel, Tier, Usage
@@ -188,19 +187,6 @@ def test_what_is_good_enough_is_judged_as_well(script: Script) -> None:
     assert (start.model_id, start.signs) == (SMALL.model_id, True)
 
 
-@pytest.mark.parametrize("size_bytes", [0, 64 * 1024])
-def test_a_flood_of_texts_without_tokens_is_not_held_for_ever(
-    script: Script, size_bytes: int
-) -> None:
-    start = begun(script)
-    flood = events.AttemptProgressed(start.attempt_id, 0, 0, "text", size_bytes=size_bytes)
-    pieces = 0
-    while not (actions := script.happens(flood)):
-        pieces += 1
-        assert pieces * (PIECE_BYTES + size_bytes) <= HELD_BYTES_MAX
-    assert kinds(actions) == ["CancelAttempt", "StartAttempt"], "nobody was sure of anything"
-
-
 def test_a_failed_machine_begins_the_hold_anew(script: Script) -> None:
     script.attach("bench", SMALL)
     start = begun(script)
@@ -263,22 +249,6 @@ def test_the_cloud_is_the_next_rung_where_the_prompt_may_leave(script: Script) -
     receipt = only(script.happens(finished), FinishRequest).receipt
     assert [each.outcome for each in receipt.attempts] == ["escalated", "answered"]
     assert receipt.cost_microusd == 40
-
-
-def test_the_cloud_goes_on_for_a_machine_that_fails_while_its_answer_is_held(
-    script: Script,
-) -> None:
-    script.lose("shelf")
-    script.happens(events.CloudOffered((BIG,)))
-    start = begun(script, tier=Tier.CLOUD)
-    says(script, start, [SURE] * 2)
-    cloud = only(script.lose("desk"), StartCloudAttempt)
-    shown = script.happens(events.AttemptStarted(cloud.attempt_id, 100, "", "started"))
-    assert kinds(shown) == ["SendStarted"]
-    shown = script.happens(events.AttemptProgressed(cloud.attempt_id, 0, 9, "hello"))
-    assert [each.payload for each in of_type(shown, SendDelta)] == ["hello"]
-    finished = events.AttemptFinished(cloud.attempt_id, Usage(90, 0, 9), "finished", 40, "prices")
-    assert kinds(script.happens(finished)) == ["FinishRequest"]
 
 
 def test_without_a_better_rung_an_answer_is_shown_as_it_comes(script: Script) -> None:
