@@ -11,7 +11,7 @@ from mesh.core.actions import Action, CancelAttempt, FailRequest, StopCloudAttem
 from mesh.core.admission import DECLINED_MAX, in_time, waited_enough
 from mesh.core.books import Books
 from mesh.core.choosing import Choosing
-from mesh.core.cloud import may_leave, named
+from mesh.core.cloud import may_leave, named, stays_here
 from mesh.core.elsewhere import Elsewhere
 from mesh.core.filter import beginning_on, can_begin_on, hopeful
 from mesh.core.hedging import Hedging
@@ -44,7 +44,7 @@ from mesh.core.routing import (
     place_now,
 )
 from mesh.core.starting import Starting
-from mesh.core.types import CloudModel, Failure, FailureCode, NodeId, Request, Tier
+from mesh.core.types import CloudModel, Failure, FailureCode, NodeId, Request
 
 ESCALATED = "escalated"  # the outcome of an attempt whose answer was not good enough
 RELIEVED = "relieved"  # the outcome of an attempt whose machine was wanted back
@@ -288,8 +288,8 @@ class Dispatch:
         asked = named(request.model, self._clouds)
         if (ruled := by_rule(progress.climb)) is not None:
             return self.fail(progress, ruled, now_s)
-        if request.tier is not Tier.CLOUD:
-            return self.fail(progress, not_for_the_cloud(asked[0], request.tier), now_s)
+        if stays_here(request, asked):
+            return self.fail(progress, not_for_the_cloud(asked[0], request), now_s)
         model = cloud_for(progress, asked)
         if model is None:
             return self.fail(progress, last or cloud_lacks(asked[0], request.needs), now_s)

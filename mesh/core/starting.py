@@ -36,7 +36,14 @@ class Starting:
         progress.candidates, progress.look, progress.passed_by = (chosen,), None, ()
         attempt = self.books.begin_in_cloud(progress, chosen, now_s)
         remaining_s = request.deadline_s - now_s
-        return StartCloudAttempt(attempt.attempt_id, request.key, model, request.tier, remaining_s)
+        return StartCloudAttempt(
+            attempt.attempt_id,
+            request.key,
+            model,
+            request.tier,
+            remaining_s,
+            spent_microusd=sum(past.cost_microusd for past in progress.past),
+        )
 
     def _start(self, progress: Progress, attempt: Attempt, now_s: float) -> StartAttempt:
         return StartAttempt(
