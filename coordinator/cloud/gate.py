@@ -116,7 +116,7 @@ class Gate:
                 "try again in a moment; `deskmesh ledger summary` says what is wrong with it",
             )
         max_tokens = request.max_tokens or MAX_TOKENS_DEFAULT
-        return self._set_aside(price, spending, request, max_tokens)
+        return self._set_aside(price, spending, request, max_tokens, action.spent_microusd)
 
     def _set_aside(
         self,
@@ -124,15 +124,17 @@ class Gate:
         spending: Spending,
         request: inference.GenerateRequest,
         max_tokens: int,
+        spent_microusd: int,
     ) -> Pass | Failure:
         used = most(request, max_tokens)
         if self._writes_caches:
             used = replace(used, cache_written_tokens=used.prompt_tokens)
         most_microusd = price.cost_microusd(used)
-        if 0 < request.cost_microusd_max < most_microusd:
+        if 0 < request.cost_microusd_max < spent_microusd + most_microusd:
+            spent = f", of which {dollars(spent_microusd)} are spent" if spent_microusd else ""
             return _forbidden(
                 f"it may cost up to {dollars(most_microusd)}, and the request allows "
-                f"{dollars(request.cost_microusd_max)}",
+                f"{dollars(request.cost_microusd_max)}{spent}",
                 "ask for fewer tokens, or allow more",
             )
         if not spending.reserve(most_microusd):

@@ -294,6 +294,7 @@ class FleetService(fleet_grpc.FleetServicer):
                             signs,
                             len(delta.tool_calls),
                             broken(delta.tool_calls, request.tools),
+                            delta.ByteSize(),
                         )
                     )
                 case "started":

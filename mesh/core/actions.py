@@ -75,6 +75,7 @@ class StartCloudAttempt:
     model: CloudModel
     tier: Tier  # of the request, for the gate before the socket, which trusts nobody
     remaining_s: float
+    spent_microusd: int = 0  # by the request's attempts before this one
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from mesh.core.filter import BYTES_PER_TOKEN_MAX
 from mesh.core.held import HELD_TOKENS_MAX, Held, threshold_of
 from mesh.core.ladder import is_automatic
 from mesh.core.outcomes import Outcomes, Source, label
+from mesh.core.progress import Progress
 from mesh.core.rules import Rules
 from mesh.core.rung_cost import USD_PER_KWH, expected_microusd
 from mesh.core.sessions import Sessions
@@ -54,6 +55,17 @@ class Choosing:
         self.catalogue, self.rules, self.heads = event.catalogue, event.rules, event.heads
         self.usd_per_kwh = event.usd_per_kwh
 
+    def choose(self, progress: Progress) -> None:
+        """Make a request's ladder of the models that there are now."""
+        progress.models_changed = self.directory.models_changed
+        progress.request = progress.as_asked
+        progress.take(self.climb(progress.request, progress.clouds))
+
+    def outdated(self, progress: Progress) -> bool:
+        """Was its ladder made of other models than there are now? Once begun, it is kept."""
+        changed = progress.models_changed != self.directory.models_changed
+        return changed and progress.climb is not None and progress.untried
+
     def climb(self, request: Request, clouds: Sequence[CloudModel]) -> Climb | None:
         """Return the ladder of a request; None for one that names its model, where no rule is.
 
@@ -71,6 +83,8 @@ class Choosing:
         steps, _, verdict = self._weighed(request, clouds, automatic=automatic)
         climb = climb_of(steps, request.policy)
         climb.let_take_turns(clouds)
+        if not automatic:
+            climb.hold_equal(request.model)
         return _by(climb, verdict)
 
     def _weighed(

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from mesh.core.policies import Order, Policy
 from mesh.core.receipt import Basis, RungAccount
 from mesh.core.types import CloudModel, ModelId, Plan, Tier
-from mesh.core.verdict import Applied
+from mesh.core.verdict import Applied, Effect
 
+# What takes models away may take one that comes while the request waits: it is none of its rungs.
+_TAKES_AWAY = frozenset({Effect.FORBID, Effect.ALLOW, Effect.PIN, Effect.COST_MAX})
 # A rung that is right less often than this is no try: three of four such answers are thrown away.
 TRIED_FROM_P_OK = 0.25
 
@@ -93,6 +95,7 @@ class Climb:
     def plain(self) -> bool:
         """Is there nothing that any model's chances or a rule would change?"""
         ruled = any(step.by_rule for step in self.removed)
+        ruled = ruled or any(each.effect in _TAKES_AWAY for each in self.applied)
         liked = any(step.preferred for step in self.order)
         return not (self.knows or ruled or liked or self.stands_in)
 
@@ -115,6 +118,13 @@ class Climb:
             among = turns[step.cloud.equals]
             order.append(next(steps[cloud] for cloud in among if cloud in steps))
         self.order = tuple(order)
+
+    def hold_equal(self, asked: str) -> None:
+        """Whatever goes by the name that was asked for is as good, unless somebody knows better."""
+        if self.knows or any(step.preferred for step in self.order):
+            return
+        self.together = sum(step.cloud is None for step in self.order)
+        self.why = f"{asked} was asked for"
 
     def settle_on(self, model_id: ModelId) -> None:
         """A replica of this model was found: it is the step that is tried."""

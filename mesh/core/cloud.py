@@ -33,17 +33,20 @@ def may_leave(
     A request that names a model of the mesh is never answered by another one, and one whose policy
     keeps it here, as ``private`` does, leaves only if it names the cloud.
     """
-    if not models or request.tier is not Tier.CLOUD:
+    if not models or stays_here(request, models):
         return None
-    if is_automatic(request):
-        if not request.policy.cloud:
-            return None
-    else:
+    if not is_automatic(request):
         models = named(request.model, models)
     for each in models:
         if place_of(each) not in avoid and request.needs <= each.capabilities:
             return each
     return None
+
+
+def stays_here(request: Request, models: Sequence[CloudModel]) -> bool:
+    """Do its tier or its policy keep a request in the mesh, whatever models there are?"""
+    leaves = request.policy.cloud or says_cloud(request.model, models)
+    return request.tier is not Tier.CLOUD or not leaves
 
 
 def place_of(model: CloudModel) -> NodeId:

@@ -91,6 +91,8 @@ class Directory:
     """Kept in step with the nodes by ``index``, ``refresh`` and ``forget``."""
 
     nodes: dict[NodeId, Node] = field(default_factory=dict)
+    # How often a model came that nobody had held, or went.
+    models_changed: int = field(default=0, compare=False, repr=False)
     habits: Habits = field(default_factory=Habits)
     _holders: dict[ModelId, Holders] = field(default_factory=dict)
     # name -> model -> how many nodes call it so
@@ -177,6 +179,7 @@ class Directory:
         if holders is None:
             holders = self._holders[model_id] = Holders(model, replica.offer.embeds)
             self._automatic = None
+            self.models_changed += 1
         holders.every.keep(replica, True)
         for name in _spellings(model):
             called = self._by_name.setdefault(name, {})
@@ -199,6 +202,7 @@ class Directory:
             if not len(holders.every):
                 del self._holders[model_id]
                 self._automatic = None
+                self.models_changed += 1
 
     def _uncall(self, name: str, model_id: ModelId) -> None:
         called = self._by_name[name]

@@ -7,22 +7,13 @@ from math import inf
 from random import Random
 
 from mesh.core import told
-from mesh.core.actions import (
-    Action,
-    CancelAttempt,
-    FailRequest,
-    StopCloudAttempt,
-)
+from mesh.core.actions import Action, CancelAttempt, FailRequest, StopCloudAttempt
 from mesh.core.admission import DECLINED_MAX, in_time, waited_enough
 from mesh.core.books import Books
 from mesh.core.choosing import Choosing
-from mesh.core.cloud import may_leave, named
+from mesh.core.cloud import may_leave, named, stays_here
 from mesh.core.elsewhere import Elsewhere
-from mesh.core.filter import (
-    beginning_on,
-    can_begin_on,
-    hopeful,
-)
+from mesh.core.filter import beginning_on, can_begin_on, hopeful
 from mesh.core.hedging import Hedging
 from mesh.core.leaving import cloud_for, for_cloud_alone
 from mesh.core.node import Node
@@ -53,14 +44,7 @@ from mesh.core.routing import (
     place_now,
 )
 from mesh.core.starting import Starting
-from mesh.core.types import (
-    CloudModel,
-    Failure,
-    FailureCode,
-    NodeId,
-    Request,
-    Tier,
-)
+from mesh.core.types import CloudModel, Failure, FailureCode, NodeId, Request
 
 ESCALATED = "escalated"  # the outcome of an attempt whose answer was not good enough
 RELIEVED = "relieved"  # the outcome of an attempt whose machine was wanted back
@@ -90,11 +74,12 @@ class Dispatch:
         self._budget.earn()
         self._books.enter(progress, now_s)
         progress.clouds = self.choosing.shares.drawn(self.choosing.clouds, self._rng)
-        progress.take(self.choosing.climb(progress.request, progress.clouds))
+        self.choosing.choose(progress)
         return self.place(progress, now_s)
 
     def place(self, progress: Progress, now_s: float, last: Failure | None = None) -> list[Action]:
         """Start an attempt, or wait for a slot, or fail: with ``last`` if nowhere is left."""
+        self._look_again(progress)
         request = progress.wanted
         if not now_s < request.deadline_s:
             return self.fail(progress, time_is_up(progress), now_s)
@@ -193,6 +178,9 @@ class Dispatch:
         if node is None or not len(self._books.line):
             return actions
         declined = 0
+        for key in self._books.line.waiting_for(self._books.line.without_rungs()):
+            if self.choosing.outdated(progress := self._books.open[key]):
+                actions += self.place(progress, now_s)
         for key in self._books.line.waiting_for(self._servable(node)):
             progress = self._books.open[key]
             request, avoid = progress.wanted, progress.avoid
@@ -267,6 +255,12 @@ class Dispatch:
 
     # -- below the steps ---------------------------------------------------------------------------
 
+    def _look_again(self, progress: Progress) -> None:
+        """Make the ladder of a request that nobody has begun anew, if it is outdated."""
+        if self.choosing.outdated(progress):
+            self._books.line.leave(progress.request.key)
+            self.choosing.choose(progress)
+
     def _find(self, progress: Progress, request: Request) -> Placed | AllBusy | Unplaceable:
         """Find a place; for an answer that goes on, where it does so without a change if it can."""
         others = progress.given.others(self._directory)
@@ -294,8 +288,8 @@ class Dispatch:
         asked = named(request.model, self._clouds)
         if (ruled := by_rule(progress.climb)) is not None:
             return self.fail(progress, ruled, now_s)
-        if request.tier is not Tier.CLOUD:
-            return self.fail(progress, not_for_the_cloud(asked[0], request.tier), now_s)
+        if stays_here(request, asked):
+            return self.fail(progress, not_for_the_cloud(asked[0], request), now_s)
         model = cloud_for(progress, asked)
         if model is None:
             return self.fail(progress, last or cloud_lacks(asked[0], request.needs), now_s)

@@ -157,6 +157,7 @@ class AttemptProgressed:
     signs: tuple[TokenSign, ...] = ()  # one for each token, or none: not asked for, not believed
     calls: int = 0  # of tools, among these tokens
     broken_calls: int = 0  # those of them that do not fit their tool
+    size_bytes: int = 0  # of the payload, where somebody may have to hold it
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from random import Random
 
 from mesh.core.choosing import Choosing
 from mesh.core.climb import Climb
-from mesh.core.cloud import may_leave, named
+from mesh.core.cloud import may_leave, named, stays_here
 from mesh.core.filter import REFUSED_MAX, ruled_out
 from mesh.core.leaving import for_cloud_alone
 from mesh.core.receipt import RungAccount
@@ -92,8 +92,8 @@ def _found(
 def _in_cloud_alone(request: Request, climb: Climb | None, choosing: Choosing) -> _Found:
     """The request names the cloud: it is answered there, or not at all."""
     asked = named(request.model, choosing.clouds)
-    if request.tier is not Tier.CLOUD:
-        return _Found(not_for_the_cloud(asked[0], request.tier).message)
+    if stays_here(request, asked):
+        return _Found(not_for_the_cloud(asked[0], request).message)
     model = may_leave(request, _open(asked, climb), {})
     if model is None:
         return _Found(cloud_lacks(asked[0], request.needs).message)

@@ -18,6 +18,11 @@ EARLY_TOKENS = (4, 8, 16)  # where a look is taken before the hold is over
 HOPELESS = 0.5  # of the threshold: an answer of so little confidence early on does not recover
 # Of the answer to a request with tools, which may be a call to the end: a call has some 50.
 HELD_TOKENS_MAX = 4096
+# A node may send texts without tokens, and calls of megabytes: then the hold is over as well. With
+# what each piece takes beside its text, no more is held than a quarter of the bytes and half of the
+# messages that a client may lag behind by, for all of it is sent to the client at once.
+HELD_BYTES_MAX = 1 << 20
+PIECE_BYTES = 512
 
 
 class Judgement(Enum):
@@ -39,6 +44,7 @@ class Held:
     signs: list[TokenSign] = field(default_factory=list)
     payloads: list[object] = field(default_factory=list)
     tokens: int = 0
+    size_bytes: int = 0
     calls: int = 0
     broken_calls: int = 0
     confidence: float = 0.0  # as last judged
@@ -47,18 +53,19 @@ class Held:
     def begin(self) -> None:
         """A machine begins the answer; again, if another one failed meanwhile."""
         self.signs, self.payloads = [], []
-        self.tokens = self.calls = self.broken_calls = self._looked = 0
+        self.tokens = self.size_bytes = self.calls = self.broken_calls = self._looked = 0
 
     def add(self, event: AttemptProgressed) -> Judgement:
         """Hold what came, and decide if enough of it is there."""
         self.payloads.append(event.payload)
         self.tokens += event.token_count
+        self.size_bytes += PIECE_BYTES + event.size_bytes
         self.signs += event.signs
         self.calls += event.calls
         self.broken_calls += event.broken_calls
         if self.broken_calls:
             return Judgement.ESCALATE
-        if self.tokens >= self.hold_tokens:
+        if self.tokens >= self.hold_tokens or self.size_bytes >= HELD_BYTES_MAX:
             return self.judge()
         if not self._due() or len(self.signs) < self.tokens:
             return Judgement.WAIT

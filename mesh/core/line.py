@@ -79,6 +79,10 @@ class Line:
         """What is waited for."""
         return self._by_kind.keys()
 
+    def without_rungs(self) -> list[Request]:
+        """Which kinds wait though no model that is known may answer them? For one that is not."""
+        return [kind for kind in self._by_kind if kind.plan is not None and not kind.plan.rungs]
+
     def all(self) -> list[RequestKey]:
         return list(self._places)
 

@@ -152,13 +152,16 @@ class Progress:
     instead_of: Failure | None = None  # why no machine could, if the cloud was asked for that
     climb: Climb | None = None  # None: it names its model
     clouds: tuple[CloudModel, ...] = ()  # on offer when it came; of equals, the drawn one first
+    models_changed: int = 0  # as the directory counts it, when the ladder was made
     held: Held | None = None  # what of its answer is held back
     visible_s: float | None = None  # when the client got the first token, on the fleet's clock
 
     given: Given = field(init=False)
+    as_asked: Request = field(init=False, repr=False)  # before any ladder narrowed it
 
     def __post_init__(self) -> None:
         self.given = Given(self.request.resumed_tokens)
+        self.as_asked = self.request
 
     @property
     def wanted(self) -> Request:
@@ -195,6 +198,11 @@ class Progress:
         """May a machine that can go on with the answer come back in time?"""
         lost_s = self.lost_s
         return lost_s is not None and self.given.movable and now_s < lost_s + GOES_ON_WITHIN_S
+
+    @property
+    def untried(self) -> bool:
+        """Has nobody begun it yet?"""
+        return self.attempt is None and not self.past
 
     def take(self, climb: Climb | None) -> None:
         """Follow this ladder from now on."""

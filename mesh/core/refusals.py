@@ -9,7 +9,15 @@ from mesh.core.cloud import CLOUD
 from mesh.core.progress import Progress
 from mesh.core.receipt import RuledOut
 from mesh.core.routing import AllBusy
-from mesh.core.types import Capability, CloudModel, Failure, FailureCode, RequestKey, Tier
+from mesh.core.types import (
+    Capability,
+    CloudModel,
+    Failure,
+    FailureCode,
+    Request,
+    RequestKey,
+    Tier,
+)
 
 _NAMES_COMPARED_MAX = 64  # with a mistyped one: about 10 us each, while all others wait
 _NAME_SHOWN_MAX = 80
@@ -166,10 +174,18 @@ def node_failed(node_name: str, failure: Failure, *, seen: bool) -> Failure:
     return Failure(failure.code, message, hint, failure.retry_after_s)
 
 
-def not_for_the_cloud(model: CloudModel, tier: Tier) -> Failure:
+def not_for_the_cloud(model: CloudModel, request: Request) -> Failure:
+    """Of a request that names an upstream's model, and may not leave the mesh."""
+    if request.tier is Tier.CLOUD:
+        return Failure(
+            FailureCode.FORBIDDEN,
+            f"{model.name} runs in the cloud, and policy {request.policy} keeps the prompt here",
+            f"ask for {model.model_id}, which names the cloud, or with another policy",
+        )
+    within = request.tier.name.lower()
     return Failure(
         FailureCode.FORBIDDEN,
-        f"{model.name} runs in the cloud, and this request may not leave its {tier.name.lower()}",
+        f"{model.name} runs in the cloud, and this request may not leave its {within}",
         "ask with tier cloud, or for a model of the mesh",
     )
 

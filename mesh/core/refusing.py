@@ -28,7 +28,7 @@ def refusal(
 
 def by_rule(climb: Climb | None) -> Failure | None:
     """Return the failure if rules and limits have taken every rung away."""
-    gone = climb is not None and not climb.plain and not climb.order
+    gone = climb is not None and not climb.plain and climb.removed and not climb.order
     return ruled_off(climb) if climb is not None and gone else None
 
 

@@ -31,10 +31,19 @@ class Starting:
     def in_cloud(self, progress: Progress, model: CloudModel, now_s: float) -> StartCloudAttempt:
         """Begin at the upstream."""
         request, chosen = progress.request, as_candidate(model)
+        # What a machine gave before it failed was not shown; an upstream's answer is not judged.
+        progress.held, progress.first_token_s = None, None
         progress.candidates, progress.look, progress.passed_by = (chosen,), None, ()
         attempt = self.books.begin_in_cloud(progress, chosen, now_s)
         remaining_s = request.deadline_s - now_s
-        return StartCloudAttempt(attempt.attempt_id, request.key, model, request.tier, remaining_s)
+        return StartCloudAttempt(
+            attempt.attempt_id,
+            request.key,
+            model,
+            request.tier,
+            remaining_s,
+            spent_microusd=sum(past.cost_microusd for past in progress.past),
+        )
 
     def _start(self, progress: Progress, attempt: Attempt, now_s: float) -> StartAttempt:
         return StartAttempt(

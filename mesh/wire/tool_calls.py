@@ -41,9 +41,12 @@ def _fits(call: inference.ToolCall, schemas: Mapping[str, str]) -> bool:
         schema = json.loads(schema_json or "{}")
     except (ValueError, RecursionError):
         return False
-    return isinstance(arguments, dict) and (
-        not isinstance(schema, dict) or _has_form(arguments, schema)
-    )
+    if not isinstance(arguments, dict):
+        return False
+    try:
+        return not isinstance(schema, dict) or _has_form(arguments, schema)
+    except (TypeError, RecursionError):  # the schema is none: the node is not to blame for it
+        return True
 
 
 def _has_form(arguments: dict[str, Any], schema: dict[str, Any]) -> bool:

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 
 from coordinator.clients import TRANSCRIPT_BYTES_MAX, TRANSCRIPT_MAX, ClientStream
+from mesh.core.held import HELD_BYTES_MAX, PIECE_BYTES
 from mesh.core.types import Policy, Request, RequestKey, Tier
 from mesh.v1 import inference_pb2 as inference
+from mesh.wire.answers import DELTA_CALLS_BYTES_MAX
 
 
 def _stream(overflows: list[str] | None = None) -> ClientStream:
@@ -65,3 +67,8 @@ async def test_a_client_that_reads_may_get_any_amount() -> None:
 async def _events(stream: ClientStream) -> AsyncIterator[inference.GenerateEvent]:
     while (event := await stream.next()) is not None:
         yield event
+
+
+def test_what_is_held_fits_into_what_a_client_may_lag_behind_by() -> None:
+    assert HELD_BYTES_MAX // PIECE_BYTES < TRANSCRIPT_MAX
+    assert HELD_BYTES_MAX + DELTA_CALLS_BYTES_MAX < TRANSCRIPT_BYTES_MAX

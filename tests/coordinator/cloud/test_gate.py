@@ -224,6 +224,10 @@ def test_a_request_that_says_what_it_may_cost_costs_no_more() -> None:
     assert failure.code is FailureCode.FORBIDDEN
     assert "the request allows $0.00" in failure.message
     assert isinstance(gate.admit(an_action(), a_request(cost_microusd_max=most)), Pass)
+    again = dataclasses.replace(an_action(), spent_microusd=1)
+    failure = refused(gate.admit(again, a_request(cost_microusd_max=most)))
+    assert "of which $0.000001 are spent" in failure.message
+    assert isinstance(gate.admit(again, a_request(cost_microusd_max=most + 1)), Pass)
 
 
 @pytest.mark.parametrize(

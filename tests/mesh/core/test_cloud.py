@@ -398,3 +398,26 @@ def test_a_policy_is_not_for_a_machine_to_have() -> None:
     start = script.accept(only(script.ask("r1", "auto"), StartAttempt))
     told = failure_of(script.fail(start, Failure(FailureCode.CONTENT_REFUSED, "no")))
     assert told.code is FailureCode.INTERNAL_ERROR
+
+
+def test_the_next_upstream_is_told_what_the_request_has_cost_already() -> None:
+    script = Script()
+    other = CloudModel("other", "another.example", frozenset())
+    script.happens(events.CloudOffered((BIG, other)))
+    first = only(script.ask("r1", "auto", tier=Tier.CLOUD), StartCloudAttempt)
+    assert first.spent_microusd == 0
+    failure = Failure(FailureCode.CONTEXT_OVERFLOW, "too long")
+    failed = events.AttemptFailed(first.attempt_id, failure, 70, "prices 1")
+    assert only(script.happens(failed), StartCloudAttempt).spent_microusd == 70
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_policy_private_is_not_left_by_a_name_that_a_machine_may_have(away: bool) -> None:
+    script = with_cloud(Script())
+    script.attach("desk", LLAMA if away else a_model("big"), slots_taken=1)
+    private = {"tier": Tier.CLOUD, "policy": Policy.PRIVATE}
+    asked = [*script.ask("r1", "big", within_s=0.5, **private), *script.after(1)]  # type: ignore[arg-type]
+    assert kinds(asked) == ["FailRequest"]
+    named = script.ask("r2", "cloud:big", **private)  # type: ignore[arg-type]
+    assert kinds(named) == ["StartCloudAttempt"]
+    assert only(script.ask("r3", "big", tier=Tier.CLOUD), StartCloudAttempt) if away else True

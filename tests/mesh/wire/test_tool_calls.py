@@ -77,3 +77,12 @@ def test_a_tool_without_a_schema_takes_anything() -> None:
 def test_no_words_of_a_model_or_a_client_break_it(arguments: str, schema: str) -> None:
     call = inference.ToolCall(id="1", name="t", arguments_json=arguments)
     assert broken([call], [inference.Tool(name="t", parameters_json=schema)]) in {0, 1}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    ['{"required": [["a"]]}', '{"required": [{}]}', '{"properties": {"a": {"type": {"b": 1}}}}'],
+)
+def test_a_schema_that_is_none_is_not_held_against_the_node(schema: str) -> None:
+    call = inference.ToolCall(id="1", name="t", arguments_json='{"a": [[]]}')
+    assert broken([call], [inference.Tool(name="t", parameters_json=schema)]) == 0
