@@ -91,7 +91,15 @@ class Coordinator:
         usd_per_kwh = settings.energy.usd_per_kwh
         scorer = _scorer_of(settings)
         heads = judging_heads(scorer) if scorer is not None else {}
-        self.loop.post(LadderConfigured(self.catalogue, self.rules, usd_per_kwh, heads=heads))
+        self.loop.post(
+            LadderConfigured(
+                self.catalogue,
+                self.rules,
+                usd_per_kwh,
+                heads=heads,
+                canary_share=settings.ladder.canary_share,
+            )
+        )
         self._recent = Recent(fleet, time.monotonic)
         self._relay.watchers.append(self._recent)
         self._judging = Judging(self.loop, self.ledger, Reports(home.ledger))

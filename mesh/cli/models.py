@@ -55,7 +55,7 @@ def _show(found: Sequence[inference.ModelView]) -> None:
         table.add_column(column, overflow="fold")
     for model in found:
         table.add_row(
-            model.names[0] + (" (test model)" if model.test else ""),
+            model.names[0] + _in_brackets(model),
             count(model.parameters),
             model.quantisation,
             size(model.size_bytes),
@@ -70,6 +70,14 @@ def _show(found: Sequence[inference.ModelView]) -> None:
                 + "; ".join(model.examples),
                 style="dim",
             )
+
+
+def _in_brackets(model: inference.ModelView) -> str:
+    """What it is for, and how far it has come with ``auto``, where there is something to say."""
+    said = ["test model"] if model.test else []
+    said += [f"for {', '.join(model.domains)}"] if model.domains else []
+    said += [model.standing] if model.standing else []
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _replica(replica: inference.ReplicaView) -> str:

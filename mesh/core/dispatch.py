@@ -90,8 +90,9 @@ class Dispatch:
         self._budget.earn()
         self._books.enter(progress, now_s)
         progress.clouds = self.choosing.shares.drawn(self.choosing.clouds, self._rng)
-        progress.take(self.choosing.climb(progress.request, progress.clouds))
-        return self.place(progress, now_s)
+        climb, told = self.choosing.begin(progress.request, progress.clouds, self._rng, now_s)
+        progress.take(climb)
+        return told + self.place(progress, now_s)
 
     def place(self, progress: Progress, now_s: float, last: Failure | None = None) -> list[Action]:
         """Start an attempt, or wait for a slot, or fail: with ``last`` if nowhere is left."""
