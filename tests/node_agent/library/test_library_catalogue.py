@@ -390,21 +390,3 @@ async def test_folders_inside_each_other_give_each_file_once(
         f"1 model file in {models}",
         f"1 model file in {models / 'inside'}",
     )
-
-
-async def test_what_comes_into_the_own_folder_is_noticed_long_before_the_next_look(
-    models: Path, cache_file: Path
-) -> None:
-    reader = Reader()
-    library = Library(
-        [FolderSource(models)], cache_file, describe=reader, look_every_s=600, glanced_at=models
-    )
-    async with aclosing(library.changes()) as views:
-        await next_view(views)
-        write_gguf(models / "a.gguf")
-        view = await view_where(views, lambda view: len(view.entries) == 1)
-        assert view.entries[0].model.domains == ()
-        (models / "a.deskmesh.toml").write_text('domains = ["networking"]\n')
-        view = await view_where(views, lambda view: bool(view.entries[0].model.domains))
-    assert view.entries[0].model.domains == ("networking",)
-    assert reader.read == ["a.gguf"], "a note costs no reading"
