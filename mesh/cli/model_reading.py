@@ -8,12 +8,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
+import mesh
 from mesh.core.types import ModelIdentity
 from mesh.errors import InternalError, InvalidRequest
 
 READER = "node_agent.library.describe"
 MEMORY_BYTES = 512 << 20  # as the agent grants it: 13 times what a large vocabulary needs
 LINE_BYTES_MAX = 64 << 10
+IMPORT_ROOT = Path(mesh.__file__).absolute().parent.parent  # `-m` looks where it runs, first of all
 
 
 class ReadModel(BaseModel):
@@ -46,7 +48,7 @@ class _Line(BaseModel):
 
 
 def read_model(path: Path, on_progress: Callable[[int], None]) -> ReadModel:
-    """Read the whole file; calls ``on_progress`` with the bytes read so far.
+    """Read the whole file at an absolute path; calls ``on_progress`` with the bytes read so far.
 
     Raises:
         InvalidRequest: it is no model that can be served; says why.
@@ -54,7 +56,11 @@ def read_model(path: Path, on_progress: Callable[[int], None]) -> ReadModel:
     """
     command = [sys.executable, "-m", READER, "--memory-bytes", str(MEMORY_BYTES), "--", str(path)]
     with subprocess.Popen(  # noqa: S603 - our own module, and the file is one argument
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=IMPORT_ROOT,
     ) as child:
         try:
             said = _answer(child, on_progress)
