@@ -1,4 +1,6 @@
-"""Asks a better model again, for a small share of answers, and labels the smaller one by it.
+"""Asks a better model again, for a small share of answers, and labels the smaller one by it. And
+whenever the ladder has drawn a newcomer (``mesh.core.canary``): another one beside a canary, or the
+shadow itself.
 
 An audit is a request of its own, by ``audit``, with its own row in the ledger and on the bill. It
 begins only where a slot is free and nobody waits, and ends at once when somebody does. Prompt and
@@ -9,14 +11,14 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
 from coordinator.access import Caller
-from coordinator.judging import AUDIT, Judging, ended_of
+from coordinator.judging import AUDIT, SHADOW, Judging, ended_of
 from coordinator.ledger.ladders import chosen_of, read_ladder
 from coordinator.ledger.records import Row
 from coordinator.ledger.totals import day_of
@@ -51,6 +53,7 @@ class Noted:
     features: Request
     request: inference.GenerateRequest
     whole: Callable[["Noted"], None]  # called once, with the answer whole
+    drawn: bool  # by chance; else it is only looked at if a newcomer had a part in it
     pieces: list[str] = field(default_factory=list)
     characters: int = 0
 
@@ -93,9 +96,12 @@ class Auditing:
         if not fit or Capability.TOOLS in features.needs or features.tier is Tier.DEVICE:
             return None
         own = features.key.principal == AUDITOR.principal
-        if own or self.tasks is None or self.rng.random() >= self.settings.share:
+        if own or self.tasks is None:
             return None
-        return Noted(features, request, self._begin)
+        drawn = self.rng.random() < self.settings.share
+        if not drawn and not self.loop.fleet.requests.choosing.newcomers.tried:
+            return None
+        return Noted(features, request, self._begin, drawn)
 
     def close(self) -> None:
         """End every audit; none begins any more."""
@@ -132,17 +138,32 @@ class Auditing:
         row = self.judging.ledger.ended(
             lambda each: (each["principal"], each["request_id"]) == (key.principal, key.request_id)
         )
-        chosen = chosen_of(read_ladder(row["ladder"])) if row is not None else None
-        if row is None or chosen is None:
+        rungs = read_ladder(row["ladder"]) if row is not None else ()
+        chosen, newcomer = chosen_of(rungs), _newcomer(rungs)
+        if row is None or chosen is None or not (noted.drawn or newcomer is not None):
             return
-        choosing = self.loop.fleet.requests.choosing
-        foreseen = foresee(noted.features, choosing, self.rng, self.loop.now_s)
-        better = self._better(foreseen, chosen)
-        if better is None or (request := self._request(noted, better)) is None:
+        shadow = newcomer is not None and newcomer is not chosen
+        asked = newcomer if shadow else self._better_now(noted, chosen, canary=newcomer is chosen)
+        if asked is None or (request := self._request(noted, asked)) is None:
             return
-        task = self.tasks.create_task(self._audit(noted, request, row, better), name="audit")
+        labelled = asked if shadow else chosen
+        audit = self._audit(noted, request, row, asked, labelled)
+        task = self.tasks.create_task(audit, name="audit")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+
+    def _better_now(self, noted: Noted, chosen: RungAccount, *, canary: bool) -> RungAccount | None:
+        """Return whom to ask beside the rung that was chosen; beside a canary, anybody usual."""
+        choosing = self.loop.fleet.requests.choosing
+        foreseen = foresee(noted.features, choosing, self.rng, self.loop.now_s)
+        if (better := self._better(foreseen, chosen)) is not None or not canary:
+            return better
+        usual = (
+            each
+            for each in foreseen.ladder
+            if not (each.removed_by or each.standing) and each.model_id != chosen.model_id
+        )
+        return next((each for each in usual if self._allowed(each, foreseen.tier)), None)
 
     def _better(self, foreseen: Foreseen, chosen: RungAccount) -> RungAccount | None:
         """Return the cheapest better rung: of the mesh, or else in the cloud, within the budget.
@@ -189,9 +210,15 @@ class Auditing:
         return made if free and not fleet.requests.waiting else None
 
     async def _audit(
-        self, noted: Noted, request: inference.GenerateRequest, row: Row, better: RungAccount
+        self,
+        noted: Noted,
+        request: inference.GenerateRequest,
+        row: Row,
+        asked: RungAccount,
+        labelled: RungAccount,
     ) -> None:
-        expected = round(better.basis.cost_microusd) if better.basis.in_cloud else 0
+        """Ask ``asked`` the same, and label ``labelled`` by whether the two answers agree."""
+        expected = round(asked.basis.cost_microusd) if asked.basis.in_cloud else 0
         self._spent_microusd += expected
         pieces: list[str] = []
         try:
@@ -199,7 +226,7 @@ class Auditing:
                 async for event in events:
                     if event.HasField("delta"):
                         pieces.append(event.delta.text)
-                    elif better.basis.in_cloud and event.HasField("finished"):
+                    elif asked.basis.in_cloud and event.HasField("finished"):
                         paid = event.finished.receipt.cost_microusd
                         self._spent_microusd += paid - expected
         except MeshError as failure:
@@ -208,5 +235,15 @@ class Auditing:
         score = agreement(noted.answer, "".join(pieces))
         if score is None:
             return
-        more = {"source": Source.AUDIT.value, "by": AUDITOR.principal, "label": better.model_id}
-        self.judging.label(ended_of(row), AUDIT, Source.AUDIT, score, more)
+        more = {"source": Source.AUDIT.value, "by": AUDITOR.principal}
+        if labelled is asked:
+            more["label"] = (chosen_of(read_ladder(row["ladder"])) or asked).model_id
+            self.judging.label(ended_of(row), SHADOW, Source.AUDIT, score, more, rung=labelled)
+        else:
+            more["label"] = asked.model_id
+            self.judging.label(ended_of(row), AUDIT, Source.AUDIT, score, more)
+
+
+def _newcomer(rungs: Sequence[RungAccount]) -> RungAccount | None:
+    """Return the newcomer that had a part in a request, if any had."""
+    return next((each for each in rungs if each.basis.on_trial), None)

@@ -39,6 +39,7 @@ from mesh.core.catalogue import Catalogue
 from mesh.core.events import CoordinatorReturned, LadderConfigured
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
+from mesh.core.rules import Rules
 from mesh.core.scorer import Scorer
 from mesh.core.types import Tier
 from mesh.discovery.advert import Advert, Role
@@ -88,10 +89,8 @@ class Coordinator:
         self.ledger = Ledger(home.ledger, keep_days=settings.ledger.keep_days)
         self._relay.watchers.append(self.ledger)
         self.loop = FleetLoop(fleet, self._relay, time.monotonic)
-        usd_per_kwh = settings.energy.usd_per_kwh
         scorer = _scorer_of(settings)
-        heads = judging_heads(scorer) if scorer is not None else {}
-        self.loop.post(LadderConfigured(self.catalogue, self.rules, usd_per_kwh, heads=heads))
+        self.loop.post(_ladder_of(settings, self.catalogue, self.rules, scorer))
         self._recent = Recent(fleet, time.monotonic)
         self._relay.watchers.append(self._recent)
         self._judging = Judging(self.loop, self.ledger, Reports(home.ledger))
@@ -283,6 +282,18 @@ class Coordinator:
             log.warning(
                 "other machines will not find this one by mDNS: %s", self._responder.trouble
             )
+
+
+def _ladder_of(
+    settings: Settings, catalogue: Catalogue, rules: Rules, scorer: Scorer | None
+) -> LadderConfigured:
+    return LadderConfigured(
+        catalogue,
+        rules,
+        settings.energy.usd_per_kwh,
+        heads=judging_heads(scorer) if scorer is not None else {},
+        canary_share=settings.ladder.canary_share,
+    )
 
 
 def _scorer_of(settings: Settings) -> Scorer | None:

@@ -125,7 +125,8 @@ class Desk:
         """Every model that a connected node holds, and the cloud's, if it may be asked."""
         fleet = self._loop.fleet
         nodes = fleet.directory.nodes.values()
-        views = write_models(node for node in nodes if node.connected)
+        standing = fleet.requests.choosing.newcomers.standing
+        views = write_models((node for node in nodes if node.connected), standing)
         views += [write_cloud_model(each) for each in fleet.requests.clouds]
         return views
 

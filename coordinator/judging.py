@@ -22,6 +22,7 @@ from coordinator.ledger.reports import Reports
 from coordinator.loop import FleetLoop
 from mesh.core.events import AnswersJudged
 from mesh.core.outcomes import Source, label
+from mesh.core.receipt import RungAccount
 from mesh.core.types import ModelId
 from mesh.errors import InvalidRequest, Overloaded
 from mesh.identity.peer import PeerRole
@@ -31,7 +32,8 @@ from mesh.wire.text import printable
 
 log = logging.getLogger(__name__)
 
-FEEDBACK, AUDIT = "feedback", "audit"  # kinds of labels; a request has one of each at most
+# Kinds of labels; a request has one of each at most. A shadow's says nothing of the answer given.
+FEEDBACK, AUDIT, SHADOW = "feedback", "audit", "shadow"
 TOLD_KEPT_MAX = 4096  # what was said lately, and may not be in the store yet; 200 bytes each
 SHOWN_MAX = 64
 
@@ -101,9 +103,11 @@ class Judging:
         score: float,
         more: Row,
         said: list[LabelRow] | None = None,
+        rung: RungAccount | None = None,
     ) -> None:
-        """Write down and teach what a source says of the answer that a request got."""
-        rung = chosen_of(read_ladder(ended.ladder))
+        """Write down and teach what a source says of the answer that a request got, or of the one
+        that another ``rung`` would have given."""
+        rung = rung or chosen_of(read_ladder(ended.ladder))
         guess = rung.basis.guess if rung is not None else 0.0
         model_id = rung.model_id if rung is not None else ModelId("")
         key = ended.arrived_us, ended.principal, ended.request_id, kind

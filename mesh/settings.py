@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from mesh.cloud_settings import CloudModelSettings, UpstreamSettings
 from mesh.cloud_settings import CloudSettings as CloudSettings  # noqa: PLC0414 - part of the whole
+from mesh.core.canary import SHARE
 from mesh.core.catalogue import Stated
 from mesh.core.held import HELD_TOKENS_MAX
 from mesh.core.policies import POLICY_NAME, WEIGHT_MAX, Order, Policy, policies
@@ -229,6 +230,12 @@ class LadderSettings(Section):
     )
     scores: bool = Field(
         default=True, description="Off: no prompt is looked at, and the policy's order decides."
+    )
+    canary_share: float = Field(
+        default=SHARE,
+        ge=0,
+        le=0.5,
+        description="Of the requests on a new model's ground, to try it on. 0: it is not tried.",
     )
 
 

@@ -19,8 +19,14 @@ _BASIS = {field.name: field.default for field in fields(Basis)}
 
 
 def write_ladder(rungs: Iterable[RungAccount]) -> str:
-    """Write the rungs in their order; "" for none. What has its usual value is left out."""
-    written = [_write(each) for each in list(rungs)[:RUNGS_KEPT_MAX]]
+    """Write the rungs in their order; "" for none. What has its usual value is left out.
+
+    A newcomer on trial, which is often the last, is kept as well.
+    """
+    every = list(rungs)
+    kept = every[:RUNGS_KEPT_MAX]
+    kept += [each for each in every[RUNGS_KEPT_MAX:] if each.basis.on_trial]
+    written = [_write(each) for each in kept]
     return _encode(written) if written else ""
 
 

@@ -119,7 +119,7 @@ LABELS = Table(
     Column("arrived_us", BigInteger, nullable=False),  # the request's, as in ``requests``
     Column("principal", String, nullable=False),
     Column("request_id", String, nullable=False),
-    Column("kind", String, nullable=False),  # feedback or audit
+    Column("kind", String, nullable=False),  # feedback, audit or shadow
     _integer("labelled_us"),
     _text("by"),  # principal
     _text("source"),

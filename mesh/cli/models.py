@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from mesh.cli import own_models
 from mesh.cli.output import console, count, how_near, print_json, size
 from mesh.client import connect
 from mesh.v1 import inference_pb2 as inference
@@ -14,6 +15,7 @@ from mesh.wire import enums
 from mesh.wire.plain import to_plain
 
 app = typer.Typer(help="The models of the mesh.", no_args_is_help=True)
+own_models.register(app)
 
 
 def register(parent: typer.Typer) -> None:
@@ -39,7 +41,7 @@ def list_models(
     elif found:
         _show(found)
     else:
-        console.print("no models: put a GGUF file into a node's model folder")
+        console.print("no models: `deskmesh models add FILE` lets this machine serve one")
 
 
 async def _models(address: str) -> Sequence[inference.ModelView]:
@@ -53,7 +55,7 @@ def _show(found: Sequence[inference.ModelView]) -> None:
         table.add_column(column, overflow="fold")
     for model in found:
         table.add_row(
-            model.names[0] + (" (test model)" if model.test else ""),
+            model.names[0] + _in_brackets(model),
             count(model.parameters),
             model.quantisation,
             size(model.size_bytes),
@@ -68,6 +70,14 @@ def _show(found: Sequence[inference.ModelView]) -> None:
                 + "; ".join(model.examples),
                 style="dim",
             )
+
+
+def _in_brackets(model: inference.ModelView) -> str:
+    """What it is for, and how far it has come with ``auto``, where there is something to say."""
+    said = ["test model"] if model.test else []
+    said += [f"for {', '.join(model.domains)}"] if model.domains else []
+    said += [model.standing] if model.standing else []
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _replica(replica: inference.ReplicaView) -> str:

@@ -50,6 +50,8 @@ def _rung(rung: inference.Rung) -> str:
     if rung.removed_by:
         return f"rung {rung.model_name}: removed, {rung.removed_by}"
     told = ["chosen"] if rung.chosen else []
+    if rung.standing:
+        told.append(f"new to auto: {rung.standing}")
     if rung.p_ok:
         told.append(f"P(ok) {rung.p_ok:.2f}")
     if rung.threshold:

@@ -4,11 +4,14 @@
 models on offer, the heads that judge answers, and on which rung each session is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from random import Random
 
+from mesh.core.actions import Action, TellOperator
 from mesh.core.asked import BIG, SMALL, Assessment
 from mesh.core.calibration import ConfidenceHead
+from mesh.core.canary import Newcomers, on_trial
 from mesh.core.catalogue import Catalogue, Entry
 from mesh.core.climb import Climb, Step, climb_of
 from mesh.core.cloud import named
@@ -18,13 +21,14 @@ from mesh.core.facts import facts_of
 from mesh.core.filter import BYTES_PER_TOKEN_MAX
 from mesh.core.held import HELD_TOKENS_MAX, Held, threshold_of
 from mesh.core.ladder import is_automatic
-from mesh.core.outcomes import Outcomes, Source, label
+from mesh.core.outcomes import Label, Outcomes, Source, label
 from mesh.core.progress import Progress
 from mesh.core.rules import Rules
 from mesh.core.rung_cost import USD_PER_KWH, expected_microusd
 from mesh.core.sessions import Sessions
 from mesh.core.shares import Shares
 from mesh.core.substitutes import substitutes
+from mesh.core.trial import Standing
 from mesh.core.types import Capability, CloudModel, Model, ModelId, Request, Tier
 from mesh.core.verdict import NOTHING_SAID, Verdict
 
@@ -50,13 +54,26 @@ class Choosing:
     sessions: Sessions = field(default_factory=Sessions)
     shares: Shares = field(default_factory=Shares)
     outcomes: Outcomes = field(default_factory=Outcomes)
+    newcomers: Newcomers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.newcomers = Newcomers(self.outcomes)
 
     def configure(self, event: LadderConfigured) -> None:
+        self.newcomers.share = event.canary_share
         self.catalogue, self.rules, self.heads = event.catalogue, event.rules, event.heads
         self.usd_per_kwh = event.usd_per_kwh
 
-    def choose(self, progress: Progress) -> None:
-        """Make a request's ladder of the models that there are now."""
+    def choose(self, progress: Progress, rng: Random, now_s: float) -> list[Action]:
+        """Make a request's ladder of the models that there are now; tell an operator of new ones."""
+        progress.models_changed = self.directory.models_changed
+        progress.request = progress.as_asked
+        climb, told = self.begin(progress.request, progress.clouds, rng, now_s)
+        progress.take(climb)
+        return told
+
+    def choose_again(self, progress: Progress) -> None:
+        """Make the ladder of a request that waits anew; a model that is new has no part in it."""
         progress.models_changed = self.directory.models_changed
         progress.request = progress.as_asked
         progress.take(self.climb(progress.request, progress.clouds))
@@ -83,9 +100,32 @@ class Choosing:
         steps, _, verdict = self._weighed(request, clouds, automatic=automatic)
         climb = climb_of(steps, request.policy)
         climb.let_take_turns(clouds)
-        if not automatic:
+        if automatic:
+            self.newcomers.put_back(climb)
+        else:
             climb.hold_equal(request.model)
         return _by(climb, verdict)
+
+    def begin(
+        self, request: Request, clouds: Sequence[CloudModel], rng: Random, now_s: float
+    ) -> tuple[Climb | None, list[Action]]:
+        """Return the ladder of a request that is here, and what an operator is to be told.
+
+        ``rng`` draws whether a model that is new has a part in it.
+        """
+        climb = self.climb(request, clouds)
+        if climb is None or not is_automatic(request):
+            return climb, []
+        told = self.newcomers.consider(climb, request, rng, now_s)
+        return climb, [TellOperator(line) for line in told]
+
+    def judged(self, labels: Iterable[Label], now_s: float) -> list[Action]:
+        """Answers were judged: requests from now on climb by what that teaches."""
+        told: list[str] = []
+        for each in labels:
+            self.outcomes.learn(each)
+            told += self.newcomers.judged(each, now_s)
+        return [TellOperator(line) for line in told]
 
     def _weighed(
         self, request: Request, clouds: Sequence[CloudModel], *, automatic: bool
@@ -169,8 +209,12 @@ class Choosing:
         head = head_of(entry, assessment)
         trusted = head in assessment.trusted
         guess = assessment.p_ok[head] if trusted else _guess(entry, assessment)
-        learned = self.outcomes.p_ok(model.model_id, assessment.task_class, guess)
-        known = trusted or self.outcomes.trusted(model.model_id)
+        specialist = bool(assessment.domain) and assessment.domain in entry.domains
+        on_ground = specialist or not entry.domains
+        learned, known = guess, trusted
+        if trusted or on_ground:  # what a specialist does well says nothing of other ground
+            learned = self.outcomes.p_ok(model.model_id, assessment.task_class, guess)
+            known = trusted or self.outcomes.trusted(model.model_id)
         cost = self.cost_microusd(entry, request)
         step = Step(
             model_id=model.model_id,
@@ -185,8 +229,12 @@ class Choosing:
             able=isinstance(model, CloudModel) or self._able(model.model_id),
             preferred=model.model_id in verdict.preferred,
             removed_by=verdict.removed.get(model.model_id, ""),
+            specialist=specialist,
+            on_ground=on_ground,
             cloud=model if isinstance(model, CloudModel) else None,
         )
+        if not known or self.newcomers.standing(model.model_id) is Standing.PROMOTED:
+            step = on_trial(step, self.newcomers.standing(model.model_id))
         if not step.removed_by and (reason := _too_dear(step, request, verdict)):
             step = replace(step, removed_by=reason)
         if step.removed_by:

@@ -37,6 +37,9 @@ class Step:
     preferred: bool = False  # by a rule of the operator
     removed_by: str = ""  # why it may not answer; "" if it may
     by_rule: bool = False  # a rule or a limit removed it, and not what the model is
+    specialist: bool = False  # the prompt is of a domain that the model was made for
+    on_ground: bool = True  # the same, or the model was made for any
+    standing: str = ""  # of a newcomer, see ``mesh.core.canary``
     cloud: CloudModel | None = None
 
     @property
@@ -58,6 +61,8 @@ class Climb:
     knows: bool = True  # of some of them how good they are
     exhausted: bool = False  # all of ``order`` was passed by since an attempt began, or it waited
     stands_in: bool = False  # the model that was asked for is not there, and these may answer
+    moved: bool = False  # a newcomer's standing has changed the order
+    on_trial: ModelId | None = None  # the newcomer whose answer is compared with another's
     together: int = 0  # so many of the first ones are of equal standing
     tier_max: Tier | None = None  # by a rule
     applied: tuple[Applied, ...] = ()  # what each rule did
@@ -85,7 +90,9 @@ class Climb:
             return list(self.order[self.at : self.together])
         run: list[Step] = []
         for step in self.order[self.at :]:
-            worse = self.knows and run and step.rank < run[0].rank
+            # Nobody waits for a canary: whoever would have answered otherwise is as good.
+            first = next((each for each in run if each.model_id != self.on_trial), step)
+            worse = self.knows and step.rank < first.rank
             if step.cloud is not None or worse:
                 break
             run.append(step)
@@ -97,10 +104,15 @@ class Climb:
         ruled = any(step.by_rule for step in self.removed)
         ruled = ruled or any(each.effect in _TAKES_AWAY for each in self.applied)
         liked = any(step.preferred for step in self.order)
-        return not (self.knows or ruled or liked or self.stands_in)
+        return not (self.knows or ruled or liked or self.stands_in or self.moved)
 
     def of(self, model_id: ModelId) -> Step | None:
         return next((step for step in self.order if step.model_id == model_id), None)
+
+    def try_first(self, newcomer: Step, why: str) -> None:
+        """Let a newcomer answer; those who would have come after it, in their order."""
+        self.order = (newcomer, *(step for step in self.order if step is not newcomer))
+        self.on_trial, self.why, self.moved = newcomer.model_id, why, True
 
     def let_take_turns(self, clouds: Sequence[CloudModel]) -> None:
         """Put cloud models that are equals into the order of ``clouds``, on the rungs they have.
@@ -169,7 +181,8 @@ class Climb:
                 model_id=step.model_id,
                 model_name=step.name,
                 p_ok=step.p_ok,
-                basis=_basis(step),
+                standing=step.standing,
+                basis=_basis(step, on_trial=step.model_id == self.on_trial),
                 confidence=self.read.get(step.model_id, (0.0, 0.0))[0],
                 threshold=self.read.get(step.model_id, (0.0, 0.0))[1],
                 expected_cost_microusd=round(step.cost_microusd),
@@ -180,7 +193,7 @@ class Climb:
         )
 
 
-def _basis(step: Step) -> Basis:
+def _basis(step: Step, *, on_trial: bool) -> Basis:
     return Basis(
         guess=step.guess,
         rank=step.rank,
@@ -191,6 +204,7 @@ def _basis(step: Step) -> Basis:
         preferred=step.preferred,
         by_rule=step.by_rule,
         in_cloud=step.cloud is not None,
+        on_trial=on_trial,
     )
 
 

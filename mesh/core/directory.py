@@ -181,6 +181,8 @@ class Directory:
             self._automatic = None
             self.models_changed += 1
         holders.every.keep(replica, True)
+        if model != holders.model:  # its owner has named it anew, or told what it is made for
+            holders.model = _fullest(holders)
         for name in _spellings(model):
             called = self._by_name.setdefault(name, {})
             called[model_id] = called.get(model_id, 0) + 1
@@ -211,6 +213,12 @@ class Directory:
             del called[model_id]
         if not called:
             del self._by_name[name]
+
+
+def _fullest(holders: Holders) -> Model:
+    """Of those who hold a model, let one describe it who says what it is a specialist of."""
+    told = [replica.model for replica in holders.every.walk()]
+    return next((model for model in told if model.domains), told[0])
 
 
 def _spellings(model: Model) -> set[str]:

@@ -74,8 +74,8 @@ class Dispatch:
         self._budget.earn()
         self._books.enter(progress, now_s)
         progress.clouds = self.choosing.shares.drawn(self.choosing.clouds, self._rng)
-        self.choosing.choose(progress)
-        return self.place(progress, now_s)
+        told = self.choosing.choose(progress, self._rng, now_s)
+        return told + self.place(progress, now_s)
 
     def place(self, progress: Progress, now_s: float, last: Failure | None = None) -> list[Action]:
         """Start an attempt, or wait for a slot, or fail: with ``last`` if nowhere is left."""
@@ -259,7 +259,7 @@ class Dispatch:
         """Make the ladder of a request that nobody has begun anew, if it is outdated."""
         if self.choosing.outdated(progress):
             self._books.line.leave(progress.request.key)
-            self.choosing.choose(progress)
+            self.choosing.choose_again(progress)
 
     def _find(self, progress: Progress, request: Request) -> Placed | AllBusy | Unplaceable:
         """Find a place; for an answer that goes on, where it does so without a change if it can."""

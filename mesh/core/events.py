@@ -208,6 +208,7 @@ class LadderConfigured:
     rules: Rules = field(default_factory=Rules)
     usd_per_kwh: float = USD_PER_KWH  # what the machines' own work costs
     heads: Mapping[tuple[str, str], ConfidenceHead] = field(default_factory=dict)
+    canary_share: float = 0.05  # of requests, that models which are new to `auto` are tried on
 
 
 @dataclass(frozen=True, slots=True)

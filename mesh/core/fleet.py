@@ -119,7 +119,7 @@ class Fleet:
             case events.LadderConfigured():
                 return requests.ladder_configured(event)
             case events.AnswersJudged():
-                return requests.answers_judged(event)
+                return requests.answers_judged(event, now_s)
             case events.CoordinatorReturned():
                 return requests.coordinator_returned(event)
             case events.TimePassed():

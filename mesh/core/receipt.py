@@ -71,6 +71,7 @@ class Basis:
     preferred: bool = False
     by_rule: bool = False  # removed by a rule or a limit, whatever the policy
     in_cloud: bool = False
+    on_trial: bool = False  # a newcomer, whose answer is compared with another's
 
 
 NO_BASIS = Basis()
@@ -88,6 +89,7 @@ class RungAccount:
     expected_cost_microusd: int = 0
     removed_by: str = ""  # the rule or fact that removed it; "" if it may answer
     chosen: bool = False  # it answered last
+    standing: str = ""  # of a newcomer: "shadow", "canary", "promoted" or "rolled back"
     basis: Basis = field(default=NO_BASIS, repr=False)
 
 

@@ -88,11 +88,9 @@ class Requests:
         self.choosing.configure(event)
         return []
 
-    def answers_judged(self, event: AnswersJudged) -> list[Action]:
+    def answers_judged(self, event: AnswersJudged, now_s: float) -> list[Action]:
         """Requests from now on climb by what these labels teach."""
-        for each in event.labels:
-            self.choosing.outcomes.learn(each)
-        return []
+        return self.choosing.judged(event.labels, now_s)
 
     def coordinator_returned(self, event: CoordinatorReturned) -> list[Action]:
         """Until then, a request that no node can serve waits for those that are not back yet."""

@@ -428,7 +428,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[ModelView, _Mapping]]] = ...) -> None: ...
 
 class ModelView(_message.Message):
-    __slots__ = ("model_id", "names", "sha256", "template_sha256", "quantisation", "architecture", "parameters", "size_bytes", "context_tokens", "test", "tasks", "examples", "replicas", "capabilities", "upstream", "domains")
+    __slots__ = ("model_id", "names", "sha256", "template_sha256", "quantisation", "architecture", "parameters", "size_bytes", "context_tokens", "test", "tasks", "examples", "replicas", "capabilities", "upstream", "domains", "standing")
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -445,6 +445,7 @@ class ModelView(_message.Message):
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_FIELD_NUMBER: _ClassVar[int]
     DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
     model_id: str
     names: _containers.RepeatedScalarFieldContainer[str]
     sha256: str
@@ -461,7 +462,8 @@ class ModelView(_message.Message):
     capabilities: _containers.RepeatedScalarFieldContainer[Capability]
     upstream: str
     domains: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, model_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., sha256: _Optional[str] = ..., template_sha256: _Optional[str] = ..., quantisation: _Optional[str] = ..., architecture: _Optional[str] = ..., parameters: _Optional[int] = ..., size_bytes: _Optional[int] = ..., context_tokens: _Optional[int] = ..., test: bool = ..., tasks: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaView, _Mapping]]] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., upstream: _Optional[str] = ..., domains: _Optional[_Iterable[str]] = ...) -> None: ...
+    standing: str
+    def __init__(self, model_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., sha256: _Optional[str] = ..., template_sha256: _Optional[str] = ..., quantisation: _Optional[str] = ..., architecture: _Optional[str] = ..., parameters: _Optional[int] = ..., size_bytes: _Optional[int] = ..., context_tokens: _Optional[int] = ..., test: bool = ..., tasks: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaView, _Mapping]]] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., upstream: _Optional[str] = ..., domains: _Optional[_Iterable[str]] = ..., standing: _Optional[str] = ...) -> None: ...
 
 class ReplicaView(_message.Message):
     __slots__ = ("node_id", "node_name", "state", "slots", "slots_taken", "reason", "load_progress")

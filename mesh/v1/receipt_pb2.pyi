@@ -87,7 +87,7 @@ class Receipt(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., coordinator: _Optional[str] = ..., asked_model: _Optional[str] = ..., tier: _Optional[_Union[Tier, str]] = ..., policy: _Optional[str] = ..., ladder: _Optional[_Iterable[_Union[Rung, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., candidates: _Optional[_Iterable[_Union[CandidateView, _Mapping]]] = ..., ruled_out: _Optional[_Iterable[_Union[RuledOut, _Mapping]]] = ..., why: _Optional[str] = ..., queued_s: _Optional[float] = ..., predicted_first_token_s: _Optional[float] = ..., first_token_s: _Optional[float] = ..., first_visible_token_s: _Optional[float] = ..., total_s: _Optional[float] = ..., tokens_per_s: _Optional[float] = ..., cost_microusd: _Optional[int] = ..., counterfactual_microusd: _Optional[int] = ..., saved_microusd: _Optional[int] = ..., baseline_model: _Optional[str] = ..., price_version: _Optional[str] = ..., energy_microwatthours: _Optional[int] = ..., test_model: bool = ..., numerics_changed_at_token: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Rung(_message.Message):
-    __slots__ = ("model_id", "model_name", "p_ok", "confidence", "threshold", "expected_cost_microusd", "removed_by", "chosen")
+    __slots__ = ("model_id", "model_name", "p_ok", "confidence", "threshold", "expected_cost_microusd", "removed_by", "chosen", "standing")
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     P_OK_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +96,7 @@ class Rung(_message.Message):
     EXPECTED_COST_MICROUSD_FIELD_NUMBER: _ClassVar[int]
     REMOVED_BY_FIELD_NUMBER: _ClassVar[int]
     CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
     model_id: str
     model_name: str
     p_ok: float
@@ -104,7 +105,8 @@ class Rung(_message.Message):
     expected_cost_microusd: int
     removed_by: str
     chosen: bool
-    def __init__(self, model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., p_ok: _Optional[float] = ..., confidence: _Optional[float] = ..., threshold: _Optional[float] = ..., expected_cost_microusd: _Optional[int] = ..., removed_by: _Optional[str] = ..., chosen: bool = ...) -> None: ...
+    standing: str
+    def __init__(self, model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., p_ok: _Optional[float] = ..., confidence: _Optional[float] = ..., threshold: _Optional[float] = ..., expected_cost_microusd: _Optional[int] = ..., removed_by: _Optional[str] = ..., chosen: bool = ..., standing: _Optional[str] = ...) -> None: ...
 
 class Attempt(_message.Message):
     __slots__ = ("attempt_id", "node_id", "node_name", "model_id", "model_name", "outcome", "reason", "predicted_first_token_s", "first_token_s", "duration_s", "usage", "cost_microusd", "hedge", "numerics", "tier", "accepted_s")

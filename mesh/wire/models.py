@@ -1,9 +1,10 @@
 """Models, offers and replicas, both ways."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mesh.core.node import Node, Replica
+from mesh.core.trial import Standing
 from mesh.core.types import CloudModel, Model, ModelId, ModelIdentity, Offer, ReplicaStatus
 from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
@@ -88,8 +89,14 @@ def write_own_model(
     return view
 
 
-def write_models(nodes: Iterable[Node]) -> list[inference.ModelView]:
-    """Write every model that ``nodes`` hold, each once with all its replicas, by name."""
+def write_models(
+    nodes: Iterable[Node], standing: Callable[[ModelId], Standing | None] = lambda _: None
+) -> list[inference.ModelView]:
+    """Write every model that ``nodes`` hold, each once with all its replicas, by name.
+
+    Args:
+        standing: says how far one has come that is new to ``auto``.
+    """
     views: dict[ModelId, inference.ModelView] = {}
     for node in nodes:
         for model_id, replica in node.replicas.items():
@@ -100,6 +107,8 @@ def write_models(nodes: Iterable[Node]) -> list[inference.ModelView]:
                 wire = enums.write(enums.CAPABILITY, capability)
                 if wire not in view.capabilities:
                     view.capabilities.append(wire)
+    for model_id, view in views.items():
+        view.standing = standing(model_id) or ""
     return sorted(views.values(), key=lambda view: (view.test, view.names[0]))
 
 

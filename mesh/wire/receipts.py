@@ -73,6 +73,7 @@ def write_rung(rung: RungAccount) -> inference.Rung:
         expected_cost_microusd=rung.expected_cost_microusd,
         removed_by=rung.removed_by,
         chosen=rung.chosen,
+        standing=rung.standing,
     )
 
 

@@ -2,8 +2,9 @@
 
 A look asks every source for its files, which costs a stat for each and no reading, so it is simply
 done again every half minute: file system events are not to be had on network shares, and cost a
-thread and a dependency. What a look finds new or changed is then described by a child, one file at
-a time, the smallest first.
+thread and a dependency. The folder of ``deskmesh models add`` is glanced at every second, at one
+stat, and looked at when something came or went. What a look finds new or changed is then described
+by a child, one file at a time, the smallest first.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from node_agent.library.knowledge import Knowledge
 from node_agent.library.places import sources_of
 from node_agent.library.view import LibraryView, build_view
 
+GLANCE_EVERY_S = 1.0  # whoever added a model waits for it
 LOOK_EVERY_S = 30.0  # a new file waits as long at most; a look at 1,000 files takes 60 ms
 SAVE_EVERY_S = 5.0  # while many files are described: the cache is written as a whole
 FILES_MAX = 4_096  # of all sources together; far above what a desk holds
@@ -55,7 +57,12 @@ class Library:
         *,
         describe: Describe = describe_in_child,
         look_every_s: float = LOOK_EVERY_S,
+        glanced_at: Path | None = None,
     ) -> None:
+        """
+        Args:
+            glanced_at: a folder where a new file is noticed within ``GLANCE_EVERY_S``.
+        """
         self.view = LibraryView()
         self.describing: Describing | None = None  # for progress bars
         self._sources = tuple(sources)
@@ -65,12 +72,13 @@ class Library:
         self._describe = describe
         self._look_every_s = look_every_s
         self._findings = Findings()
+        self._glanced_at, self._glance_ns = glanced_at, 0
         self._saved_at_s = time.monotonic()
 
     @classmethod
     def of_machine(cls, home: Home, node: NodeSettings) -> "Library":
         """Return the library that the owner's settings describe."""
-        return cls(sources_of(home, node), home.library_cache)
+        return cls(sources_of(home, node), home.library_cache, glanced_at=home.models)
 
     async def scan(self) -> LibraryView:
         """Look once, and return what is known already; starts no child."""
@@ -103,7 +111,7 @@ class Library:
                     await self._describe_next()
                     yield self.view
                 await self._save()
-                await asyncio.sleep(self._look_every_s)
+                await self._rest()
                 before = self.view
                 if await self.scan() != before:
                     yield self.view
@@ -125,7 +133,26 @@ class Library:
                 continue  # gone, or out of reach; the next look says so
         return None
 
+    async def _rest(self) -> None:
+        """Wait for the next look, or until something came into the folder that is glanced at."""
+        until_s = time.monotonic() + self._look_every_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, GLANCE_EVERY_S))
+            if self._glance() != self._glance_ns:
+                return
+
+    def _glance(self) -> int:
+        """Return when something last came into the folder or left it; 0: there is none.
+
+        One stat of a folder in the home, which other parts of the agent read and write as well.
+        """
+        try:
+            return self._glanced_at.stat().st_mtime_ns if self._glanced_at is not None else 0
+        except OSError:
+            return 0
+
     def _look(self) -> Findings:
+        self._glance_ns = self._glance()  # before the look: what comes meanwhile is new
         if not self._cache_was_read:
             self._knowledge.remember(self._cache.read())
             self._cache_was_read = True

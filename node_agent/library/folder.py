@@ -8,12 +8,20 @@ disk, a network share, a link to the root.
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mesh.model_note import (
+    MODEL_SUFFIX,
+    PARTIAL_SUFFIXES,
+    SPLIT_NAME,
+    BrokenNote,
+    note_name,
+    note_of,
+    read_note,
+)
 from node_agent.library.found import (
     Findings,
     FolderLook,
@@ -26,18 +34,6 @@ ENTRIES_MAX = 50_000  # names read at one look: a tenth of a second on a local d
 FILES_MAX = 4_096  # far above what a desk holds; each may cost a child and a line of a report
 PROBLEMS_MAX = 100  # more than anybody reads
 
-SUFFIX = ".gguf"
-# What browsers, curl's wrappers, aria2, Hugging Face and LM Studio append while a download runs.
-PARTIAL_SUFFIXES = (
-    ".part",
-    ".partial",
-    ".incomplete",
-    ".tmp",
-    ".crdownload",
-    ".download",
-    ".aria2",
-)
-SPLIT_NAME = re.compile(r"(?P<whole>.+)-\d{5}-of-(?P<parts>\d{5})\.gguf", re.IGNORECASE | re.ASCII)
 # What counts is the user who will open the file, which may not be the one who started the agent.
 EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
@@ -50,7 +46,7 @@ class FolderSource:
     named_by_owner: bool = True  # then it is a problem if it isn't there
 
     def find(self) -> Findings:
-        """Look at every name in the folder; opens no file."""
+        """Look at every name in the folder; opens no file but owners' notes."""
         folder = self.folder.expanduser().absolute()
         try:
             is_folder = stat.S_ISDIR(folder.stat().st_mode)
@@ -115,7 +111,7 @@ class _Walk:
         for name in sorted(entries):
             if _leads_to_folder(entries[name]):
                 inside.append(entries[name].path)
-            elif name.lower().endswith(SUFFIX) and len(self.files) < FILES_MAX:
+            elif name.lower().endswith(MODEL_SUFFIX) and len(self.files) < FILES_MAX:
                 self._consider(entries[name], siblings=entries.keys())
         return inside
 
@@ -129,7 +125,7 @@ class _Walk:
 
     def _consider(self, entry: os.DirEntry[str], *, siblings: Collection[str]) -> None:
         """Take a file whose name ends in .gguf, or say why not."""
-        if entry.name[: -len(SUFFIX)].lower().endswith(PARTIAL_SUFFIXES):
+        if entry.name[: -len(MODEL_SUFFIX)].lower().endswith(PARTIAL_SUFFIXES):
             return
         if any(entry.name + suffix in siblings for suffix in PARTIAL_SUFFIXES):
             self._ignore(entry.path, "still downloading: a partial file stands beside it")
@@ -139,11 +135,23 @@ class _Walk:
             return
         match _file_at(entry):
             case FoundFile() as file:
-                self.files.append(file)
+                noted = note_name(entry.name) in siblings
+                self.files.append(self._noted(file) if noted else file)
             case LibraryProblem() as problem:
                 self._add_problem(problem)
             case None:
                 pass
+
+    def _noted(self, file: FoundFile) -> FoundFile:
+        """Add what the owner says of a file in the note beside it."""
+        path = note_of(file.path)
+        try:
+            note = read_note(path)
+        except BrokenNote as failure:
+            self._add_problem(LibraryProblem(path, f"no note of a model: {failure}; mend it"))
+            return file
+        names = (note.name,) if note.name else ()
+        return replace(file, names=names, domains=note.domains)
 
     def _ignore_split(self, path: str, *, whole: str, parts: int) -> None:
         """Speak once for all parts of a model."""
@@ -173,7 +181,7 @@ def _file_at(entry: os.DirEntry[str]) -> FoundFile | LibraryProblem | None:
             return LibraryProblem(path, "not a regular file; remove it from the model folder")
         if not os.access(path, os.R_OK, effective_ids=EFFECTIVE_IDS):
             return LibraryProblem(path, "cannot be read: permission denied; run `chmod u+r` on it")
-        return FoundFile.of(path, status, aliases=(entry.name[: -len(SUFFIX)],))
+        return FoundFile.of(path, status, aliases=(entry.name[: -len(MODEL_SUFFIX)],))
     except FileNotFoundError:
         if entry.is_symlink():
             return LibraryProblem(path, "a link to a file that is gone; remove it")

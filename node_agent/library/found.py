@@ -22,6 +22,7 @@ class FoundFile:
     inode: tuple[int, int]  # device and number: two paths with one inode are one file
     names: tuple[str, ...] = ()  # names people know it by, shown before the file's own
     aliases: tuple[str, ...] = ()  # shown after the file's own name
+    domains: tuple[str, ...] = ()  # that its owner says it is a specialist of; (): as it says
 
     @classmethod
     def of(
@@ -31,10 +32,11 @@ class FoundFile:
         *,
         names: tuple[str, ...] = (),
         aliases: tuple[str, ...] = (),
+        domains: tuple[str, ...] = (),
     ) -> "FoundFile":
         """Return the file at ``path``, of which the file system says ``status``."""
         stamp = Stamp(path, status.st_size, status.st_mtime_ns)
-        return cls(stamp, (status.st_dev, status.st_ino), names, aliases)
+        return cls(stamp, (status.st_dev, status.st_ino), names, aliases, domains)
 
     @property
     def path(self) -> Path:
@@ -80,7 +82,7 @@ class Source(Protocol):
     """A place where model files may be."""
 
     def find(self) -> Findings:
-        """Look once. May block on slow disks: called in a thread. Reads no file; never raises."""
+        """Look once. May block on slow disks: called in a thread. Reads no model; never raises."""
         ...
 
 

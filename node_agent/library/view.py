@@ -1,7 +1,7 @@
 """What the library shows: models by identity, each with the files that hold it. Pure."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mesh.core.types import Model, ModelId
@@ -79,6 +79,7 @@ def _entry(description: Description, files: Iterable[FoundFile]) -> LibraryEntry
         aliases=tuple(alias for file in files for alias in file.aliases),
         sha256=description.sha256,
     )
-    return LibraryEntry(
-        description.model(names), files, description.cache_bytes_per_token, description.embeds
-    )
+    model = description.model(names)
+    if said := tuple(dict.fromkeys(domain for file in files for domain in file.domains)):
+        model = replace(model, domains=said)  # the owner's word is in place of the file's
+    return LibraryEntry(model, files, description.cache_bytes_per_token, description.embeds)

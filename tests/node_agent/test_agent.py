@@ -11,6 +11,8 @@ import httpx2
 import psutil
 import pytest
 
+import models as test_models
+from mesh.cli.own_models import add_model
 from mesh.discovery.advert import Advert, Role
 from mesh.discovery.advertiser import Advertiser
 from mesh.discovery.responder import Responder
@@ -98,6 +100,21 @@ async def test_a_new_model_is_offered_as_soon_as_it_is_known(
         [offer] = (await attach.next("inventory")).offers
         assert offer.model.names[0] == "noise"
         assert offer.context_tokens == 1024
+
+
+async def test_a_model_that_its_owner_adds_is_offered_with_its_domain_within_seconds(
+    joined: JoinedHome, coordinator: ScriptedCoordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specialist = Path(test_models.__file__).parent / "test-networking.gguf"
+    monkeypatch.setenv("DESKMESH_HOME", str(joined.home.root))
+    async with running(Agent(joined.home, joined.settings())):
+        attach = await coordinator.attached()
+        assert list(attach.hello.offers) == []
+        await asyncio.to_thread(add_model, specialist, ["dns"], "mine")
+        async with asyncio.timeout(10):
+            [offer] = (await attach.next("inventory")).offers
+    assert offer.model.names[0] == "mine"
+    assert list(offer.model.domains) == ["dns"]
 
 
 async def test_a_broken_file_is_told_of_and_takes_nothing_down(

@@ -1,5 +1,7 @@
 """The index stays in step with the nodes, whatever they come to hold."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +93,13 @@ def test_names_are_listed_once_and_sorted(script: Script) -> None:
     script.attach("desk", POOL[2], POOL[4])
     script.attach("shelf", POOL[2], POOL[0])
     assert script.fleet.directory.names() == ["big", "llama", "qwen"]
+
+
+def test_who_tells_more_of_a_model_describes_it(script: Script) -> None:
+    plain = POOL[0]
+    special = replace(plain, domains=("networking",))
+    script.attach("desk", plain)
+    script.attach("shelf", special)
+    assert script.fleet.directory.model(plain.model_id) == special
+    script.attach("shelf", plain)  # its owner has taken that back
+    assert script.fleet.directory.model(plain.model_id) == plain

@@ -10,7 +10,7 @@ from mesh.core.asked import BIG, SMALL, Assessment
 from mesh.core.outcomes import Source, label
 from mesh.core.policies import Policy
 from mesh.core.types import Model
-from tests.mesh.core.script import Script, a_model, only
+from tests.mesh.core.script import Script, a_model, kinds, only
 
 TINY = a_model("tiny", parameters=1_000_000)
 LARGE = a_model("large", parameters=100_000_000)
@@ -43,7 +43,8 @@ def judge(script: Script, model: Model, accuracy: float, count: int, guess: floa
     for _ in range(count):
         score = float(rng.random() < accuracy)
         made = label(Source.FEEDBACK, model.model_id, "sums", guess=guess, score=score)
-        assert script.happens(events.AnswersJudged((made,))) == []
+        told = script.happens(events.AnswersJudged((made,)))
+        assert set(kinds(told)) <= {"TellOperator"}, "of how far a newcomer has come"
 
 
 def test_a_model_that_gets_worse_is_no_longer_chosen_and_comes_back(script: Script) -> None:

@@ -206,3 +206,14 @@ def test_a_name_that_is_not_utf8_is_found(models: Path) -> None:
     assert len(found(models)) == 1
     os.symlink("nowhere", os.fsencode(models) + b"/\xfd.gguf")
     look(models).problems[0].where.encode()
+
+
+def test_an_owners_note_names_the_file_beside_it_and_says_its_domains(models: Path) -> None:
+    put(models / "a.gguf")
+    put(models / "b.gguf")
+    (models / "a.deskmesh.toml").write_text('name = "mine"\ndomains = ["Networking"]\n')
+    (models / "b.deskmesh.toml").write_text("domains = 3\n")
+    noted, broken = look(models).files
+    assert (noted.names, noted.domains) == (("mine",), ("networking",))
+    assert (broken.names, broken.domains) == ((), ())
+    assert list(reasons(models)) == ["b.deskmesh.toml"]
