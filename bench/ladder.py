@@ -46,6 +46,8 @@ LEARNED_EACH, LEARNED_EACH_SHORT = 160, 24  # prompts of every task
 ASKED_EACH, ASKED_EACH_SHORT = 12, 1
 FOREIGN = "security"  # the field of which one scorer has learned nothing
 TIMED_ROUNDS = 3
+# The most that each of the last parts takes on a busy machine.
+_TRACE_S, _FOREIGN_S, _RISK_S = 90.0, 90.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class _Run:
                 for policy in (SCORER, CASCADE, BOTH)
             }
             steps = steps_of(self.learned)
+            if not self.progress.allows("an agent's task", _TRACE_S):
+                return told
             self.progress.say(f"an agent's task of {len(steps)} steps")
             for sticky, name in ((True, "session"), (False, "no_session")):
                 trace = await play(client, rungs, steps, How(policy=BOTH), sticky=sticky)
@@ -137,6 +141,8 @@ class _Run:
 
     async def ask_foreign(self) -> Figures:
         """Ask a field that was not learned of: who answers?"""
+        if not self.progress.allows("a foreign field", _FOREIGN_S):
+            return {}
         shares = risk.foreign_share(self.learned, self.asked)
         own = risk.own_share(self.learned, self.asked)
         self.progress.say(
@@ -157,29 +163,16 @@ class _Run:
 
     def risk(self, count: int) -> Figures:
         """Calibrate many times."""
-        models = [local.name for local in self.given.rungs.specialists.values()]
+        if not self.progress.allows("calibrations", _RISK_S):
+            return {}
+        rungs = self.given.rungs
+        models = [local.name for local in (*rungs.specialists.values(), rungs.small)]
         found = risk.calibrations(self.outcomes, models, count=count)
         if not found:
             self.progress.say("too few labels for calibrations to be tried")
             return {"risk_exceeded_share": None}
-        accepted = sum(each.accepted for each in found)
-        figures = {
-            "calibrations": len(found),
-            "risk_exceeded_share": sum(each.exceeded for each in found) / len(found),
-            "risk_wrong_share": sum(each.wrong for each in found) / max(1, accepted),
-            "risk_accepted_share": accepted / sum(each.tested for each in found),
-        }
-        for domain in sorted({each.domain for each in found}):
-            some = [each for each in found if each.domain == domain]
-            exceeded = sum(each.exceeded for each in some)
-            wrong = sum(each.wrong for each in some) / max(1, sum(each.accepted for each in some))
-            let = sum(each.accepted for each in some) / sum(each.tested for each in some)
-            print(
-                f"  {domain}: {exceeded} of {len(some)} calibrations exceed {risk.RISK:.0%}; "
-                f"{wrong:.1%} wrong of the {let:.0%} let stand",
-                flush=True,
-            )
-        return figures
+        print("\n".join(risk.lines(found)), flush=True)
+        return risk.figures(found)
 
     async def _scorer(self, without: str) -> Path:
         """Learn from the outcomes, but for those of one domain."""
