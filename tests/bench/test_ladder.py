@@ -114,7 +114,7 @@ def test_chance_at_the_same_share_of_paid_calls_lies_between_small_and_large(
     assert (chance.accuracy, chance.cost_microusd, chance.paid_share) == (0.25, 2.0, 0.25)
     shown = list(table({**{n: Tally.of(t) for n, t in sides.items()}, "random": chance}))
     assert len(shown) == 2 + 3
-    assert "| 25.0% | 25.0% | 25.0% | 2.00 | 25.00% |" in shown[-1]
+    assert "| 25.0% | 25.0% | 25.0% | 2.0000 | 25.00% |" in shown[-1]
 
 
 def test_what_is_learned_from_is_what_route_train_reads(
