@@ -8,14 +8,14 @@ are asked, over gRPC, a few at a time: each model by its name, and ``auto`` unde
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from tempfile import TemporaryDirectory
 
 from bench import ladder_learning as learning
 from bench import ladder_risk as risk
-from bench.ladder_answers import How, Told, ask_all
+from bench.ladder_answers import How, Told, ask_all, warm_up
 from bench.ladder_mesh import BOTH, CASCADE, SCORER, ladder_mesh, upstream
 from bench.ladder_public import public_tables
 from bench.ladder_questions import Question, drawn, of_domain
@@ -38,7 +38,8 @@ from bench.ladder_trace import play, steps_of
 from bench.progress import Progress
 from bench.result import Figures
 from mesh.core.domains import recognised
-from mesh.core.features import prompt_features
+from mesh.core.features import domain_buckets, prompt_features
+from mesh.core.scorer import Scorer
 from mesh.scorer_file import read_scorer
 
 LIMIT_S = 870.0
@@ -113,15 +114,17 @@ class _Run:
                 self._say_plan(plan)
                 labels = await learning.labels_by_mesh(client, rungs, plan)
                 learning.write_outcomes(self.outcomes, self.learned, labels)
+            await warm_up(client, rungs, self.learned[0])
             self.progress.say(f"asking {len(self.asked)} questions of each model by its name")
             return await by_name(client, rungs, self.asked)
 
     async def ask_by_policy(self, figures: dict[str, float | int | None]) -> dict[str, list[Told]]:
         """With a scorer: the ladder under each policy, and an agent's task."""
         scorer = await self._scorer("")
-        figures |= _timed(scorer, self.asked)
         rungs = self.given.rungs
+        figures |= _timed(scorer, self.asked, rungs)
         async with ladder_mesh(rungs, self.address, scorer) as client:
+            await warm_up(client, rungs, self.learned[0])
             self.progress.say("asking the ladder, under each policy")
             told = {
                 policy: await by_policy(client, rungs, self.asked, policy)
@@ -135,6 +138,7 @@ class _Run:
                 trace = await play(client, rungs, steps, How(policy=BOTH), sticky=sticky)
                 print(f"  {name}: {trace}", flush=True)
                 figures[f"trace_{name}_microusd"] = trace.cost_microusd
+                figures[f"trace_{name}_read_tokens"] = trace.read_tokens
                 figures[f"trace_{name}_changes"] = trace.changes
                 figures[f"trace_{name}_paid_share"] = trace.paid_share
         return told
@@ -151,6 +155,7 @@ class _Run:
         )
         scorer, rungs = await self._scorer(FOREIGN), self.given.rungs
         async with ladder_mesh(rungs, self.address, scorer) as client:
+            await warm_up(client, rungs, self.learned[0])
             questions = of_domain(self.asked, FOREIGN)
             told = await ask_all(client, rungs, questions, How(policy=BOTH))
         print(f"  {FOREIGN}, not learned of: {Tally.of(told)}", flush=True)
@@ -217,18 +222,29 @@ def _compared(told: Mapping[str, Sequence[Told]], rungs: Rungs) -> Figures:
     return figures
 
 
-def _timed(file: Path, asked: Sequence[Question]) -> Figures:
-    """Time what the coordinator does with a prompt: read it, recognise it, score it for all."""
+def _timed(file: Path, asked: Sequence[Question], rungs: Rungs) -> Figures:
+    """Time what the coordinator does with a prompt: read it, recognise it, and score it, for a pair
+    of models as ``route eval`` does, and for the whole ladder."""
     scorer = read_scorer(file)
-    took_us = []
-    began_s = time.perf_counter()
-    for question in list(asked) * TIMED_ROUNDS:
-        at_s = time.perf_counter()
-        features = prompt_features(question.prompt)
-        recognised(features, scorer.domains)
-        dict(scorer.p_ok(features))
-        took_us.append((time.perf_counter() - at_s) * 1e6)
-    return {
-        "score_us_p50": median(took_us),
-        "scores_per_s": len(took_us) / (time.perf_counter() - began_s),
+    pair = (rungs.small.name, rungs.paid)
+    ladder = (*(each.name for each in rungs.models), rungs.paid)
+    took_us = {
+        heads: [_scoring_us(scorer, each.prompt, heads) for each in list(asked) * TIMED_ROUNDS]
+        for heads in (pair, ladder)
     }
+    return {
+        "score_us_p50": median(took_us[pair]),
+        "scores_per_s": 1e6 / fmean(took_us[pair]),
+        "score_ladder_us_p50": median(took_us[ladder]),
+        "scores_ladder_per_s": 1e6 / fmean(took_us[ladder]),
+    }
+
+
+def _scoring_us(scorer: Scorer, prompt: str, heads: Sequence[str]) -> float:
+    began_s = time.perf_counter()
+    features = prompt_features(prompt)
+    found = recognised(features, scorer.domains)
+    chances = scorer.p_ok(replace(features, domain=domain_buckets(found.domain)))
+    for head in heads:
+        chances[head]
+    return (time.perf_counter() - began_s) * 1e6
