@@ -8,14 +8,14 @@ are asked, over gRPC, a few at a time: each model by its name, and ``auto`` unde
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from tempfile import TemporaryDirectory
 
 from bench import ladder_learning as learning
 from bench import ladder_risk as risk
-from bench.ladder_answers import How, Told, ask_all
+from bench.ladder_answers import How, Told, ask_all, warm_up
 from bench.ladder_mesh import BOTH, CASCADE, SCORER, ladder_mesh, upstream
 from bench.ladder_public import public_tables
 from bench.ladder_questions import Question, drawn, of_domain
@@ -38,7 +38,8 @@ from bench.ladder_trace import play, steps_of
 from bench.progress import Progress
 from bench.result import Figures
 from mesh.core.domains import recognised
-from mesh.core.features import prompt_features
+from mesh.core.features import domain_buckets, prompt_features
+from mesh.core.scorer import Scorer
 from mesh.scorer_file import read_scorer
 
 LIMIT_S = 870.0
@@ -46,6 +47,8 @@ LEARNED_EACH, LEARNED_EACH_SHORT = 160, 24  # prompts of every task
 ASKED_EACH, ASKED_EACH_SHORT = 12, 1
 FOREIGN = "security"  # the field of which one scorer has learned nothing
 TIMED_ROUNDS = 3
+# The most that each of the last parts takes on a busy machine.
+_TRACE_S, _FOREIGN_S, _RISK_S = 90.0, 90.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,32 +114,39 @@ class _Run:
                 self._say_plan(plan)
                 labels = await learning.labels_by_mesh(client, rungs, plan)
                 learning.write_outcomes(self.outcomes, self.learned, labels)
+            await warm_up(client, rungs, self.learned[0])
             self.progress.say(f"asking {len(self.asked)} questions of each model by its name")
             return await by_name(client, rungs, self.asked)
 
     async def ask_by_policy(self, figures: dict[str, float | int | None]) -> dict[str, list[Told]]:
         """With a scorer: the ladder under each policy, and an agent's task."""
         scorer = await self._scorer("")
-        figures |= _timed(scorer, self.asked)
         rungs = self.given.rungs
+        figures |= _timed(scorer, self.asked, rungs)
         async with ladder_mesh(rungs, self.address, scorer) as client:
+            await warm_up(client, rungs, self.learned[0])
             self.progress.say("asking the ladder, under each policy")
             told = {
                 policy: await by_policy(client, rungs, self.asked, policy)
                 for policy in (SCORER, CASCADE, BOTH)
             }
             steps = steps_of(self.learned)
+            if not self.progress.allows("an agent's task", _TRACE_S):
+                return told
             self.progress.say(f"an agent's task of {len(steps)} steps")
             for sticky, name in ((True, "session"), (False, "no_session")):
                 trace = await play(client, rungs, steps, How(policy=BOTH), sticky=sticky)
                 print(f"  {name}: {trace}", flush=True)
                 figures[f"trace_{name}_microusd"] = trace.cost_microusd
+                figures[f"trace_{name}_read_tokens"] = trace.read_tokens
                 figures[f"trace_{name}_changes"] = trace.changes
                 figures[f"trace_{name}_paid_share"] = trace.paid_share
         return told
 
     async def ask_foreign(self) -> Figures:
         """Ask a field that was not learned of: who answers?"""
+        if not self.progress.allows("a foreign field", _FOREIGN_S):
+            return {}
         shares = risk.foreign_share(self.learned, self.asked)
         own = risk.own_share(self.learned, self.asked)
         self.progress.say(
@@ -145,6 +155,7 @@ class _Run:
         )
         scorer, rungs = await self._scorer(FOREIGN), self.given.rungs
         async with ladder_mesh(rungs, self.address, scorer) as client:
+            await warm_up(client, rungs, self.learned[0])
             questions = of_domain(self.asked, FOREIGN)
             told = await ask_all(client, rungs, questions, How(policy=BOTH))
         print(f"  {FOREIGN}, not learned of: {Tally.of(told)}", flush=True)
@@ -157,29 +168,16 @@ class _Run:
 
     def risk(self, count: int) -> Figures:
         """Calibrate many times."""
-        models = [local.name for local in self.given.rungs.specialists.values()]
+        if not self.progress.allows("calibrations", _RISK_S):
+            return {}
+        rungs = self.given.rungs
+        models = [local.name for local in (*rungs.specialists.values(), rungs.small)]
         found = risk.calibrations(self.outcomes, models, count=count)
         if not found:
             self.progress.say("too few labels for calibrations to be tried")
             return {"risk_exceeded_share": None}
-        accepted = sum(each.accepted for each in found)
-        figures = {
-            "calibrations": len(found),
-            "risk_exceeded_share": sum(each.exceeded for each in found) / len(found),
-            "risk_wrong_share": sum(each.wrong for each in found) / max(1, accepted),
-            "risk_accepted_share": accepted / sum(each.tested for each in found),
-        }
-        for domain in sorted({each.domain for each in found}):
-            some = [each for each in found if each.domain == domain]
-            exceeded = sum(each.exceeded for each in some)
-            wrong = sum(each.wrong for each in some) / max(1, sum(each.accepted for each in some))
-            let = sum(each.accepted for each in some) / sum(each.tested for each in some)
-            print(
-                f"  {domain}: {exceeded} of {len(some)} calibrations exceed {risk.RISK:.0%}; "
-                f"{wrong:.1%} wrong of the {let:.0%} let stand",
-                flush=True,
-            )
-        return figures
+        print("\n".join(risk.lines(found)), flush=True)
+        return risk.figures(found)
 
     async def _scorer(self, without: str) -> Path:
         """Learn from the outcomes, but for those of one domain."""
@@ -224,18 +222,29 @@ def _compared(told: Mapping[str, Sequence[Told]], rungs: Rungs) -> Figures:
     return figures
 
 
-def _timed(file: Path, asked: Sequence[Question]) -> Figures:
-    """Time what the coordinator does with a prompt: read it, recognise it, score it for all."""
+def _timed(file: Path, asked: Sequence[Question], rungs: Rungs) -> Figures:
+    """Time what the coordinator does with a prompt: read it, recognise it, and score it, for a pair
+    of models as ``route eval`` does, and for the whole ladder."""
     scorer = read_scorer(file)
-    took_us = []
-    began_s = time.perf_counter()
-    for question in list(asked) * TIMED_ROUNDS:
-        at_s = time.perf_counter()
-        features = prompt_features(question.prompt)
-        recognised(features, scorer.domains)
-        dict(scorer.p_ok(features))
-        took_us.append((time.perf_counter() - at_s) * 1e6)
-    return {
-        "score_us_p50": median(took_us),
-        "scores_per_s": len(took_us) / (time.perf_counter() - began_s),
+    pair = (rungs.small.name, rungs.paid)
+    ladder = (*(each.name for each in rungs.models), rungs.paid)
+    took_us = {
+        heads: [_scoring_us(scorer, each.prompt, heads) for each in list(asked) * TIMED_ROUNDS]
+        for heads in (pair, ladder)
     }
+    return {
+        "score_us_p50": median(took_us[pair]),
+        "scores_per_s": 1e6 / fmean(took_us[pair]),
+        "score_ladder_us_p50": median(took_us[ladder]),
+        "scores_ladder_per_s": 1e6 / fmean(took_us[ladder]),
+    }
+
+
+def _scoring_us(scorer: Scorer, prompt: str, heads: Sequence[str]) -> float:
+    began_s = time.perf_counter()
+    features = prompt_features(prompt)
+    found = recognised(features, scorer.domains)
+    chances = scorer.p_ok(replace(features, domain=domain_buckets(found.domain)))
+    for head in heads:
+        chances[head]
+    return (time.perf_counter() - began_s) * 1e6

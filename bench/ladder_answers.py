@@ -32,6 +32,7 @@ class Told:
     whole_s: float
     logprobs: tuple[TokenLogprob, ...] = ()
     failure: str = ""
+    read_tokens: int = 0  # of prompts, by all that were tried, which none of them held already
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,12 @@ async def ask_all(
         for _ in range(STREAMS):
             group.create_task(stream())
     return [each for each in told if each is not None]
+
+
+async def warm_up(client: MeshClient, rungs: Rungs, question: Question) -> None:
+    """Let every model answer once, so that no measured answer waits for a load."""
+    for name in (*(each.name for each in rungs.models), rungs.paid):
+        await ask(client, rungs, question, How(model=name))
 
 
 async def ask(
@@ -105,6 +112,9 @@ async def ask(
         whole_s=whole_s,
         logprobs=tuple(stream.logprobs),
         failure=failure,
+        read_tokens=sum(
+            each.usage.prompt_tokens - each.usage.cached_tokens for each in receipt.attempts
+        ),
     )
 
 

@@ -22,9 +22,10 @@ from mesh.core.policies import Policy
 # Signs are learned of as much of an answer as there is when it is judged.
 HELD_TOKENS = Policy.BALANCED.hold_tokens
 # One in so many questions is asked. What judges a model's answers needs 200 labels of each field.
-# A specialist has more of its own, so that calibrations can be repeated on parts of them, and is
-# asked of other fields only to learn that they are. Whoever is paid is not judged.
-PAID_EVERY, GENERAL_EVERY, FOREIGN_EVERY = 6, 3, 16
+# The best generalist has twice, and specialists more of their own, so that calibrations can be
+# repeated on parts of them. A specialist is asked of other fields only to learn that they are none
+# of its own. Whoever is paid is not judged.
+PAID_EVERY, SMALL_EVERY, TINY_EVERY, FOREIGN_EVERY = 6, 2, 3, 16
 PROCESSES = 2
 
 Tokens = tuple[tuple[float, ...], ...]  # of each token its likeliest candidates, natural logs
@@ -50,7 +51,8 @@ def plan(rungs: Rungs, questions: Sequence[Question]) -> dict[str, list[Question
             own = of_domain(questions, local.domain)
             asked[local.name] = own + foreign[::FOREIGN_EVERY]
         else:
-            asked[local.name] = list(questions[::GENERAL_EVERY])
+            every = SMALL_EVERY if local is rungs.small else TINY_EVERY
+            asked[local.name] = list(questions[::every])
     return asked
 
 

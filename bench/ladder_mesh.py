@@ -35,7 +35,10 @@ async def upstream(rungs: Rungs) -> AsyncIterator[str]:
         yield rungs.upstream
         return
     check_rivals_installed()
-    listening = LlamaServer().listening(rungs.paid_file, slots=SLOTS, context_tokens=CONTEXT_TOKENS)
+    # One thread waits for nobody; more of them would spin on the cores that the mesh answers on.
+    listening = LlamaServer("the upstream", threads=1).listening(
+        rungs.paid_file, slots=SLOTS, context_tokens=CONTEXT_TOKENS
+    )
     async with listening as (address, _):
         yield f"{address}/v1"
 

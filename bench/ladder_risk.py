@@ -1,7 +1,7 @@
 """Are answers that were let stand wrong as seldom as was stated? And is a foreign field noticed?
 
-Calibrations are repeated on random parts of a specialist's labelled answers, and each is judged on
-the rest, which it has not seen.
+Calibrations are repeated on random parts of a model's labelled answers to one field, and each is
+judged on the rest, which it has not seen.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.ladder_questions import Question
+from mesh.core.calibration import LABELS_MIN
 from mesh.core.domains import recognised
 from mesh.core.features import prompt_features
 from mesh.training.calibrating import fit_confidence
@@ -22,8 +23,8 @@ from mesh.training.recognising import domains_of
 
 RISK = 0.1
 CALIBRATIONS = 200
-LABELS = 300  # of each; what the ladder asks for at least is 200
-TESTED_MIN = 200  # answers that are left to judge it by, else it is not tried
+LABELS = LABELS_MIN  # of each: the fewest that the ladder believes
+TESTED_MIN = 150  # answers that are left to judge it by, else it is not tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,30 @@ def calibrations(outcomes: Path, models: Sequence[str], *, count: int) -> list[C
     if not pools:
         return []
     return [pools[turn % len(pools)].calibrated(generator) for turn in range(count)]
+
+
+def figures(found: Sequence[Calibrated]) -> dict[str, float | int | None]:
+    """Return how often the stated risk was exceeded, and the mean risk over all."""
+    accepted = sum(each.accepted for each in found)
+    return {
+        "calibrations": len(found),
+        "risk_exceeded_share": sum(each.exceeded for each in found) / len(found),
+        "risk_wrong_share": sum(each.wrong for each in found) / accepted if accepted else None,
+        "risk_accepted_share": accepted / sum(each.tested for each in found),
+    }
+
+
+def lines(found: Sequence[Calibrated]) -> Iterator[str]:
+    """Yield a line for each model and field."""
+    for model, domain in sorted({(each.model, each.domain) for each in found}):
+        some = [each for each in found if (each.model, each.domain) == (model, domain)]
+        exceeded = sum(each.exceeded for each in some)
+        accepted = sum(each.accepted for each in some)
+        wrong = sum(each.wrong for each in some) / max(1, accepted)
+        yield (
+            f"  {model}, {domain}: {exceeded} of {len(some)} calibrations exceed {RISK:.0%}; "
+            f"{wrong:.1%} wrong of the {accepted / sum(each.tested for each in some):.0%} let stand"
+        )
 
 
 def foreign_share(learned: Sequence[Question], asked: Sequence[Question]) -> dict[str, float]:

@@ -54,7 +54,7 @@ async def by_name(
     told = {}
     for strategy, model in always.items():
         told[strategy] = await ask_all(client, rungs, questions, How(model=model))
-        print(_line(strategy, Tally.of(told[strategy])), flush=True)
+        _say(strategy, told[strategy])
     if rungs.specialists:
         found: dict[Question, Told] = {}
         for domain, local in rungs.specialists.items():
@@ -62,7 +62,7 @@ async def by_name(
             answers = await ask_all(client, rungs, own, How(model=local.name))
             found |= dict(zip(own, answers, strict=True))
         told[SPECIALIST] = [found[each] for each in questions]
-        print(_line(SPECIALIST, Tally.of(told[SPECIALIST])), flush=True)
+        _say(SPECIALIST, told[SPECIALIST])
     return told
 
 
@@ -71,7 +71,7 @@ async def by_policy(
 ) -> list[Told]:
     """Let the ladder choose under a policy."""
     told = await ask_all(client, rungs, questions, How(policy=policy))
-    print(_line(policy, Tally.of(told)), flush=True)
+    _say(policy, told)
     return told
 
 
@@ -118,7 +118,7 @@ def table(tallies: Mapping[str, Tally]) -> Iterator[str]:
         )
         yield (
             f"| {strategy} | {each.accuracy:.1%} | {each.accuracy / large.accuracy:.1%} "
-            f"| {each.paid_share:.1%} | {each.cost_microusd:.2f} "
+            f"| {each.paid_share:.1%} | {each.cost_microusd:.4f} "
             f"| {each.cost_microusd / large.cost_microusd:.2%} | {_ms(each.whole_ms_p50)} "
             f"| {_ms(each.whole_ms_p99)} | {each.tries:.2f} | {who} |"
         )
@@ -136,10 +136,13 @@ def fields(told: Mapping[str, Sequence[Told]]) -> Iterator[str]:
         yield f"| {domain} | {len(of[LARGE])} | " + " | ".join(cells) + " |"
 
 
-def _line(strategy: str, tally: Tally) -> str:
-    return (
+def _say(strategy: str, told: Sequence[Told]) -> None:
+    tally, lost = Tally.of(told), Counter(each.failure for each in told if each.failure)
+    why = ", ".join(f"{many} {code}" for code, many in lost.items()) or "none"
+    print(
         f"  {strategy}: {tally.accuracy:.1%} right, {tally.paid_share:.1%} paid, "
-        f"{tally.cost_microusd:.2f} micro-USD, p50 {_ms(tally.whole_ms_p50)}, lost {tally.lost}"
+        f"{tally.cost_microusd:.4f} micro-USD, p50 {_ms(tally.whole_ms_p50)}, lost: {why}",
+        flush=True,
     )
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from bench.ladder_answers import How, Told, ask
-from bench.ladder_questions import Question
+from bench.ladder_questions import Question, of_domain
 from bench.ladder_rungs import Rungs
 from mesh.client import MeshClient, Message
 
 STEPS = 30
-# The test models read a byte as a token and have room for 1,024: the shortest prompts, then.
-STEP_BYTES = 26
+# The test models read a byte as a token and have room for 1,024: the shortest prompts, then, of a
+# field that three of them know.
+DOMAIN, STEP_BYTES = "text", 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Trace:
     """What a whole task came to."""
 
     cost_microusd: float
+    read_tokens: int  # anew, of all prompts
     changes: int  # of the model, from one step to the next
     paid_share: float
     right_share: float
@@ -28,6 +30,7 @@ class Trace:
     def of(cls, told: Sequence[Told]) -> "Trace":
         return cls(
             cost_microusd=sum(each.cost_microusd for each in told),
+            read_tokens=sum(each.read_tokens for each in told),
             changes=sum(one.model != two.model for one, two in pairwise(told)),
             paid_share=sum(each.paid for each in told) / len(told),
             right_share=sum(each.right for each in told) / len(told),
@@ -37,7 +40,7 @@ class Trace:
 def steps_of(questions: Sequence[Question]) -> list[Question]:
     """Return those of the questions that an agent's task is played with."""
     short = [each for each in questions if len(each.prompt) <= STEP_BYTES]
-    return [each for each in short if each.task.name != "count"][:STEPS]
+    return of_domain(short, DOMAIN)[:STEPS]
 
 
 async def play(

@@ -114,7 +114,7 @@ def test_chance_at_the_same_share_of_paid_calls_lies_between_small_and_large(
     assert (chance.accuracy, chance.cost_microusd, chance.paid_share) == (0.25, 2.0, 0.25)
     shown = list(table({**{n: Tally.of(t) for n, t in sides.items()}, "random": chance}))
     assert len(shown) == 2 + 3
-    assert "| 25.0% | 25.0% | 25.0% | 2.00 | 25.00% |" in shown[-1]
+    assert "| 25.0% | 25.0% | 25.0% | 2.0000 | 25.00% |" in shown[-1]
 
 
 def test_what_is_learned_from_is_what_route_train_reads(
@@ -145,7 +145,7 @@ def test_a_field_that_was_not_learned_of_is_noticed(
 def test_calibrations_are_judged_on_answers_that_they_have_not_seen(
     learned: list[Question], tmp_path: Path
 ) -> None:
-    file, questions = tmp_path / "outcomes.jsonl", drawn(110, seed="more")
+    file, questions = tmp_path / "outcomes.jsonl", drawn(80, seed="more")
     sure, unsure = ((-0.001, -7.0),), ((-0.6, -0.8),)
     labels = {
         each.prompt: Label(place % 3 > 0, sure if place % 3 else unsure)
@@ -154,7 +154,7 @@ def test_calibrations_are_judged_on_answers_that_they_have_not_seen(
     write_outcomes(file, questions, {"m": labels})
     found = calibrations(file, ["m"], count=6)
     assert {each.model for each in found} == {"m"}
-    assert all(each.tested >= 200 for each in found)
+    assert all(each.tested >= 150 for each in found)
     assert sum(each.wrong for each in found) == 0, "who is unsure is wrong, and does not stand"
     assert 0.5 < sum(each.accepted for each in found) / sum(each.tested for each in found) < 0.8
 
@@ -164,7 +164,8 @@ def test_an_agents_task_fits_the_test_models_and_tells_changes_of_model(
 ) -> None:
     steps = steps_of(learned)
     assert len(steps) == STEPS
-    assert sum(len(each.prompt) + 12 for each in steps) < 1024
+    marks_and_answer = 4 + 5  # tokens
+    assert sum(len(each.prompt) + marks_and_answer for each in steps) < 1024
     changed = [
         Told(steps[0], "", True, model, (model,), model == "b", 1.0, 0.1, 0.2) for model in "aabba"
     ]
