@@ -80,11 +80,17 @@ class Assessing:
         features = prompt_features(question(request, SCORED_CHARACTERS))
         found = recognised(features, scorer.domains)
         domain = known.domain or found.domain
-        trusted = self._trusted if domain or not found.foreign else frozenset[str]()
         if domain:
             features = replace(features, domain=domain_buckets(domain))
         chances = scorer.p_ok(features)
-        return replace(known, domain=domain, task_class=domain, p_ok=chances, trusted=trusted)
+        return replace(
+            known,
+            domain=domain,
+            task_class=domain,
+            p_ok=chances,
+            trusted=self._trusted,
+            foreign=found.foreign and not domain,
+        )
 
     def _for_rules(self, request: inference.GenerateRequest, known: Assessment) -> Assessment:
         words = self._rules.words

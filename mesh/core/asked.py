@@ -33,6 +33,8 @@ class Assessment:
         p_ok: head of the scorer -> P(its model's answer is right), in (0, 1); worked out when asked
             for.
         trusted: those of the heads that have seen enough labels.
+        foreign: the prompt reads like none that the scorer has learned from: no head is to be
+            believed about it.
         words_matched: names of the operator's rules whose words are in the prompt.
         minute_of_week: local time where the coordinator is, from Monday 00:00; -1: not told.
         budget_microusd, budget_left_microusd: of the day, for the cloud; None: there is none.
@@ -42,6 +44,7 @@ class Assessment:
     task_class: str = ""
     p_ok: Mapping[str, float] = field(default_factory=dict, hash=False)
     trusted: frozenset[str] = frozenset()
+    foreign: bool = False
     words_matched: frozenset[str] = frozenset()
     minute_of_week: int = -1
     budget_microusd: int | None = None

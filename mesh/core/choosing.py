@@ -65,7 +65,7 @@ class Choosing:
         self.usd_per_kwh = event.usd_per_kwh
 
     def choose(self, progress: Progress, rng: Random, now_s: float) -> list[Action]:
-        """Make a request's ladder of the models that there are now; tell an operator of new ones."""
+        """Make a request's ladder of the models there are now; tell an operator of new ones."""
         progress.models_changed = self.directory.models_changed
         progress.request = progress.as_asked
         climb, told = self.begin(progress.request, progress.clouds, rng, now_s)
@@ -215,6 +215,9 @@ class Choosing:
         if trusted or on_ground:  # what a specialist does well says nothing of other ground
             learned = self.outcomes.p_ok(model.model_id, assessment.task_class, guess)
             known = trusted or self.outcomes.trusted(model.model_id)
+        scored = known
+        if assessment.foreign:
+            learned, known = entry.quality, False
         cost = self.cost_microusd(entry, request)
         step = Step(
             model_id=model.model_id,
@@ -224,6 +227,7 @@ class Choosing:
             guess=guess,
             cost_microusd=cost,
             parameters=entry.parameters,
+            scored=scored,
             judged=self._judged(model.name, request),
             stays=self._stays(request, model.model_id),
             able=isinstance(model, CloudModel) or self._able(model.model_id),
@@ -233,7 +237,7 @@ class Choosing:
             on_ground=on_ground,
             cloud=model if isinstance(model, CloudModel) else None,
         )
-        if not known or self.newcomers.standing(model.model_id) is Standing.PROMOTED:
+        if not scored or self.newcomers.standing(model.model_id) is Standing.PROMOTED:
             step = on_trial(step, self.newcomers.standing(model.model_id))
         if not step.removed_by and (reason := _too_dear(step, request, verdict)):
             step = replace(step, removed_by=reason)

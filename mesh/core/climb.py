@@ -32,6 +32,7 @@ class Step:
     guess: float = 0.0  # P(ok) before anything was learned from judged answers; 0: none was made
     parameters: int = 0
     stays: float = 0.0  # what P(ok) may lack, as the session's prompt is read there already
+    scored: bool = False  # it has a head, whether or not that is to be believed of this prompt
     judged: bool = False  # its answers' confidence can be believed, so that a wrong one is noticed
     able: bool = True  # somebody could serve it when the request came
     preferred: bool = False  # by a rule of the operator
@@ -213,6 +214,8 @@ def climb_of(steps: Sequence[Step], policy: Policy) -> Climb:
     allowed = [step for step in steps if not step.removed_by]
     removed = tuple(step for step in steps if step.removed_by)
     if not any(step.known for step in allowed):
+        if any(step.scored for step in allowed):
+            return _foreign(allowed, removed)
         order = _unknown(allowed, policy)
         mesh = sum(step.cloud is None for step in order)
         together = mesh if policy.models is Order.ANY else 0
@@ -233,6 +236,13 @@ def climb_of(steps: Sequence[Step], policy: Policy) -> Climb:
     if policy.models is Order.ANY and good is not None:
         return _quickest(order, removed, policy)
     return Climb(tuple(order), removed, _why(order[0], good, tried, policy))
+
+
+def _foreign(allowed: Sequence[Step], removed: tuple[Step, ...]) -> Climb:
+    """Models were learned of, and no prompts like this one: let the best of them have it."""
+    order = sorted(allowed, key=lambda step: (not step.preferred, -step.rank))
+    why = f"no prompt like this one was learned from, {order[0].name} is the best by its size"
+    return Climb(tuple(order), removed, why)
 
 
 def _quickest(order: Sequence[Step], removed: tuple[Step, ...], policy: Policy) -> Climb:

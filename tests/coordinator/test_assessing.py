@@ -84,7 +84,7 @@ def test_a_prompt_of_no_known_kind_has_no_class() -> None:
         saying("Write a poem about the sea at night"), NOT_ASSESSED
     )
     assert (assessed.domain, assessed.task_class) == ("", "")
-    assert not assessed.trusted, "nothing was learned of prompts like this one"
+    assert assessed.foreign, "nothing was learned of prompts like this one"
 
 
 def test_the_callers_word_on_the_domain_counts() -> None:

@@ -1,6 +1,7 @@
 """A cheaper model is tried, and its answer is shown only if the model was sure enough of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -264,6 +265,18 @@ def test_a_cloud_that_fails_leaves_the_answer_to_the_mesh(script: Script) -> Non
     cloud = only(says(script, start, [HOPELESS] * 4), StartCloudAttempt)
     last = only(script.happens(events.AttemptFailed(cloud.attempt_id, RESET)), StartAttempt)
     assert (last.model_id, last.signs) == (SMALL.model_id, False)
+
+
+def test_a_foreign_prompt_goes_to_the_best_that_may_answer(script: Script) -> None:
+    """What was learned of models says nothing of prompts unlike any that it was learned from."""
+    foreign = replace(ASSESSED, task_class="", foreign=True)
+    start = only(ask(script, assessment=foreign), StartAttempt)
+    assert (start.model_id, start.signs) == (LARGE.model_id, False)
+    script.happens(events.CloudOffered((BIG,)))
+    cloud = only(ask(script, "r2", assessment=foreign, tier=Tier.CLOUD), StartCloudAttempt)
+    assert cloud.model is BIG
+    receipt = only(script.cancel("r2"), FailRequest).receipt
+    assert receipt.why.startswith("no prompt like this one was learned from")
 
 
 def test_a_tool_call_is_judged_by_its_form(script: Script) -> None:

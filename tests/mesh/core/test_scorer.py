@@ -135,9 +135,10 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_the_shipped_scorer_has_generic_heads_and_says_whose_outcomes_taught_it() -> None:
     shipped = shipped_scorer()
-    assert shipped.trusted == {SMALL, BIG}
+    assert {SMALL, BIG} <= shipped.trusted
+    assert all(name.startswith("test-") for name in shipped.trusted - {SMALL, BIG})
     assert {source.licence for source in shipped.sources} == {"MIT", "Apache-2.0"}
-    assert sum(source.rows for source in shipped.sources) == 5608 + 5222
+    assert [source.rows for source in shipped.sources] == [5608, 5222, 3400]
     easy = shipped.p_ok(prompt_features("What is the capital of France?"))
     hard = shipped.p_ok(
         prompt_features(
