@@ -106,7 +106,7 @@ async def ask(
         right=not failure and question.is_right(text),
         model="" if failure or not tried else tried[-1],
         tried=tried,
-        paid=any(each.tier == inference.TIER_CLOUD for each in receipt.attempts),
+        paid=any(_is_paid(each) for each in receipt.attempts),
         cost_microusd=cost_microusd(receipt, rungs),
         first_s=first_s or whole_s,
         whole_s=whole_s,
@@ -116,6 +116,12 @@ async def ask(
             each.usage.prompt_tokens - each.usage.cached_tokens for each in receipt.attempts
         ),
     )
+
+
+def _is_paid(attempt: inference.Attempt) -> bool:
+    """What the upstream has refused is no call that anybody pays for."""
+    in_cloud = attempt.tier == inference.TIER_CLOUD
+    return in_cloud and (attempt.cost_microusd > 0 or attempt.outcome == "answered")
 
 
 def cost_microusd(receipt: inference.Receipt, rungs: Rungs) -> float:

@@ -164,7 +164,7 @@ def test_an_agents_task_fits_the_test_models_and_tells_changes_of_model(
 ) -> None:
     steps = steps_of(learned)
     assert len(steps) == STEPS
-    marks_and_answer = 4 + 5  # tokens
+    marks_and_answer = 4 + 9  # tokens
     assert sum(len(each.prompt) + marks_and_answer for each in steps) < 1024
     changed = [
         Told(steps[0], "", True, model, (model,), model == "b", 1.0, 0.1, 0.2) for model in "aabba"
