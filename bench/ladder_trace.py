@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from bench.ladder_answers import How, Told, ask
-from bench.ladder_questions import Question, of_domain
+from bench.ladder_questions import Question
 from bench.ladder_rungs import Rungs
 from mesh.client import MeshClient, Message
 
 STEPS = 30
-DOMAIN = "text"  # that three of the mesh's models know
+TASKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,14 @@ class Trace:
 
 
 def steps_of(questions: Sequence[Question]) -> list[Question]:
-    """Return those of the questions that an agent's task is played with: the shortest ones, for the
-    test models read a byte as a token, and have room for 1,024 of them."""
-    return sorted(of_domain(questions, DOMAIN), key=lambda each: len(each.prompt))[:STEPS]
+    """Return those of the questions that an agent's task is played with: the shortest ones of some
+    tasks. The test models read a byte as a token, and have room for 1,024 of them."""
+    by_task: dict[str, list[Question]] = {}
+    for each in sorted(questions, key=lambda each: len(each.prompt)):
+        by_task.setdefault(each.task.name, []).append(each)
+    some = list(by_task.values())[:TASKS]  # those with the shortest first
+    chosen = {each.prompt for of_task in some for each in of_task[: STEPS // TASKS]}
+    return [each for each in questions if each.prompt in chosen]
 
 
 async def play(
