@@ -9,7 +9,9 @@ and a model with few labels on the scorer. So the shipped P(ok) stands until the
    difference, the model is another one now: what was learned before counts little from then on.
 3. Who is asked no more gets no labels: what is known of it fades with the labels of others, so
    that in the end it gets another try.
-4. What may be chance changes nothing: a correction counts by what it exceeds a part of its own
+4. A model's own confidence counts the less the more others have judged it: a machine that says it
+   is sure of everything, or whose model is not what its name says, would else outshout them.
+5. What may be chance changes nothing: a correction counts by what it exceeds a part of its own
    standard error (soft thresholding: Donoho and Johnstone, Biometrika 81, 1994).
 
 The correction is the discounted maximum a posteriori of a logistic model with one unknown, its
@@ -17,7 +19,7 @@ offset, by one damped Newton step for each label (West, Harrison and Migon, JASA
 the information of dynamic generalised linear models in this way).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import sqrt
 from typing import Final, TypeVar
@@ -113,6 +115,7 @@ class Evidence:
     pull: float = 0.0  # information x the offset that the labels alone would have
     weight: float = 0.0  # of the labels, discounted
     squares: float = 0.0  # weight, discounted twice
+    others: float = 0.0  # the part of weight that is not the model's own confidence
     surprise: float = 0.0  # recent scores less what was expected
     surprise_variance: float = 0.0
     at: int = 0  # how many labels there were in all when this last learned
@@ -139,6 +142,12 @@ class Evidence:
             self.information * kept, self.pull * kept, self.weight * kept, self.squares * kept
         )
 
+    def heard(self, given: Label) -> Label:
+        """Return the label with the weight that it has beside those of others."""
+        if given.source is not Source.CONFIDENCE:
+            return given
+        return replace(given, weight=given.weight / (1.0 + self.others) ** 2)
+
     def learn(self, given: Label, prior: float) -> None:
         if given.instead_of is not None:  # the answer was counted already, only otherwise
             self.pull += given.weight * (given.score - given.instead_of)
@@ -152,6 +161,8 @@ class Evidence:
         self.pull = _OWN_KEPT * self.pull + step * offset + given.weight * wrong_by
         self.weight = _OWN_KEPT * self.weight + given.weight
         self.squares = _OWN_KEPT**2 * self.squares + given.weight
+        theirs = 0.0 if given.source is Source.CONFIDENCE else given.weight
+        self.others = _OWN_KEPT * self.others + theirs
 
     def _compare(self, weight: float, wrong_by: float, variance: float) -> None:
         self.surprise = _RECENT_KEPT * self.surprise + weight * wrong_by
@@ -182,6 +193,7 @@ class Outcomes:
         model = self._models.pop(given.model_id, None) or Evidence(at=self.total)
         key = given.model_id, given.task_class
         of_class = self._classes.pop(key, None) or Evidence(at=self.total)
+        given = model.heard(given)
         of_class.learn(given, model.offset(0.0))
         model.learn(given, 0.0)
         of_class.at = model.at = self.total

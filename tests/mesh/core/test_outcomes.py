@@ -115,6 +115,16 @@ def test_doubtful_labels_count_less_towards_trust() -> None:
     assert 0 < made.labels(SMALL) < LABELS_MIN
 
 
+def test_a_model_that_is_sure_of_all_it_says_does_not_outshout_those_who_judge_it() -> None:
+    """Of twenty answers one is audited, and all of those are wrong."""
+    made = Outcomes()
+    for count in range(1000):
+        made.learn(label(Source.CONFIDENCE, SMALL, "sums", guess=0.7, score=0.97))
+        if count % 20 == 0:
+            made.learn(label(Source.AUDIT, SMALL, "sums", guess=0.7, score=0.0))
+    assert made.p_ok(SMALL, "sums", 0.7) < 0.6, "the least that any policy takes for good enough"
+
+
 def test_a_class_without_labels_leans_on_its_model() -> None:
     made = taught(0.5, SETTLED_LABELS, guess=0.9)
     assert made.p_ok(SMALL, "poems", 0.9) == pytest.approx(0.5, abs=0.1)
