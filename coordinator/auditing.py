@@ -25,9 +25,10 @@ from coordinator.ledger.totals import day_of
 from coordinator.loop import FleetLoop
 from mesh.core.actions import SendMoved, SendStarted
 from mesh.core.agreement import agreement
+from mesh.core.events import AnswersJudged
 from mesh.core.foresight import Foreseen, foresee
 from mesh.core.ladder import is_automatic
-from mesh.core.outcomes import Source
+from mesh.core.outcomes import Label, Source
 from mesh.core.receipt import Receipt, RungAccount
 from mesh.core.routing import place_now
 from mesh.core.types import Capability, Failure, Request, Tier
@@ -234,6 +235,8 @@ class Auditing:
             return
         score = agreement(noted.answer, "".join(pieces))
         if score is None:
+            if labelled.basis.on_trial:
+                self._say_untold(labelled, row)
             return
         more = {"source": Source.AUDIT.value, "by": AUDITOR.principal}
         if labelled is asked:
@@ -242,6 +245,12 @@ class Auditing:
         else:
             more["label"] = asked.model_id
             self.judging.label(ended_of(row), AUDIT, Source.AUDIT, score, more)
+
+    def _say_untold(self, newcomer: RungAccount, row: Row) -> None:
+        """Tell the ladder of a comparison that told nothing: a label of no weight."""
+        task_class, guess = ended_of(row).task_class, newcomer.basis.guess
+        untold = Label(newcomer.model_id, task_class, guess, 0.5, 0.0, Source.AUDIT)
+        self.loop.post(AnswersJudged((untold,)))
 
 
 def _newcomer(rungs: Sequence[RungAccount]) -> RungAccount | None:

@@ -19,6 +19,9 @@ UP_ERRORS = 1.645  # standard errors, of one side: 95 %
 BACK_ERRORS = (
     3.0  # looked at with every label, so that a good one is rolled back by bad luck rarely
 )
+# Comparisons that told nothing, as one is brief and the other is not. Whoever cannot be compared
+# cannot be watched: such a one never becomes a canary, or is none any longer.
+UNTOLD_MAX, UNTOLD_SHARE = 100, 0.8
 BAR_WEIGHT = 0.05  # of the newest request in what is asked: some twenty of them
 
 
@@ -39,6 +42,10 @@ class Turn(StrEnum):
     HELD_UP = "its answers hold up: it answers a few requests itself, and is compared each time"
     FELL_BEHIND = "its answers are worse than what is asked of it, by more than chance"
     TRUSTED = "enough of its answers were judged: P(ok) and cost decide, as for every model"
+    UNTOLD = (
+        "its answers cannot be compared with the usual ones by their words: give it a head by"
+        " `deskmesh route train`"
+    )
     RESTED = "it has rested long enough: its answers are compared anew"
     FADED = "what was known of it is too old: its answers are compared anew"
 
@@ -47,7 +54,9 @@ TURNS: Final = {
     (Standing.NEW, Turn.MET): Standing.SHADOW,
     (Standing.SHADOW, Turn.HELD_UP): Standing.CANARY,
     (Standing.SHADOW, Turn.FELL_BEHIND): Standing.ROLLED_BACK,
+    (Standing.SHADOW, Turn.UNTOLD): Standing.ROLLED_BACK,
     (Standing.CANARY, Turn.FELL_BEHIND): Standing.ROLLED_BACK,
+    (Standing.CANARY, Turn.UNTOLD): Standing.ROLLED_BACK,
     (Standing.CANARY, Turn.TRUSTED): Standing.PROMOTED,
     (Standing.ROLLED_BACK, Turn.RESTED): Standing.SHADOW,
     (Standing.PROMOTED, Turn.FADED): Standing.SHADOW,
@@ -62,8 +71,12 @@ class Record:
     weight: float = 0.0  # of their labels
     score: float = 0.0  # weighted
     audited: float = 0.0  # of ``weight``, what audits said
+    untold: int = 0  # further answers, of which a comparison told nothing: labels of no weight
 
     def add(self, given: Label) -> None:
+        if not given.weight > 0.0:
+            self.untold += 1
+            return
         if given.instead_of is not None:  # the answer was counted already, only otherwise
             self.score += given.weight * (given.score - given.instead_of)
             return
@@ -71,6 +84,11 @@ class Record:
         self.weight += given.weight
         self.score += given.weight * given.score
         self.audited += given.weight if given.source is Source.AUDIT else 0.0
+
+    @property
+    def tells_nothing(self) -> bool:
+        told = self.answers + self.untold
+        return self.untold >= UNTOLD_MAX and self.untold >= UNTOLD_SHARE * told
 
     def bounds(self, errors: float) -> tuple[float, float]:
         """Return between what its true mean score is likely, ``errors`` standard errors each way.
@@ -118,6 +136,8 @@ class Trial:
             return None  # labels of before a restart: nobody has met it yet
         if self.record.bounds(BACK_ERRORS)[1] < self.bar:
             return Turn.FELL_BEHIND
+        if self.record.tells_nothing:
+            return Turn.UNTOLD
         if self.standing is Standing.CANARY:
             return Turn.TRUSTED if trusted else None
         enough = self.record.answers >= SHADOW_ANSWERS

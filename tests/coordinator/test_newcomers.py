@@ -78,6 +78,20 @@ async def test_a_shadow_answers_a_copy_that_nobody_sees_and_is_labelled_by_it(
     assert rungs == {"large": "", "mine": "shadow"}
 
 
+async def test_a_comparison_that_tells_nothing_is_counted_and_no_label(
+    client: MeshClient, always: Coordinator, new_node: NewNode
+) -> None:
+    async with new_node(MINE) as desk, new_node(LARGE) as shelf:
+        await ask(client, shelf, "22", 0)
+        await ask(client, shelf, "22", 1)
+        start = await desk.told_to_start()
+        await desk.deliver().answer(start.attempt_id, "That would be hard to say in a few words.")
+        record = always.loop.fleet.requests.choosing.newcomers._trial(MINE.model_id).record
+        await until(lambda: record.untold == 1)
+    await settled(always.ledger)
+    assert labels(always) == []
+
+
 async def test_a_canary_answers_itself_and_the_usual_one_is_asked_beside_it(
     client: MeshClient, always: Coordinator, new_node: NewNode
 ) -> None:

@@ -12,10 +12,10 @@ from mesh.core.actions import FinishRequest, StartAttempt, TellOperator
 from mesh.core.asked import BIG, SMALL, Assessment
 from mesh.core.canary import REST_S, SHARE, Allowance, Newcomers
 from mesh.core.climb import Climb, Step, climb_of
-from mesh.core.outcomes import Outcomes, Source, label
+from mesh.core.outcomes import Label, Outcomes, Source, label
 from mesh.core.policies import Policy
 from mesh.core.receipt import Receipt
-from mesh.core.trial import SHADOW_ANSWERS, TURNS, Standing, Turn
+from mesh.core.trial import SHADOW_ANSWERS, TURNS, UNTOLD_MAX, Standing, Turn
 from mesh.core.types import Capability, ModelId, Request, RequestKey, Tier
 from tests.mesh.core.script import Script, a_model, of_type, only
 
@@ -168,6 +168,29 @@ def test_a_word_that_is_taken_back_counts_once() -> None:
         given = label(Source.FEEDBACK, NEW, "", guess=0.5, score=0.0, instead_of=1.0)
         mesh.newcomers.judged(given, 0.0)
     assert mesh.standing() is Standing.ROLLED_BACK
+
+
+@pytest.mark.parametrize("told", [0, 20])
+def test_one_whose_answers_cannot_be_compared_is_not_tried_for_ever(told: int) -> None:
+    mesh = Mesh()
+    mesh.ask()
+    mesh.judge(1.0, told)
+    untold = Label(NEW, "networking", 0.5, 0.5, 0.0, Source.AUDIT)
+    for _ in range(UNTOLD_MAX):
+        assert mesh.standing() is Standing.SHADOW
+        mesh.told += mesh.newcomers.judged(untold, 0.0)
+    assert mesh.standing() is Standing.ROLLED_BACK
+    assert "cannot be compared" in mesh.told[-1]
+
+
+def test_now_and_then_a_comparison_that_tells_nothing_is_no_harm() -> None:
+    mesh = Mesh()
+    mesh.ask()
+    untold = Label(NEW, "networking", 0.5, 0.5, 0.0, Source.AUDIT)
+    for _ in range(260):
+        mesh.judge(0.95, 1)
+        mesh.newcomers.judged(untold, 0.0)
+    assert mesh.standing() is Standing.PROMOTED
 
 
 def test_one_that_was_rolled_back_answers_only_where_nobody_else_can() -> None:
