@@ -152,6 +152,12 @@ class Climb:
         after = self.order[self.order.index(step) + 1 :]
         return next((each for each in after if each.able and each.rank > step.rank), None)
 
+    def why_cloud(self, failed: str) -> str:
+        """Why the rung that is tried now is in the cloud; ``failed``: what became of the last."""
+        if not self.at or self.read:
+            return self.why
+        return f"cloud: {failed or 'no machine can serve the rungs before it'}"
+
     def pass_by(self) -> bool:
         """None of those planned now can answer: go on to the next ones, if there are any.
 

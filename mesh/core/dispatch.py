@@ -314,7 +314,7 @@ class Dispatch:
         open_to = (model,) if model in self._clouds else ()
         if may_leave(progress.request, open_to, progress.avoid) is not None:
             assert progress.climb is not None, "it has a step"
-            progress.why = progress.climb.why
+            progress.why = progress.climb.why_cloud(last.message if last is not None else "")
             return [self._starting.in_cloud(progress, model, now_s)]
         if self._onwards(progress):
             return self.place(progress, now_s, last)

@@ -1,7 +1,5 @@
 """What leaves the mesh: only what may, only where no machine can or where it was asked for."""
 
-from collections import Counter
-
 import pytest
 
 from mesh.core import events
@@ -133,34 +131,6 @@ def test_machines_that_will_not_begin_send_to_the_cloud_in_the_end() -> None:
     script.attach("shelf", LLAMA)
     start = only(script.refuse(start, Refusal.NO_MEMORY), StartAttempt)
     assert only(script.refuse(start, Refusal.NO_MEMORY), StartCloudAttempt).key == key("r1")
-
-
-# -- several of them -------------------------------------------------------------------------------
-
-ONE = CloudModel("one", "a.example", equals="pair", share=3.0)
-TWO = CloudModel("two", "b.example", equals="pair", share=1.0)
-
-
-@pytest.mark.parametrize("model", ["auto", "cloud"])
-def test_equals_are_asked_by_their_shares(model: str) -> None:
-    script = Script()
-    script.happens(events.CloudOffered((ONE, TWO)))
-    asked = Counter[str]()
-    for number in range(200):
-        start = only(script.ask(f"r{number}", model, tier=Tier.CLOUD), StartCloudAttempt)
-        asked[start.model.name] += 1
-        script.cancel(f"r{number}")
-    assert 130 <= asked["one"] <= 170
-    assert asked["one"] + asked["two"] == 200
-
-
-def test_the_other_one_of_two_equals_is_asked_where_the_first_fails() -> None:
-    script = Script()
-    script.happens(events.CloudOffered((ONE, TWO)))
-    first = only(script.ask("r1", "auto", tier=Tier.CLOUD), StartCloudAttempt)
-    failed = events.AttemptFailed(first.attempt_id, RESET)
-    second = only(script.happens(failed), StartCloudAttempt)
-    assert {first.model, second.model} == {ONE, TWO}
 
 
 # -- what is asked for by name ---------------------------------------------------------------------
