@@ -143,6 +143,8 @@ class Auditing:
         chosen, newcomer = chosen_of(rungs), _newcomer(rungs)
         if row is None or chosen is None or not (noted.drawn or newcomer is not None):
             return
+        if row["tier"] == Tier.DEVICE:  # as asked, or by a rule: it stays where it was answered
+            return
         shadow = newcomer is not None and newcomer is not chosen
         asked = newcomer if shadow else self._better_now(noted, chosen, canary=newcomer is chosen)
         if asked is None or (request := self._request(noted, asked)) is None:
