@@ -7,7 +7,7 @@ another task class: a threshold for 10 % risk gave 14 to 39 % there (measured).
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import exp, log
+from math import exp, isfinite, log
 from typing import Any
 
 from mesh.core.confidence import CONFIDENCE_NAMES
@@ -94,6 +94,9 @@ class ConfidenceHead:
             raise ValueError(f"the confidence head is broken: {wrong!r}") from None
         if {len(head.means), len(head.scales), len(head.weights)} != {len(INPUTS)}:
             raise ValueError("the confidence head is broken: it lacks numbers")
+        stands = (part for each in (*head.steps, *head.thresholds.items()) for part in each)
+        if not all(map(isfinite, (*head.means, *head.scales, *head.weights, head.bias, *stands))):
+            raise ValueError("the confidence head is broken: a number of it is none")
         if not all(scale > 0 for scale in head.scales):
             raise ValueError("the confidence head is broken: a scale is not above 0")
         return head
