@@ -122,8 +122,11 @@ class Choosing:
     def judged(self, labels: Iterable[Label], now_s: float) -> list[Action]:
         """Answers were judged: requests from now on climb by what that teaches."""
         told: list[str] = []
+        in_cloud = {cloud.model_id for cloud in self.clouds}
         for each in labels:
             self.outcomes.learn(each)
+            if each.model_id in in_cloud and each.instead_of is None:  # shares take no score back
+                self.shares.learn(each.model_id, each.score)
             told += self.newcomers.judged(each, now_s)
         return [TellOperator(line) for line in told]
 

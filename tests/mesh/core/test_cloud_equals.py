@@ -6,6 +6,7 @@ import pytest
 
 from mesh.core import events
 from mesh.core.actions import StartCloudAttempt
+from mesh.core.outcomes import Source, label
 from mesh.core.types import CloudModel, Tier
 from tests.mesh.core.script import RESET, Script, only
 
@@ -33,3 +34,17 @@ def test_the_other_one_of_two_equals_is_asked_where_the_first_fails() -> None:
     failed = events.AttemptFailed(first.attempt_id, RESET)
     second = only(script.happens(failed), StartCloudAttempt)
     assert {first.model, second.model} == {ONE, TWO}
+
+
+def test_what_answers_were_worth_shifts_the_shares() -> None:
+    script = Script()
+    script.happens(events.CloudOffered((ONE, TWO)))
+    for name, score in ((ONE, 0.0), (TWO, 1.0)):
+        judged = label(Source.FEEDBACK, name.model_id, "", guess=0.9, score=score)
+        script.happens(events.AnswersJudged((judged,) * 100))
+    asked = Counter[str]()
+    for number in range(200):
+        start = only(script.ask(f"r{number}", "auto", tier=Tier.CLOUD), StartCloudAttempt)
+        asked[start.model.name] += 1
+        script.cancel(f"r{number}")
+    assert 0 < asked["one"] < 80, "it had three of four, and keeps a part of that"
