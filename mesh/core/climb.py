@@ -130,6 +130,8 @@ class Climb:
                 continue
             among = turns[step.cloud.equals]
             order.append(next(steps[cloud] for cloud in among if cloud in steps))
+        if order and order[0] is not self.order[0]:
+            self.why += f"; it is the turn of its equal {order[0].name}"
         self.order = tuple(order)
 
     def hold_equal(self, asked: str) -> None:

@@ -184,7 +184,8 @@ class Requests:
         if (held := progress.held) is not None:
             judged = held.add(event)
             return settled + self._judged(progress, attempt, judged, now_s)
-        progress.visible_s = progress.visible_s or now_s
+        if progress.visible_s is None:
+            progress.visible_s = now_s
         progress.given.add(event.token_count)
         return [*settled, SendDelta(progress.request.key, event.payload)]
 

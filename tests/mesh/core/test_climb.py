@@ -120,6 +120,7 @@ def test_equals_take_turns_whichever_is_the_cheapest() -> None:
     climb = climb_of(steps, Policy("own", target=0.9))
     assert order(climb)[0] == "one"
     climb.let_take_turns((BIG, two, one))
+    assert climb.why.endswith("; it is the turn of its equal two")
     assert order(climb)[0] == "two"
     assert sorted(order(climb)) == ["big", "one", "small", "two"]
 
