@@ -210,7 +210,7 @@ class Choosing:
     ) -> Step:
         assessment = request.assessment
         head = head_of(entry, assessment)
-        trusted = head in assessment.trusted
+        trusted = head in assessment.trusted and self._alone_so_called(head, entry)
         guess = assessment.p_ok[head] if trusted else _guess(entry, assessment)
         specialist = bool(assessment.domain) and assessment.domain in entry.domains
         on_ground = specialist or not entry.domains
@@ -231,7 +231,7 @@ class Choosing:
             cost_microusd=cost,
             parameters=entry.parameters,
             scored=scored,
-            judged=self._judged(model.name, request),
+            judged=self._alone_so_called(model.name, entry) and self._judged(model.name, request),
             stays=self._stays(request, model.model_id),
             able=isinstance(model, CloudModel) or self._able(model.model_id),
             preferred=model.model_id in verdict.preferred,
@@ -269,6 +269,17 @@ class Choosing:
         held = self.sessions.held_tokens(request, model_id)
         return STAYS_P_OK * min(1.0, held / STAYS_TOKENS)
 
+    def _alone_so_called(self, name: str, entry: Entry) -> bool:
+        """Can a head of this name mean no other weights than these?
+
+        What was learned of a model holds for one identity, and a machine calls its weights as it
+        likes: where several go by a name, a head of that name is believed of none of the mesh. One
+        named by the identity itself always is, and one of an upstream, which the operator named.
+        """
+        if not entry.local or name == entry.model_id:
+            return True
+        return len(self.directory.resolve(name)) <= 1 and not named(name, self.clouds)
+
     def _judged(self, name: str, request: Request) -> bool:
         head = self._head(name, request.assessment)
         return head is not None and threshold_of(head, request.policy.risk) is not None
@@ -290,9 +301,13 @@ def _by(climb: Climb, verdict: Verdict) -> Climb:
 
 
 def head_of(entry: Entry, assessment: Assessment) -> str:
-    """Return the scorer's head for a model: one of its own, or "" if there is none."""
-    if entry.name in assessment.p_ok:
-        return entry.name
+    """Return the scorer's head for a model: one of its own, or "" if there is none.
+
+    The identity is the most exact of its names.
+    """
+    for name in (entry.model_id, entry.name):
+        if name in assessment.p_ok:
+            return name
     return next((each for each in entry.names if each in assessment.p_ok), "")
 
 
