@@ -20,7 +20,7 @@ from tests.node_agent.engine.asking import GREEDY, Heard, ask, hear
 from tests.node_agent.engine.conftest import PARROT_SAYS
 from tests.node_agent.engine.gguf_files import ParrotModel, RandomModel
 
-TRAINED = Path(__file__).parents[3] / "models" / "test-tiny.gguf"
+TRAINED = Path(__file__).parents[3] / "models" / "test-small.gguf"
 
 # In a process of its own, as its high-level classes take over llama.cpp's log.
 REFERENCE = """
