@@ -25,6 +25,9 @@ from mesh.version import VERSION
 CALLS_MAX = 256
 IDLE_CONNECTIONS_MAX = 8  # kept for 30 s: the next call saves a handshake of 50 to 200 ms
 IDLE_S = 30.0
+# Of http, which is loopback alone: a new connection costs a tenth of a millisecond there, and local
+# servers close idle ones after 5 s (llama.cpp's, uvicorn), now and then just as a call is sent.
+IDLE_CONNECTIONS_PLAIN_MAX = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,9 @@ def new_client(
         logging.getLogger(name).setLevel(logging.WARNING)
     limits = httpx2.Limits(
         max_connections=CALLS_MAX,
-        max_keepalive_connections=IDLE_CONNECTIONS_MAX,
+        max_keepalive_connections=(
+            IDLE_CONNECTIONS_MAX if address.scheme == "https" else IDLE_CONNECTIONS_PLAIN_MAX
+        ),
         keepalive_expiry=IDLE_S,
     )
     try:

@@ -4,11 +4,14 @@ import asyncio
 
 import pytest
 
+from coordinator.cloud import connection
 from coordinator.cloud.upstream import Upstream
 from coordinator.coordinator import Coordinator
 from mesh.client import MeshClient
+from mesh.cloud_settings import CloudSettings
 from mesh.errors import Forbidden, MeshError, ModelNotFound, NoCapableNode
 from mesh.v1 import inference_pb2 as inference
+from tests.coordinator.cloud.asking import adapter
 from tests.coordinator.cloud.conftest import KEY, MODEL
 from tests.coordinator.cloud.played_upstream import Asked, PlayedUpstream, delta
 from tests.coordinator.conftest import NewNode
@@ -242,9 +245,13 @@ async def _collect(
         seen.append(event)
 
 
-async def test_connections_are_used_again(client: MeshClient, upstream: PlayedUpstream) -> None:
-    for _ in range(5):
-        await client.ask("hi", tier="cloud")
+async def test_connections_are_used_again_where_they_are_kept(
+    cloud_settings: CloudSettings, upstream: PlayedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "IDLE_CONNECTIONS_PLAIN_MAX", 8)  # as for https
+    async with adapter(cloud_settings) as fleet:
+        for _ in range(5):
+            await fleet.ask()
     assert (upstream.connections, len(upstream.asked)) == (1, 5)
 
 

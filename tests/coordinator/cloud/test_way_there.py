@@ -251,6 +251,15 @@ async def test_plain_http_on_this_machine_goes_through_no_proxy(
     await reader.stop()
 
 
+async def test_a_server_of_this_machine_that_closes_idle_connections_costs_no_call(
+    cloud_settings: CloudSettings, upstream: PlayedUpstream
+) -> None:
+    async with adapter(cloud_settings) as fleet:
+        for _ in range(3):
+            await fleet.ask()
+    assert upstream.connections == 3  # none is kept that it might close just as a call is sent
+
+
 async def test_a_proxy_sees_a_host_name_and_neither_key_nor_prompt(
     cloud_settings: CloudSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
