@@ -25,6 +25,9 @@ from mesh.joining import join
 
 SLOTS = 8  # of each model: one machine can take over what all others answered
 READY_WITHIN_S = 60.0
+# A machine that comes back takes processors of its own. Here all share two cores, and a program's
+# start takes both for a second or two: let those who go on have begun by then.
+BACK_AFTER_S = 2.0
 _AGAIN_S = 0.1
 _ENGINE = "node_agent.engine.worker"
 
@@ -94,6 +97,7 @@ class VictimMachine:
         self._returning = asyncio.create_task(self._come_back(how))
 
     async def _come_back(self, how: How) -> None:
+        await asyncio.sleep(BACK_AFTER_S)
         whole = how in (How.AGENT, How.SILENCE)
         while not self.ready:
             try:

@@ -269,10 +269,16 @@ class Dispatch:
             if placed := place_now(request, self._directory, same, self._rng):
                 return placed
         ahead = self._books.line.ahead_of(request)
-        return place(request, self._directory, progress.avoid, self._rng, ahead)
+        found = place(request, self._directory, progress.avoid, self._rng, ahead)
+        if isinstance(found, AllBusy) and progress.given.seen:  # somebody is reading it
+            return self._last_resort(progress, request) or found
+        return found
 
     def _last_resort(self, progress: Progress, request: Request) -> Placed | None:
-        """Rather a machine that has failed lately than none; the cloud comes before it."""
+        """Rather a machine that has failed lately than none; the cloud comes before it.
+
+        An answer that was cut loses nothing if it is cut once more.
+        """
         if cloud_for(progress, self._clouds) and not progress.given.seen:
             return None
         return place_doubted(request, self._directory, progress.avoid, self._rng)

@@ -106,7 +106,7 @@ def place_now(
 def place_doubted(
     request: Request, directory: Directory, avoid: Mapping[NodeId, str], rng: Random
 ) -> Placed | None:
-    """Choose one that is kept apart for its failures, where nobody else can serve ``request``."""
+    """Choose one that is kept apart for its failures, where no other can take it now."""
     for rung in ladder(request, directory):
         pick = Pick(request, rung, directory, avoid, rng)
         scored = [
@@ -119,7 +119,7 @@ def place_doubted(
             scored.sort(key=itemgetter(0))
             placed = _placed(pick, scored, 0)
             name = placed.chosen.node_name
-            why = f"{rung.why}; {name} has failed lately, and no other machine can"
+            why = f"{rung.why}; {name} has failed lately, and no other machine can now"
             return replace(placed, why=why)
     return None
 

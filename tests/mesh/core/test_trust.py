@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from mesh.core.actions import Action, FailRequest, FinishRequest, StartAttempt, TellOperator
-from mesh.core.types import Failure, FailureCode, Refusal
+from mesh.core.types import Capability, Failure, FailureCode, Refusal
 from tests.mesh.core.script import LLAMA, QWEN, RESET, Script, kinds, of_type, only, warm
 
 FAST = warm(8, prefill=5000.0)  # so that it is chosen wherever it may be
@@ -189,6 +189,34 @@ def test_what_a_failing_one_alone_can_serve_goes_there(three: Script) -> None:
     three.attach("bad", LLAMA, QWEN, status=FAST, context_tokens=100_000)
     fails(three, "bad", 3)
     assert goes_to(three, three.ask("r1", prompt_bytes=100_000)) == "bad"
+
+
+def test_an_answer_that_was_cut_goes_on_at_one_that_fails_rather_than_wait(script: Script) -> None:
+    resume = (Capability.RESUME,)
+    script.attach("bad", LLAMA, capabilities=resume, status=FAST)
+    script.attach("shelf", LLAMA, capabilities=resume, slots=1)
+    script.attach("attic", LLAMA, capabilities=resume, slots=8)
+    fails(script, "bad", 3)
+    at_attic = script.stream("cut", 3, resumable=True)
+    other = script.stream("other", 3, resumable=True)
+    assert {at_attic.connection_id, other.connection_id} == {
+        script.node("shelf").connection_id,
+        script.node("attic").connection_id,
+    }
+    held = at_attic if at_attic.connection_id == script.node("attic").connection_id else other
+    moved = only(script.lose("attic"), StartAttempt)
+    assert (moved.key, moved.resumed_tokens) == (held.key, 3)
+    assert moved.connection_id == script.node("bad").connection_id
+
+
+def test_who_has_seen_nothing_waits_for_those_that_do_not_fail(script: Script) -> None:
+    script.attach("bad", LLAMA, status=FAST)
+    script.attach("shelf", LLAMA, slots=1)
+    script.attach("attic", LLAMA, slots=1)
+    fails(script, "bad", 3)
+    script.begin("r1")
+    script.begin("r2")
+    assert of_type(script.ask("r3"), StartAttempt) == []
 
 
 def test_two_of_three_that_fail_are_tried_all_the_same(three: Script) -> None:
