@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from mesh.core.asked import Assessment
 from mesh.core.calibration import ConfidenceHead
+from mesh.core.call_results import share_worked
 from mesh.core.domains import recognised
 from mesh.core.facts import MINUTES_A_DAY
 from mesh.core.features import (
@@ -23,7 +24,7 @@ from mesh.core.rules import Rules
 from mesh.core.scorer import JUDGES_OF, Scorer
 from mesh.core.types import AUTO
 from mesh.v1 import inference_pb2 as inference
-from mesh.wire.prompt_text import newest_text, question
+from mesh.wire.prompt_text import call_results, newest_text, question
 
 SCORED_CHARACTERS = 2 * (HEAD_CHARACTERS + TAIL_CHARACTERS)  # of which the scorer reads its part
 _AUTOMATIC = frozenset({"", AUTO})
@@ -68,6 +69,7 @@ class Assessing:
         """Add to what is ``known`` of a request what its prompt and the hour say."""
         if self._scorer is not None and request.model in _AUTOMATIC:
             known = self._scored(request, known, self._scorer)
+            known = replace(known, calls_worked=share_worked(call_results(request)))
         return self._for_rules(request, known) if self._rules else known
 
     def _scored(

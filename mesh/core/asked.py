@@ -35,6 +35,8 @@ class Assessment:
         trusted: those of the heads that have seen enough labels.
         foreign: the prompt reads like none that the scorer has learned from: no head is to be
             believed about it.
+        calls_worked: share of the tool results since the last answer that tell of a call that
+            worked; None: there are none.
         words_matched: names of the operator's rules whose words are in the prompt.
         minute_of_week: local time where the coordinator is, from Monday 00:00; -1: not told.
         budget_microusd, budget_left_microusd: of the day, for the cloud; None: there is none.
@@ -45,6 +47,7 @@ class Assessment:
     p_ok: Mapping[str, float] = field(default_factory=dict, hash=False)
     trusted: frozenset[str] = frozenset()
     foreign: bool = False
+    calls_worked: float | None = None
     words_matched: frozenset[str] = frozenset()
     minute_of_week: int = -1
     budget_microusd: int | None = None

@@ -25,7 +25,7 @@ from mesh.core.outcomes import Label, Outcomes, Source, label
 from mesh.core.progress import Progress
 from mesh.core.rules import Rules
 from mesh.core.rung_cost import USD_PER_KWH, expected_microusd
-from mesh.core.sessions import Sessions
+from mesh.core.sessions import LastAnswer, Sessions
 from mesh.core.shares import Shares
 from mesh.core.substitutes import substitutes
 from mesh.core.trial import Standing
@@ -38,6 +38,7 @@ UNPRICED_MICROUSD = 1e6
 # What a session's model may lack of the target, so that a prefix of so many tokens is not read
 # again elsewhere for a hair's breadth: on a desk, that is ten seconds and more.
 STAYS_P_OK, STAYS_TOKENS = 0.1, 4000
+CALLS_WORK = 0.5  # a model most of whose last calls failed has no claim to its session
 
 
 @dataclass(slots=True)
@@ -113,11 +114,12 @@ class Choosing:
 
         ``rng`` draws whether a model that is new has a part in it.
         """
+        told = self._executed(request, now_s)
         climb = self.climb(request, clouds)
         if climb is None or not is_automatic(request):
-            return climb, []
-        told = self.newcomers.consider(climb, request, rng, now_s)
-        return climb, [TellOperator(line) for line in told]
+            return climb, told
+        considered = self.newcomers.consider(climb, request, rng, now_s)
+        return climb, told + [TellOperator(line) for line in considered]
 
     def judged(self, labels: Iterable[Label], now_s: float) -> list[Action]:
         """Answers were judged: requests from now on climb by what that teaches."""
@@ -129,6 +131,25 @@ class Choosing:
                 self.shares.learn(each.model_id, each.score)
             told += self.newcomers.judged(each, now_s)
         return [TellOperator(line) for line in told]
+
+    def answered(self, progress: Progress, model_id: ModelId, prompt_tokens: int) -> None:
+        """A request has its whole answer, of this model."""
+        request, climb = progress.request, progress.climb
+        step = climb.of(model_id) if climb is not None else None
+        guess = step.guess if step is not None else 0.0
+        last = LastAnswer(model_id, prompt_tokens, request.assessment.task_class, guess)
+        self.sessions.answered(request, last)
+
+    def _executed(self, request: Request, now_s: float) -> list[Action]:
+        """Learn what execution said of the calls in the session's last answer."""
+        score = request.assessment.calls_worked
+        last = self.sessions.take_untold(request) if score is not None else None
+        if score is None or last is None or not last.guess:
+            return []
+        told = label(
+            Source.EXECUTION, last.model_id, last.task_class, guess=last.guess, score=score
+        )
+        return self.judged([told], now_s)
 
     def _weighed(
         self, request: Request, clouds: Sequence[CloudModel], *, automatic: bool
@@ -266,6 +287,9 @@ class Choosing:
         return len(self.directory.holders(model_id).able) > 0
 
     def _stays(self, request: Request, model_id: ModelId) -> float:
+        worked = request.assessment.calls_worked
+        if worked is not None and worked < CALLS_WORK:
+            return 0.0
         held = self.sessions.held_tokens(request, model_id)
         return STAYS_P_OK * min(1.0, held / STAYS_TOKENS)
 

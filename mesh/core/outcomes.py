@@ -57,6 +57,7 @@ class Source(StrEnum):
 
     FEEDBACK = "feedback"  # a person, or a program that speaks for one
     TEST = "test"  # it was carried out, and worked or did not
+    EXECUTION = "execution"  # what a tool said of a call, in a session's next request
     JUDGE = "judge"  # another model: right about four times out of five
     AUDIT = "audit"  # another answer to the same prompt agreed with it, or did not
     CONFIDENCE = "confidence"  # its own model's, calibrated: judged while it was held back
@@ -64,12 +65,14 @@ class Source(StrEnum):
 
 # How much of a label each is. A judge agrees with people about as often as they do with each other,
 # some 80 % (Zheng et al., NeurIPS 2023, arXiv:2306.05685); two right answers may differ in words;
-# and confidence is a forecast by a head that was fitted earlier.
+# and confidence is a forecast by a head that was fitted earlier. A call that
+# failed may have met a missing file or a closed port, and one that worked may be the wrong one.
 WEIGHTS: Final = {
     Source.FEEDBACK: 1.0,
     Source.TEST: 1.0,
     Source.JUDGE: 0.6,
     Source.AUDIT: 0.5,
+    Source.EXECUTION: 0.3,
     Source.CONFIDENCE: 0.2,
 }
 

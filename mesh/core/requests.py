@@ -203,9 +203,7 @@ class Requests:
             if progress.held.judge() is Judgement.ESCALATE:
                 return settled + self._dispatch.escalate(progress, attempt, now_s)
             settled += self._judged(progress, attempt, Judgement.ACCEPT, now_s)
-        self.choosing.sessions.answered(
-            progress.request, attempt.candidate.model_id, event.usage.prompt_tokens
-        )
+        self.choosing.answered(progress, attempt.candidate.model_id, event.usage.prompt_tokens)
         self._books.release(attempt)
         self._trust.attempt_succeeded(attempt.node_id, attempt.candidate.model_id)
         progress.close("answered", "", now_s, event.usage)

@@ -1,5 +1,7 @@
 """The text of a prompt, for what looks at it where it enters the mesh: its newest part."""
 
+from collections.abc import Iterator
+
 from mesh.v1 import inference_pb2 as inference
 
 
@@ -30,3 +32,11 @@ def question(request: inference.GenerateRequest, characters_max: int) -> str:
             half = characters_max // 2
             return text if len(text) <= characters_max else f"{text[:half]}\n{text[-half:]}"
     return ""
+
+
+def call_results(request: inference.GenerateRequest) -> Iterator[str]:
+    """Yield the text of each tool result that came since the last answer, the newest first."""
+    for message in reversed(request.messages):
+        if message.role != inference.ROLE_TOOL:
+            return
+        yield "\n".join(part.text for part in message.parts if part.text)

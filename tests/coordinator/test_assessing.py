@@ -112,3 +112,17 @@ def test_heads_of_all_kinds_of_prompts_judge_none() -> None:
     head = ConfidenceHead((), (), (), 0.0, 500)
     scorer = Scorer({}, confidence={judges("small"): head, judges("small", "sums"): head})
     assert judging_heads(scorer) == {("small", "sums"): head}
+
+
+def test_results_since_the_last_answer_say_what_became_of_its_calls() -> None:
+    request = saying("Is the host up?")
+    request.model = "auto"
+    assessing = Assessing(Rules(), scorer=a_scorer("small"))
+    assert assessing.assess(request, NOT_ASSESSED).calls_worked is None
+    request.messages.add(role=inference.ROLE_ASSISTANT)
+    for result in ("Error: no route to host", "64 bytes from 10.0.0.7"):
+        request.messages.add(role=inference.ROLE_TOOL).parts.add(text=result)
+    assert assessing.assess(request, NOT_ASSESSED).calls_worked == 0.5
+    request.messages.add(role=inference.ROLE_ASSISTANT).parts.add(text="It is.")
+    request.messages.add(role=inference.ROLE_USER).parts.add(text="Thanks")
+    assert assessing.assess(request, NOT_ASSESSED).calls_worked is None

@@ -1,5 +1,6 @@
 """The ladder climbs by what judged answers have taught."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -80,3 +81,51 @@ def test_a_receipt_says_what_was_guessed_and_what_was_learned(script: Script) ->
     assert rungs["tiny"].basis.guess == 0.9
     assert rungs["tiny"].p_ok == pytest.approx(0.5, abs=0.1)
     assert rungs["large"].p_ok == rungs["large"].basis.guess == 0.95
+
+
+def step(script: Script, number: int, worked: float | None, *, principal: str = "ann") -> str:
+    """A call of a session; ``worked`` is what became of the one before. Say who answers."""
+    assessment = replace(WITH_HEADS, calls_worked=worked)
+    asked = script.ask(
+        f"{principal} {number}",
+        "auto",
+        policy=POLICY,
+        assessment=assessment,
+        session="s",
+        principal=principal,
+    )
+    start = only(asked, StartAttempt)
+    script.open(start)
+    script.say_started(start)
+    return only(script.finish(start, 3), FinishRequest).receipt.attempts[-1].model_name
+
+
+def labels(script: Script, model: Model) -> float:
+    return script.fleet.requests.choosing.outcomes.labels(model.model_id)
+
+
+def test_a_model_whose_calls_fail_in_execution_loses_its_place(script: Script) -> None:
+    answered = [step(script, number, 0.0 if number else None) for number in range(60)]
+    assert answered[0] == "tiny"
+    assert "large" in answered
+    assert "large" not in answered[:5], "a few failed calls say little"
+
+
+def test_a_model_whose_calls_work_keeps_its_place(script: Script) -> None:
+    assert {step(script, number, 1.0 if number else None) for number in range(60)} == {"tiny"}
+    assert labels(script, TINY) > 10
+
+
+def test_an_answer_is_told_of_its_calls_once(script: Script) -> None:
+    step(script, 0, None)
+    once = replace(WITH_HEADS, calls_worked=0.0)
+    for number in range(1, 9):  # the same turn, sent again and again before any answer
+        script.ask(f"again {number}", "auto", policy=POLICY, assessment=once, session="s")
+    assert labels(script, TINY) == pytest.approx(0.3)
+
+
+def test_results_without_a_session_or_from_another_principal_teach_nothing(script: Script) -> None:
+    step(script, 0, None)
+    assert first(script, "x", replace(WITH_HEADS, calls_worked=0.0)) == "tiny"
+    assert step(script, 1, 0.0, principal="eve") == "tiny"
+    assert labels(script, TINY) == 0.0
