@@ -8,7 +8,7 @@ all of it ends with the request's time. Only what carries a part of the answer c
 life; a comment every second does not.
 
 Rules for trying again: only before anything came back, only where the upstream says that it did
-nothing, at most twice, and never past the request's time.
+nothing, at most twice, and never past the request's time; nor where another upstream may answer.
 
 Rules for money: nothing where no byte of the request went out or where the upstream refused; what
 the upstream counted where it told; an estimate of what came where a whole answer came without; all
@@ -118,7 +118,8 @@ class Call:
             if status in refusals.TRY_AGAIN:
                 told_s = refusals.told_s(headers.get("retry-after"), headers.get("retry-after-ms"))
                 self._retry_after_s = min(told_s or 0.0, refusals.RETRY_AFTER_TOLD_MAX_S)
-                wait_s = refusals.wait_s(told_s, again_s) if again_s is not None else None
+                if again_s is not None and not self.action.others:
+                    wait_s = refusals.wait_s(told_s, again_s)
             hopeless = refusals.is_hopeless(refused)
             if wait_s is None or hopeless or clock() + wait_s >= until_s:
                 raise refusals.refusal_of(status, refused)

@@ -76,6 +76,7 @@ class StartCloudAttempt:
     tier: Tier  # of the request, for the gate before the socket, which trusts nobody
     remaining_s: float
     spent_microusd: int = 0  # by the request's attempts before this one
+    others: bool = False  # another upstream may answer, so that a busy one need not be waited for
 
 
 @dataclass(frozen=True, slots=True)

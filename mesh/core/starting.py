@@ -6,6 +6,7 @@ from mesh.core import told
 from mesh.core.actions import StartAttempt, StartCloudAttempt
 from mesh.core.books import Books
 from mesh.core.cloud import as_candidate
+from mesh.core.leaving import cloud_for
 from mesh.core.progress import Attempt, Progress
 from mesh.core.routing import Placed
 from mesh.core.types import CloudModel
@@ -36,6 +37,7 @@ class Starting:
         progress.candidates, progress.look, progress.passed_by = (chosen,), None, ()
         attempt = self.books.begin_in_cloud(progress, chosen, now_s)
         remaining_s = request.deadline_s - now_s
+        others = [each for each in progress.clouds if each != model]
         return StartCloudAttempt(
             attempt.attempt_id,
             request.key,
@@ -43,6 +45,7 @@ class Starting:
             request.tier,
             remaining_s,
             spent_microusd=sum(past.cost_microusd for past in progress.past),
+            others=cloud_for(progress, others) is not None,
         )
 
     def _start(self, progress: Progress, attempt: Attempt, now_s: float) -> StartAttempt:

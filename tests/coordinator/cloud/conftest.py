@@ -22,7 +22,7 @@ MODEL = "big-model"
 
 # What a test waits for where it has to wait for silence.
 IMPATIENT = Patience(
-    connect_s=0.25, first_token_s=0.5, chunk_s=0.2, usage_s=0.1, refusal_s=0.2, drain_s=0.1
+    connect_s=0.25, first_token_s=1.0, chunk_s=0.3, usage_s=0.1, refusal_s=0.2, drain_s=0.1
 )
 
 

@@ -62,22 +62,21 @@ async def resets(asked: Asked) -> None:
 
 
 CANNOT = {
-    "fails": (refuses(500), 1),
-    "is busy for ever": (refuses(429), 3),
-    "is overloaded": (refuses(529), 3),
-    "is busy for an hour": (refuses(429, more="retry-after: 3600\r\n"), 1),
-    "points elsewhere": (refuses(307, more="location: http://169.254.169.254/\r\n"), 1),
-    "breaks off": (resets, 1),
+    "fails": refuses(500),
+    "is busy": refuses(429),
+    "is overloaded": refuses(529),
+    "is busy for an hour": refuses(429, more="retry-after: 3600\r\n"),
+    "points elsewhere": refuses(307, more="location: http://169.254.169.254/\r\n"),
+    "breaks off": resets,
 }
 
 
-@pytest.mark.parametrize(("behaviour", "asked"), CANNOT.values(), ids=CANNOT.keys())
+@pytest.mark.parametrize("behaviour", CANNOT.values(), ids=CANNOT.keys())
 async def test_where_the_first_cannot_the_second_answers(
     client: MeshClient,
     upstream: PlayedUpstream,
     second: PlayedUpstream,
     behaviour: Behaviour,
-    asked: int,
 ) -> None:
     upstream.behave = behaviour
     answer = await client.ask("hi", tier="cloud")
@@ -87,7 +86,7 @@ async def test_where_the_first_cannot_the_second_answers(
         ("second", "claude"),
     ]
     assert answer.receipt.attempts[1].outcome == "answered"
-    assert (len(upstream.asked), len(second.asked)) == (asked, 1)
+    assert (len(upstream.asked), len(second.asked)) == (1, 1)
     assert second.asked[0].headers["x-api-key"] == KEYS[1]
     assert KEYS[0] not in str(second.asked[0].headers)
 
