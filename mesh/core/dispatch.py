@@ -220,6 +220,8 @@ class Dispatch:
             ahead = None if waited_enough(progress, now_s) else declined
             if declined < DECLINED_MAX or ahead is None:
                 placed = place_now(request, self._directory, avoid, self._rng, ahead)
+                if placed is None and progress.given.seen:
+                    placed = self._last_resort(progress, request)
                 if placed is not None and in_time(placed.chosen.first_token_s, request, now_s):
                     actions.append(self._start(progress, placed, now_s))
                 else:
@@ -275,10 +277,7 @@ class Dispatch:
         return found
 
     def _last_resort(self, progress: Progress, request: Request) -> Placed | None:
-        """Rather a machine that has failed lately than none; the cloud comes before it.
-
-        An answer that was cut loses nothing if it is cut once more.
-        """
+        """Rather a machine that failed lately than none, or than to keep a reader waiting."""
         if cloud_for(progress, self._clouds) and not progress.given.seen:
             return None
         return place_doubted(request, self._directory, progress.avoid, self._rng)

@@ -1,6 +1,7 @@
 """Who fails again and again gets little to fail; who is well gets the rest."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -207,6 +208,30 @@ def test_an_answer_that_was_cut_goes_on_at_one_that_fails_rather_than_wait(scrip
     moved = only(script.lose("attic"), StartAttempt)
     assert (moved.key, moved.resumed_tokens) == (held.key, 3)
     assert moved.connection_id == script.node("bad").connection_id
+
+
+def test_an_answer_that_waits_goes_on_at_one_that_fails_once_it_has_room(script: Script) -> None:
+    resume = (Capability.RESUME,)
+    script.attach("bad", LLAMA, capabilities=resume, status=replace(FAST, slots=1))
+    script.attach("shelf", LLAMA, capabilities=resume, slots=1)
+    script.attach("attic", LLAMA, capabilities=resume, slots=2)
+    fails(script, "bad", 3)
+    streams = [script.stream(f"r{number}", 3, resumable=True) for number in range(3)]
+    at_attic = [
+        each for each in streams if each.connection_id == script.node("attic").connection_id
+    ]
+    moved = only(script.lose("attic"), StartAttempt)  # of two, the other one waits
+    assert len(at_attic) == 2
+    assert moved.connection_id == script.node("bad").connection_id
+    assert of_type(script.cancel(moved.key.request_id), StartAttempt) == []
+    at_shelf = next(each for each in streams if each not in at_attic)
+    told = []
+    for second in range(4):
+        script.progress(at_shelf, 3 + second, 1)
+        told += beats(script, 1)
+    again = only(told, StartAttempt)
+    assert again.connection_id == script.node("bad").connection_id
+    assert again.key != moved.key
 
 
 def test_who_has_seen_nothing_waits_for_those_that_do_not_fail(script: Script) -> None:
