@@ -14,6 +14,7 @@ from mesh.core.choosing import Choosing
 from mesh.core.cloud import may_leave, named, stays_here
 from mesh.core.elsewhere import Elsewhere
 from mesh.core.filter import beginning_on, can_begin_on, hopeful
+from mesh.core.finding import Finding
 from mesh.core.hedging import Hedging
 from mesh.core.leaving import cloud_for, for_cloud_alone
 from mesh.core.node import Node
@@ -39,8 +40,6 @@ from mesh.core.routing import (
     Placed,
     Unplaceable,
     had_better_wait,
-    place,
-    place_doubted,
     place_now,
 )
 from mesh.core.starting import Starting
@@ -65,6 +64,7 @@ class Dispatch:
         self.elsewhere = Elsewhere(books, self._budget, rng)
         self._starting = Starting(books)
         self.choosing = Choosing(books.directory)
+        self._finding = Finding(books, rng, self.choosing)
         self.settled_s = -inf  # before it, nodes are on their way back from a restart
 
     # -- steps: each returns what must be done -----------------------------------------------------
@@ -89,7 +89,7 @@ class Dispatch:
             return self._ask_cloud(progress, last, now_s)
         if (step := progress.step) is not None and step.cloud is not None:
             return self._step_into_cloud(progress, step.cloud, last, now_s)
-        match self._find(progress, request):
+        match self._finding.find(progress, request, now_s):
             case Placed() as placed:
                 return [self._start(progress, placed, now_s)]
             case AllBusy() as busy:
@@ -98,7 +98,7 @@ class Dispatch:
                 return self._wait(progress, MACHINES_RETURN, now_s)
             case Unplaceable() if progress.forgive(now_s) or self._onwards(progress):
                 return self.place(progress, now_s, last)
-            case Unplaceable() if resort := self._last_resort(progress, request):
+            case Unplaceable() if resort := self._finding.last_resort(progress, request):
                 return [self._start(progress, resort, now_s)]
             case Unplaceable() if progress.may_go_on(now_s):
                 return self._wait(progress, ANSWER_WAITS, now_s)
@@ -219,9 +219,10 @@ class Dispatch:
             # What it waits for may have gone, or not come free for long.
             ahead = None if waited_enough(progress, now_s) else declined
             if declined < DECLINED_MAX or ahead is None:
-                placed = place_now(request, self._directory, avoid, self._rng, ahead)
-                if placed is None and progress.given.seen:
-                    placed = self._last_resort(progress, request)
+                if progress.given.seen:
+                    placed = self._finding.free(progress, request, now_s)
+                else:
+                    placed = place_now(request, self._directory, avoid, self._rng, ahead)
                 if placed is not None and in_time(placed.chosen.first_token_s, request, now_s):
                     actions.append(self._start(progress, placed, now_s))
                 else:
@@ -262,25 +263,6 @@ class Dispatch:
         if self.choosing.outdated(progress):
             self._books.line.leave(progress.request.key)
             self.choosing.choose_again(progress)
-
-    def _find(self, progress: Progress, request: Request) -> Placed | AllBusy | Unplaceable:
-        """Find a place; for an answer that goes on, where it does so without a change if it can."""
-        others = progress.given.others(self._directory)
-        if others:
-            same = {**others, **progress.avoid}
-            if placed := place_now(request, self._directory, same, self._rng):
-                return placed
-        ahead = self._books.line.ahead_of(request)
-        found = place(request, self._directory, progress.avoid, self._rng, ahead)
-        if isinstance(found, AllBusy) and progress.given.seen:  # somebody is reading it
-            return self._last_resort(progress, request) or found
-        return found
-
-    def _last_resort(self, progress: Progress, request: Request) -> Placed | None:
-        """Rather a machine that failed lately than none, or than to keep a reader waiting."""
-        if cloud_for(progress, self._clouds) and not progress.given.seen:
-            return None
-        return place_doubted(request, self._directory, progress.avoid, self._rng)
 
     def _refuse(self, progress: Progress, found: Unplaceable, now_s: float) -> list[Action]:
         known = found.model_known

@@ -182,17 +182,24 @@ class Progress:
             count += each.outcome not in spared
         return count
 
-    def forgive(self, now_s: float) -> bool:
-        """Let machines that failed the answer go on with it, where there are no others.
+    def forgive(self, now_s: float, *, but_the_last: bool = False) -> bool:
+        """Let machines that failed the answer go on with it, where no others can now.
 
         An engine that died is there again within seconds, and so is an agent.
+
+        Args:
+            but_the_last: leave out the one that failed it last.
         """
         due = now_s >= self.forgiven_s + FORGIVEN_EVERY_S
-        if not due or not self.given.seen or self.unforgiving or not self.avoid:
+        if not due or not self.given.seen or self.unforgiving:
             return False
-        self.forgiven_s = now_s
-        self.avoid.clear()
-        return True
+        kept = self.past[-1].node_id if but_the_last and self.past else None
+        forgiven = [node_id for node_id in self.avoid if node_id != kept]
+        for node_id in forgiven:
+            del self.avoid[node_id]
+        if forgiven:
+            self.forgiven_s = now_s
+        return bool(forgiven)
 
     def may_go_on(self, now_s: float) -> bool:
         """May a machine that can go on with the answer come back in time?"""

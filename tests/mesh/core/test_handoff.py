@@ -285,3 +285,17 @@ def test_the_deadline_counts_for_the_whole_answer() -> None:
         if actions:
             break
     assert lost(script, actions).code is FailureCode.DEADLINE_EXCEEDED
+
+
+def test_rather_than_wait_it_goes_back_to_a_machine_that_failed_it_before(script: Script) -> None:
+    attach(script, "desk")
+    first = script.stream("r1", 3, resumable=True)
+    attach(script, "shelf")
+    second = only(script.fail(first), StartAttempt)
+    assert where(script, second) == "shelf"
+    script.accept(second, resumable=True)
+    attach(script, "attic", slots=1, slots_taken=1)
+    third = only(script.fail(second), StartAttempt)
+    assert (where(script, third), third.resumed_tokens) == ("desk", 3)
+    script.accept(third, resumable=True)
+    assert of_type(script.fail(third), StartAttempt) == [], "not again within a moment"
