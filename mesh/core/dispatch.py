@@ -18,7 +18,7 @@ from mesh.core.finding import Finding
 from mesh.core.hedging import Hedging
 from mesh.core.leaving import cloud_for, for_cloud_alone
 from mesh.core.node import Node
-from mesh.core.progress import Attempt, Progress
+from mesh.core.progress import ESCALATED, RELIEVED, Attempt, Progress
 from mesh.core.receipt import RuledOut
 from mesh.core.refusals import (
     ANSWER_WAITS,
@@ -44,9 +44,6 @@ from mesh.core.routing import (
 )
 from mesh.core.starting import Starting
 from mesh.core.types import CloudModel, Failure, FailureCode, NodeId, Request
-
-ESCALATED = "escalated"  # the outcome of an attempt whose answer was not good enough
-RELIEVED = "relieved"  # the outcome of an attempt whose machine was wanted back
 
 # Nothing that a machine failed at: the client left, or its time was over.
 _ENDS_BY_ITSELF = frozenset({FailureCode.CANCELLED, FailureCode.DEADLINE_EXCEEDED})

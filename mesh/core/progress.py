@@ -23,6 +23,10 @@ from mesh.core.types import (
     Usage,
 )
 
+# Outcomes of attempts that nobody failed.
+ESCALATED = "escalated"  # its answer was not good enough
+RELIEVED = "relieved"  # its machine was wanted back
+
 # An agent that died is back within 2 to 5 s where something starts it again; longer, and whoever
 # reads thinks that we hang.
 GOES_ON_WITHIN_S = 10.0
@@ -169,7 +173,9 @@ class Progress:
         return self.given.wanted(self.request)
 
     def fruitless(self, now_s: float) -> int:
-        """How many attempts in a row have ended that gave no token.
+        """How many attempts in a row have ended that gave the client no token.
+
+        An answer that was held back and not good enough is none: the next rung had its turn.
 
         While an answer that was cut may still go on, machines that are full for a moment do not
         count: all that are left may have been sent what the lost ones had.
@@ -177,9 +183,9 @@ class Progress:
         spared = _FULL if self.may_go_on(now_s) else frozenset()
         count = 0
         for each in reversed(self.past):
-            if each.tokens_given:
+            if each.tokens_given and self.given.seen:
                 break
-            count += each.outcome not in spared
+            count += each.outcome not in spared and each.outcome != ESCALATED
         return count
 
     def forgive(self, now_s: float, *, but_the_last: bool = False) -> bool:

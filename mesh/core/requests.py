@@ -14,7 +14,7 @@ from mesh.core.actions import (
     SendMoved,
 )
 from mesh.core.books import Books, Running
-from mesh.core.dispatch import ESCALATED, Dispatch
+from mesh.core.dispatch import Dispatch
 from mesh.core.events import (
     AnswersJudged,
     AttemptCharged,
@@ -33,7 +33,7 @@ from mesh.core.held import Judgement
 from mesh.core.limits import FleetLimits
 from mesh.core.node import Node
 from mesh.core.patience import PATIENCE_MIN_S, late_s
-from mesh.core.progress import Attempt, Progress
+from mesh.core.progress import ESCALATED, Attempt, Progress
 from mesh.core.receipt import Receipt
 from mesh.core.refusals import in_use, time_is_up, told_by
 from mesh.core.timers import Due

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from mesh.core import actions, events
 from mesh.core.actions import Action
 from mesh.core.choosing import MODELS_MAX
-from mesh.core.dispatch import ESCALATED, RELIEVED
 from mesh.core.events import Event
 from mesh.core.fleet import Fleet
 from mesh.core.limits import FleetLimits
+from mesh.core.progress import ESCALATED, RELIEVED
 from mesh.core.retry import RATIO, RESERVE
 from mesh.core.timers import Due
 from mesh.core.types import (
