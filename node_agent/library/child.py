@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import node_agent
@@ -35,7 +35,7 @@ async def describe_in_child(file: FoundFile, on_progress: Callable[[int], None])
     """
     limit_s = START_S + file.size_bytes / HASH_BYTES_PER_S
     try:
-        child = await _start(file.path)
+        child = await _start(file.paths)
     except OSError as failure:
         return Rejection(
             fault=Fault.AGAIN,
@@ -59,10 +59,10 @@ async def describe_in_child(file: FoundFile, on_progress: Callable[[int], None])
     return outcome
 
 
-async def _start(path: Path) -> Process:
+async def _start(paths: Sequence[Path]) -> Process:
     environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", MODULE, "--memory-bytes", str(MEMORY_BYTES), "--", path,
+        sys.executable, "-m", MODULE, "--memory-bytes", str(MEMORY_BYTES), "--", *paths,
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=DEVNULL,

@@ -1,8 +1,12 @@
-"""``python -m node_agent.library.describe FILE``: what is in a model file, as lines of JSON.
+"""``python -m node_agent.library.describe FILE...``: what is in a model file, as lines of JSON.
 
 This is the reader child: it alone parses model files, with little memory, at the lowest priority,
-and it ends after one file. It prints progress while it hashes and then one answer; see
-``node_agent.library.description`` for the lines.
+and it ends after one file, or after the parts of one model that is split. It prints progress while
+it hashes and then one answer; see ``node_agent.library.description`` for the lines.
+
+The sha256 of a model in parts is that of the parts' bytes one after the other, in order: what
+``cat`` would make of them. (It is not that of the file which ``gguf-split --merge`` makes, whose
+header differs.)
 """
 
 import argparse
@@ -11,8 +15,12 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
+
+from node_agent.library.found import times_of
 
 if TYPE_CHECKING:
     from node_agent.library.header import Header
@@ -28,6 +36,7 @@ CACHE_BYTES_MAX = 1 << 30  # of a token; the largest models take megabytes
 EXAMPLE_LETTERS_MAX = 400
 
 Answer = dict[str, object]
+_Read = TypeVar("_Read")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,25 +44,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m node_agent.library.describe", allow_abbrev=False
     )
-    parser.add_argument("file", type=Path)
+    parser.add_argument("files", type=Path, nargs="+", help="one model; its parts in order")
     parser.add_argument("--memory-bytes", type=int, default=0, help="limit; 0: none")
     options = parser.parse_args(arguments)
     _lower_priority()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy takes 30 MB a core for threads we never use
     if options.memory_bytes:
         _limit_memory(options.memory_bytes)
-    answer = describe(options.file, lambda done: _say({"progress_bytes": done}))
+    answer = describe(options.files, lambda done: _say({"progress_bytes": done}))
     _say(answer)
     return 0 if "description" in answer else 1
 
 
-def describe(path: Path, on_progress: Callable[[int], None]) -> Answer:
-    """Return a description of the file, or a rejection with one line of reason. Never raises."""
+def describe(paths: Sequence[Path], on_progress: Callable[[int], None]) -> Answer:
+    """Return a description of one model, or a rejection with a line of reason. Never raises.
+
+    Args:
+        paths: its file, or the files of its parts in order.
+    """
     try:
-        with path.open("rb") as file:
-            return _describe_open(file, on_progress)
+        with ExitStack() as stack:
+            files = [stack.enter_context(path.open("rb")) for path in paths]
+            return _describe_open(files, on_progress)
     except _Rejected as rejected:
-        return _rejection(rejected.fault, rejected.reason)
+        return _rejection(rejected.fault, rejected.reason, rejected.kind)
     except FileNotFoundError:
         return _rejection("gone", "it is gone")
     except OSError as failure:
@@ -61,21 +75,23 @@ def describe(path: Path, on_progress: Callable[[int], None]) -> Answer:
         return _rejection("again", f"cannot be read: {why}; mend it, or remove the file")
 
 
-def _describe_open(file: BinaryIO, on_progress: Callable[[int], None]) -> Answer:
-    status = os.fstat(file.fileno())
-    if status.st_size == 0:
+def _describe_open(files: Sequence[BinaryIO], on_progress: Callable[[int], None]) -> Answer:
+    statuses = [os.fstat(file.fileno()) for file in files]
+    if any(status.st_size == 0 for status in statuses):
         _reject("broken", "empty; remove it, or download it again")
-    header = _header_of(file, status.st_size)
-    if why := _why_not_served(header):
-        _reject("ignored", why)
+    header = _header_of(files[0], statuses[0].st_size)
+    if len(files) > 1:
+        header = _with_parts(header, files, statuses)
+    if why := _why_not_served(header, len(files)):
+        _reject("ignored", why, kind=_kind(header))
     if why := _why_unusable(header):
         _reject("broken", f"{why}; download another, or convert it again")
-    sha256 = _hash(file, status, on_progress)
+    sha256 = _hash(files, statuses, on_progress)
     return {
         "description": {
             "sha256": sha256,
-            "size_bytes": status.st_size,
-            "mtime_ns": status.st_mtime_ns,
+            "size_bytes": sum(status.st_size for status in statuses),
+            "mtime_ns": times_of(statuses),
             "name": header.name,
             "architecture": header.architecture,
             "parameters": header.parameters,
@@ -94,12 +110,38 @@ def _describe_open(file: BinaryIO, on_progress: Callable[[int], None]) -> Answer
 
 def _header_of(file: BinaryIO, size_bytes: int) -> "Header":
     try:
-        from node_agent.library.header import MalformedHeader, read_header
+        from node_agent.library.header import read_header
     except ImportError as failure:
         missing = failure.name or "gguf"
         _reject("again", f"{missing} is not installed; run `pip install 'deskmesh[node]'`")
+    return _read(read_header, file, size_bytes)
+
+
+def _with_parts(
+    header: "Header", files: Sequence[BinaryIO], statuses: Sequence[os.stat_result]
+) -> "Header":
+    """Return the header of a model in parts, once each part is the one that its name says."""
+    from node_agent.library.header import read_part
+
+    parameters = 0
+    for number, (file, status) in enumerate(zip(files, statuses, strict=True)):
+        file.seek(0)
+        part = _read(read_part, file, status.st_size)
+        if (part.number, part.files) != (number, len(files)):
+            is_what = f"part {part.number + 1} of {part.files}" if part.number >= 0 else "no part"
+            _reject(
+                "broken",
+                f"{Path(file.name).name} is {is_what} of a model; download the parts again",
+            )
+        parameters += part.parameters
+    return replace(header, parameters=parameters)
+
+
+def _read(reads: Callable[[BinaryIO], _Read], file: BinaryIO, size_bytes: int) -> _Read:
+    from node_agent.library.header import MalformedHeader
+
     try:
-        return read_header(file)
+        return reads(file)
     except MemoryError:
         _free_reserve()
         _reject("broken", "its header takes more memory than any model's should; remove it")
@@ -110,18 +152,26 @@ def _header_of(file: BinaryIO, size_bytes: int) -> "Header":
         _reject("broken", f"{what}; download it again")
 
 
-def _why_not_served(header: "Header") -> str:
-    """Return why a whole file is no model of ours; "" if it is one."""
+def _kind(header: "Header") -> str:
+    """Return what a file that is no model is: "projector", "adapter", or "" for anything else."""
     if header.kind == "adapter":
-        return "a LoRA adapter, no model of its own; adapters are not served yet"
-    if header.kind == "mmproj" or header.architecture == "clip":
-        return "a projector for images or sound, no model of its own; not served yet"
+        return "adapter"
+    return "projector" if header.kind == "mmproj" or header.architecture == "clip" else ""
+
+
+def _why_not_served(header: "Header", files: int) -> str:
+    """Return why a whole file is no model of ours; "" if it is one."""
+    match _kind(header):
+        case "adapter":
+            return "a LoRA adapter, no model of its own; adapters are not served yet"
+        case "projector":
+            return "a projector for images or sound, no model of its own; not served yet"
     if header.kind == "imatrix":
         return "statistics for quantising, not a model"
-    if header.files > 1:
+    if header.files != files:
         return (
-            f"one of {header.files} files of a model, which is not served yet;"
-            " make one of them with `llama-gguf-split --merge`"
+            f"one of {header.files} files of a model; it is served if the others lie beside it"
+            f" under their names, NAME-00001-of-{header.files:05}.gguf and so on"
         )
     if not header.writes and not header.embeds:
         return "it writes no text, and does not say how to make an embedding of one"
@@ -142,44 +192,51 @@ def _why_unusable(header: "Header") -> str:
     return ""
 
 
-def _hash(file: BinaryIO, before: os.stat_result, on_progress: Callable[[int], None]) -> str:
-    """Return the sha256 of the whole file, provided that it stayed as it was."""
+def _hash(
+    files: Sequence[BinaryIO],
+    before: Sequence[os.stat_result],
+    on_progress: Callable[[int], None],
+) -> str:
+    """Return the sha256 of all bytes, provided that every file stayed as it was."""
     digest = hashlib.sha256()
     block = memoryview(bytearray(BLOCK_BYTES))
     done_bytes, told_bytes = 0, 0
-    file.seek(0)
-    while count := file.readinto(block):  # type: ignore[attr-defined]  # typeshed: not in BinaryIO
-        digest.update(block[:count])
-        done_bytes += count
-        if done_bytes - told_bytes >= PROGRESS_EVERY_BYTES:
-            told_bytes = done_bytes
-            on_progress(done_bytes)
-            _check_unchanged(file, before)
-    _check_unchanged(file, before)
+    for file in files:
+        file.seek(0)
+        while count := file.readinto(block):  # type: ignore[attr-defined]  # not in BinaryIO
+            digest.update(block[:count])
+            done_bytes += count
+            if done_bytes - told_bytes >= PROGRESS_EVERY_BYTES:
+                told_bytes = done_bytes
+                on_progress(done_bytes)
+                _check_unchanged(files, before)
+    _check_unchanged(files, before)
     return digest.hexdigest()
 
 
-def _check_unchanged(file: BinaryIO, before: os.stat_result) -> None:
-    now = os.fstat(file.fileno())
-    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        _reject("changing", "changes while it is read; it is looked at again once it rests")
+def _check_unchanged(files: Sequence[BinaryIO], before: Sequence[os.stat_result]) -> None:
+    for file, then in zip(files, before, strict=True):
+        now = os.fstat(file.fileno())
+        if (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
+            _reject("changing", "changes while it is read; it is looked at again once it rests")
 
 
 class _Rejected(Exception):
     """Leaves ``_describe_open`` early."""
 
-    def __init__(self, fault: str, reason: str) -> None:
+    def __init__(self, fault: str, reason: str, kind: str) -> None:
         super().__init__(reason)
         self.fault = fault
         self.reason = reason
+        self.kind = kind
 
 
-def _reject(fault: str, reason: str) -> NoReturn:
-    raise _Rejected(fault, reason) from None
+def _reject(fault: str, reason: str, *, kind: str = "") -> NoReturn:
+    raise _Rejected(fault, reason, kind) from None
 
 
-def _rejection(fault: str, reason: str) -> Answer:
-    return {"rejection": {"fault": fault, "reason": reason}}
+def _rejection(fault: str, reason: str, kind: str = "") -> Answer:
+    return {"rejection": {"fault": fault, "reason": reason, "kind": kind}}
 
 
 def _say(line: Answer | dict[str, int]) -> None:

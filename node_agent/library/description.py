@@ -68,6 +68,7 @@ class Rejection(Checked):
 
     fault: Fault = Field(strict=False)
     reason: str = Field(max_length=400)
+    kind: ShortText = ""  # what a whole file is that is no model: "projector", "adapter"
 
 
 class ChildLine(Checked):

@@ -56,6 +56,29 @@ class Header:
     domains: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PartHeader:
+    """What the header of one part of a model says; all but the first say nothing of the model."""
+
+    number: int  # from 0
+    files: int  # that the model is split over
+    parameters: int  # in this part
+
+
+def read_part(file: BinaryIO) -> PartHeader:
+    """Read the header of an open file that should be a part of a model.
+
+    Raises as ``read_header`` does.
+    """
+    _check_beginning(file)
+    reader = _Reader(cast(str, file))
+    return PartHeader(
+        number=_number(reader, Keys.Split.LLM_KV_SPLIT_NO, default=-1),
+        files=_number(reader, Keys.Split.LLM_KV_SPLIT_COUNT) or 1,
+        parameters=sum(tensor.n_elements for tensor in reader.tensors),
+    )
+
+
 def read_header(file: BinaryIO) -> Header:
     """Read the header of an open file; its tensors are only checked to be there.
 

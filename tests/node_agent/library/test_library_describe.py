@@ -24,13 +24,13 @@ Also = Callable[[gguf.GGUFWriter], None]
 
 
 def described(path: Path, on_progress: Callable[[int], None] = lambda done: None) -> Description:
-    line = checked(describe.describe(path, on_progress))
+    line = checked(describe.describe([path], on_progress))
     assert line.description, line.rejection
     return line.description
 
 
 def rejected(path: Path, on_progress: Callable[[int], None] = lambda done: None) -> Rejection:
-    line = checked(describe.describe(path, on_progress))
+    line = checked(describe.describe([path], on_progress))
     assert line.rejection, line.description
     return line.rejection
 
@@ -273,7 +273,7 @@ def test_flipped_bytes_give_a_description_or_a_reason_and_never_raise(
     for place, byte in data.draw(st.lists(flips, min_size=1, max_size=8)):
         content[place] = byte
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
-    line = checked(describe.describe(path, lambda done: None))
+    line = checked(describe.describe([path], lambda done: None))
     answer = line.description or line.rejection
     assert answer
     if isinstance(answer, Rejection):
