@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from node_agent.library.found import Findings, FolderLook, FoundFile, LibraryProblem
+from node_agent.library.names import NAMES_MAX
 from node_agent.library.ollama_manifest import (
     MANIFEST_BYTES_MAX,
     BrokenManifest,
@@ -143,8 +144,9 @@ class _Look:
 
     def _add(self, name: str, found: FoundFile) -> None:
         known = self.files.setdefault(found.claimed_sha256, found)
-        names = (*known.names, *spoken_names(name))
-        self.files[found.claimed_sha256] = replace(known, names=names)
+        if len(known.names) < NAMES_MAX:
+            names = (*known.names, *spoken_names(name))
+            self.files[found.claimed_sha256] = replace(known, names=names)
 
     def _tell_companions(self, name: str, manifest: Manifest) -> None:
         if manifest.of_kind(LayerKind.PROJECTOR):
