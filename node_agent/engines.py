@@ -8,9 +8,13 @@ from node_agent.engine.protocol import Engine, LoadFailed
 from node_agent.engine.supervisor import EngineProcess
 from node_agent.engine.warm_folder import WarmFolder
 from node_agent.library.catalogue import Library
+from node_agent.library.lm_studio import ORIGIN as LM_STUDIO
+from node_agent.library.ollama import ORIGIN as OLLAMA
 from node_agent.library.view import LibraryEntry
 from node_agent.loader import LoadEngine
 from node_agent.warm_keeping import place_of
+
+WITH_ENGINES = (OLLAMA, LM_STUDIO)  # stores of tools that serve models themselves
 
 _NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
 
@@ -33,18 +37,32 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
                 f"the file of {entry.model.name} has changed or is gone",
                 hint="it is looked at again within half a minute",
             )
-        return await EngineProcess.start(
-            path,
-            context_tokens=settings.context_tokens_max,
-            slots=slots,
-            threads=settings.threads,
-            niceness=settings.niceness,
-            told=told,
-            keep=place_of(warm, entry.model.model_id),
-            embeds=entry.embeds,
-        )
+        try:
+            return await EngineProcess.start(
+                path,
+                context_tokens=settings.context_tokens_max,
+                slots=slots,
+                threads=settings.threads,
+                niceness=settings.niceness,
+                told=told,
+                keep=place_of(warm, entry.model.model_id),
+                embeds=entry.embeds,
+            )
+        except LoadFailed as failure:
+            raise left_to_its_own(entry, failure) from failure
 
     return load
+
+
+def left_to_its_own(entry: LibraryEntry, failure: LoadFailed) -> LoadFailed:
+    """Return the failure with what else can be done, where another tool brought the model here.
+
+    Its own engine may know architectures that llama.cpp does not, as Ollama's does.
+    """
+    own = next((origin for origin in entry.origins if origin in WITH_ENGINES), None)
+    if own is None:
+        return failure
+    return LoadFailed(failure.message, hint=f"{own} itself may: start it, and it is adopted")
 
 
 def process_ids(engines: list[Engine]) -> list[int]:
