@@ -20,7 +20,7 @@ class FolderSource:
 
     def find(self) -> Findings:
         """Look at every name in the folder; opens no file but owners' notes."""
-        folder = self.folder.expanduser().absolute()
+        folder = Path(os.path.expanduser(self.folder)).absolute()
         try:
             is_folder = stat.S_ISDIR(folder.stat().st_mode)
         except OSError as failure:

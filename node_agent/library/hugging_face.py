@@ -21,7 +21,7 @@ from pathlib import Path
 from node_agent.library.found import Findings, FolderLook, FoundFile, LibraryProblem
 from node_agent.library.quantisations import named_by_quantisation
 from node_agent.library.store import read_text_file
-from node_agent.library.walk import ENTRIES_MAX, Walk, unreadable
+from node_agent.library.walk import ENTRIES_MAX, Walk, leads_to_folder, unreadable
 
 ORIGIN = "Hugging Face"
 REF_BYTES_MAX = 256  # a revision has 40
@@ -36,7 +36,7 @@ def hugging_face_cache(user: Path, environment: Mapping[str, str]) -> Path:
     """Return where the cache is in the home of ``user``, whether it exists or not."""
     for name, below in (("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", ""), ("HF_HOME", "hub")):
         if named := environment.get(name):
-            return Path(named).expanduser() / below
+            return Path(os.path.expanduser(named)) / below
     cache = Path(environment.get("XDG_CACHE_HOME") or user / ".cache")
     return cache / "huggingface" / "hub"
 
@@ -82,7 +82,7 @@ def _folders_in(folder: Path, walk: Walk) -> list[Path]:
                 walk.entries += 1
                 if walk.entries > ENTRIES_MAX:
                     break
-                if entry.is_dir() and not entry.name.startswith("."):
+                if leads_to_folder(entry) and not entry.name.startswith("."):
                     found.append(folder / entry.name)
     except (FileNotFoundError, NotADirectoryError):
         pass

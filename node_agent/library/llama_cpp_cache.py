@@ -19,6 +19,7 @@ from pathlib import Path
 
 from node_agent.library.found import Findings, FolderLook, FoundFile
 from node_agent.library.quantisations import quantisation_in
+from node_agent.library.store import is_folder
 from node_agent.library.walk import ENTRIES_MAX, Walk
 
 ORIGIN = "llama.cpp"
@@ -44,7 +45,7 @@ class LlamaCppCacheSource:
 
     def find(self) -> Findings:
         """Look at every name in the folder; opens no file."""
-        if not self.folder.is_dir():
+        if not is_folder(self.folder):
             return Findings()
         walk = Walk(self.folder, smaller="remove what you do not need")
         found = walk.go(self.folder, depth_max=0)

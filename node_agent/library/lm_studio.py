@@ -20,7 +20,7 @@ from pathlib import Path
 
 from node_agent.library.found import Findings, FolderLook, FoundFile
 from node_agent.library.quantisations import named_by_quantisation
-from node_agent.library.store import read_text_file
+from node_agent.library.store import is_folder, read_text_file
 from node_agent.library.walk import Walk
 
 ORIGIN = "LM Studio"
@@ -46,7 +46,7 @@ class LmStudioSource:
 
     def find(self) -> Findings:
         """Look at every name in the folder; opens no file."""
-        if not self.folder.is_dir():
+        if not is_folder(self.folder):
             return Findings()
         walk = Walk(self.folder, smaller="remove what you do not need in LM Studio")
         files = [

@@ -15,6 +15,7 @@ that would make another model of it, as an adapter does, the name is left to Oll
 """
 
 import errno
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -33,7 +34,7 @@ from node_agent.library.ollama_manifest import (
 )
 from node_agent.library.ollama_names import NameLook, spoken_names
 from node_agent.library.store import read_small_file
-from node_agent.library.walk import PROBLEMS_MAX, why_not_a_file
+from node_agent.library.walk import EFFECTIVE_IDS, PROBLEMS_MAX, why_not_a_file
 
 ORIGIN = "Ollama"
 SERVICE_STORE = Path("/usr/share/ollama/.ollama/models")
@@ -42,7 +43,7 @@ ITSELF = "Ollama itself can: start it, and it is adopted"
 
 def ollama_stores(user: Path, environment: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the stores of this machine, whether they exist or not."""
-    own = Path(environment.get("OLLAMA_MODELS") or user / ".ollama" / "models").expanduser()
+    own = Path(os.path.expanduser(environment.get("OLLAMA_MODELS") or user / ".ollama" / "models"))
     return (own, SERVICE_STORE) if sys.platform == "linux" and own != SERVICE_STORE else (own,)
 
 
@@ -74,6 +75,7 @@ class _Look:
     root: Path
     problems: list[LibraryProblem]
     files: dict[str, FoundFile] = field(default_factory=dict)  # by what their blobs claim
+    _told_unreadable: bool = False
 
     def take(self, name: str, path: Path) -> None:
         """Take the weights that a name stands for, or say why not."""
@@ -86,6 +88,8 @@ class _Look:
             found = self._blob(name, path, weights)
         except BrokenManifest as failure:
             self._tell(path, f"no manifest of a model: {failure}; `ollama pull {name}` mends it")
+        except PermissionError as failure:
+            self.tell_unreadable(failure)
         except OSError as failure:
             if failure.errno not in {errno.ENOENT, errno.ENOTDIR} or path.is_symlink():
                 why = (failure.strerror or str(failure) or type(failure).__name__).lower()
@@ -97,7 +101,7 @@ class _Look:
 
     def tell_unreadable(self, failure: OSError) -> None:
         """Another user's store is nobody's fault; what to do about it is worth a line."""
-        if failure.errno in {errno.EACCES, errno.EPERM}:
+        if isinstance(failure, PermissionError):
             reason = (
                 "models of an Ollama that runs as another user, which may not be read from here:"
                 " that Ollama serves them while it runs; to share the files as well, let this user"
@@ -106,7 +110,9 @@ class _Look:
         else:
             why = (failure.strerror or type(failure).__name__).lower()
             reason = f"cannot be read: {why}"
-        self._tell(self.root, reason, ignored=True)
+        if not self._told_unreadable:
+            self._told_unreadable = True  # once, not for each of its models
+            self._tell(self.root, reason, ignored=True)
 
     def _manifest(self, path: Path) -> Manifest:
         manifest = read_manifest(_small(path)).for_gguf()
@@ -130,6 +136,8 @@ class _Look:
                 self._tell(path, f"{name}: its weights are gone; `ollama pull {name}` mends it")
             return None
         if why := why_not_a_file(blob, status):
+            if not os.access(blob, os.R_OK, effective_ids=EFFECTIVE_IDS):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             self._tell(blob, f"{name}: {why}")
             return None
         if weights.size and status.st_size != weights.size:

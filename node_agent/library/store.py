@@ -27,6 +27,14 @@ def read_small_file(path: Path, bytes_max: int) -> bytes:
     return content
 
 
+def is_folder(path: Path) -> bool:
+    """Is a folder there, as far as may be known? Unlike ``Path.is_dir``, it never raises."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def read_text_file(path: Path, bytes_max: int) -> str:
     """Return the text of a small file that may be missing or broken: "" then."""
     try:

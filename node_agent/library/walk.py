@@ -75,7 +75,7 @@ class Walk:
         entries = self._entries(folder)
         for name in sorted(entries):
             entry = entries[name]
-            if _leads_to_folder(entry):
+            if leads_to_folder(entry):
                 inside.append(entry.path)
             elif name.endswith(NOTE_SUFFIX):
                 self.notes.add(entry.path)
@@ -181,6 +181,14 @@ def why_not_a_file(path: Path, status: os.stat_result) -> str:
     return ""
 
 
+def leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Is it a folder, or a link to one?"""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that leads in a circle is no folder
+
+
 def _status_of(entry: os.DirEntry[str]) -> os.stat_result | LibraryProblem | None:
     """Return what the file system says of a file, or what is wrong with it; None: it went away."""
     path = Path(entry.path)
@@ -194,10 +202,3 @@ def _status_of(entry: os.DirEntry[str]) -> os.stat_result | LibraryProblem | Non
         return unreadable(path, failure)
     why = why_not_a_file(path, status)
     return LibraryProblem(path, why) if why else status
-
-
-def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # a link that leads in a circle is no folder

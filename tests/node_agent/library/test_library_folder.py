@@ -188,6 +188,11 @@ def test_only_a_folder_that_its_owner_named_is_missed(tmp_path: Path) -> None:
     assert FolderSource(missing, named_by_owner=False).find() == Findings()
 
 
+def test_the_home_of_nobody_is_a_folder_that_is_missing() -> None:
+    (problem,) = FolderSource(Path("~nobody-of-that-name/models")).find().problems
+    assert "no such file" in problem.reason
+
+
 def test_a_file_in_place_of_a_folder_is_a_problem(models: Path) -> None:
     path = put(models / "a.gguf")
     assert "not a folder" in reasons(path)["a.gguf"]

@@ -273,16 +273,21 @@ def open_store() -> Iterator[OllamaStore]:
         yield OllamaStore(Path(name) / "ollama")
 
 
+@pytest.mark.parametrize("place", ["manifests", "blobs", "blobs/*"])
 def test_another_users_store_is_ignored_with_what_to_do(
-    open_store: OllamaStore, model: Path
+    open_store: OllamaStore, model: Path, tmp_path: Path, place: str
 ) -> None:
     open_store.pull(library("qwen3:8b"), model)
-    (open_store.root / "manifests").chmod(0o700)
+    open_store.pull(library("qwen3:0.6b"), write_gguf(tmp_path / "other.gguf", seed=1))
+    closed = list(open_store.root.glob(place))
+    for path in closed:
+        path.chmod(0)
     with without_privileges():
         (problem,) = look(open_store).problems
     assert problem.ignored
     assert "usermod -aG ollama" in problem.reason
-    (open_store.root / "manifests").chmod(0o755)
+    for path in closed:
+        path.chmod(0o755)
 
 
 async def test_a_blob_whose_content_is_not_what_its_name_says_is_never_served(

@@ -177,6 +177,11 @@ class TestHuggingFace:
         (hub.root / "models--a--b" / "refs" / "main").write_text(ref)
         assert names(HuggingFaceSource(hub.root).find()) == {"b-Q8_0.gguf": ("a/b:Q8_0", "a/b")}
 
+    def test_a_link_in_a_circle_hides_no_repository(self, hub: HubCache, tmp_path: Path) -> None:
+        hub.download("a/b", "b-Q8_0.gguf", write_gguf(tmp_path / "m.gguf"))
+        (hub.root / "models--a--loop").symlink_to("models--a--loop")
+        assert list(names(HuggingFaceSource(hub.root).find())) == ["b-Q8_0.gguf"]
+
     def test_what_is_no_repository_of_models_is_not_looked_at(self, hub: HubCache) -> None:
         put(hub.root / "datasets--a--b" / "snapshots" / REVISION / "a.gguf")
         put(hub.root / "models--a--b" / "blobs" / "a.gguf")
