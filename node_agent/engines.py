@@ -8,13 +8,10 @@ from node_agent.engine.protocol import Engine, LoadFailed
 from node_agent.engine.supervisor import EngineProcess
 from node_agent.engine.warm_folder import WarmFolder
 from node_agent.library.catalogue import Library
-from node_agent.library.lm_studio import ORIGIN as LM_STUDIO
-from node_agent.library.ollama import ORIGIN as OLLAMA
+from node_agent.library.origins import left_to
 from node_agent.library.view import LibraryEntry
 from node_agent.loader import LoadEngine
 from node_agent.warm_keeping import place_of
-
-WITH_ENGINES = (OLLAMA, LM_STUDIO)  # stores of tools that serve models themselves
 
 _NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
 
@@ -57,12 +54,11 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
 def left_to_its_own(entry: LibraryEntry, failure: LoadFailed) -> LoadFailed:
     """Return the failure with what else can be done, where another tool brought the model here.
 
-    Its own engine may know architectures that llama.cpp does not, as Ollama's does.
+    An architecture that llama.cpp does not know is noticed before (``known_architectures``), but
+    not a file of a known one that another engine has put together in its own way.
     """
-    own = next((origin for origin in entry.origins if origin in WITH_ENGINES), None)
-    if own is None:
-        return failure
-    return LoadFailed(failure.message, hint=f"{own} itself may: start it, and it is adopted")
+    who = left_to(entry.origins)
+    return LoadFailed(failure.message, hint=who) if who else failure
 
 
 def process_ids(engines: list[Engine]) -> list[int]:

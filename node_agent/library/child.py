@@ -12,6 +12,7 @@ from pathlib import Path
 import node_agent
 from node_agent.library.description import ChildLine, Description, Fault, Outcome, Rejection
 from node_agent.library.found import FoundFile
+from node_agent.library.known_architectures import FOLDER_VARIABLE
 
 MODULE = "node_agent.library.describe"
 MEMORY_BYTES = 512 << 20  # 13 times what a vocabulary of 152,000 tokens needs (measured: 38 MB)
@@ -23,7 +24,7 @@ IMPORT_ROOT = Path(node_agent.__file__).absolute().parent.parent  # `-m` finds p
 # What Python and its loader need. The rest of the environment may hold secrets.
 ENVIRONMENT = (
     "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "PYTHONHOME", "PYTHONPATH",
-    "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "__PYVENV_LAUNCHER__",
+    "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "__PYVENV_LAUNCHER__", FOLDER_VARIABLE,
 )  # fmt: skip
 
 

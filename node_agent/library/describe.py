@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
 
 from node_agent.library.found import times_of
+from node_agent.library.kinds import Kind
+from node_agent.library.known_architectures import is_known
 
 if TYPE_CHECKING:
     from node_agent.library.header import Header
@@ -86,6 +88,9 @@ def _describe_open(files: Sequence[BinaryIO], on_progress: Callable[[int], None]
         _reject("ignored", why, kind=_kind(header))
     if why := _why_unusable(header):
         _reject("broken", f"{why}; download another, or convert it again")
+    if not is_known(header.architecture):
+        why = f"llama.cpp, as it is installed here, knows no architecture {header.architecture!r}"
+        _reject("ignored", why, kind=Kind.UNKNOWN_ARCHITECTURE)
     sha256 = _hash(files, statuses, on_progress)
     return {
         "description": {
@@ -152,19 +157,19 @@ def _read(reads: Callable[[BinaryIO], _Read], file: BinaryIO, size_bytes: int) -
         _reject("broken", f"{what}; download it again")
 
 
-def _kind(header: "Header") -> str:
-    """Return what a file that is no model is: "projector", "adapter", or "" for anything else."""
+def _kind(header: "Header") -> Kind:
     if header.kind == "adapter":
-        return "adapter"
-    return "projector" if header.kind == "mmproj" or header.architecture == "clip" else ""
+        return Kind.ADAPTER
+    is_projector = header.kind == "mmproj" or header.architecture == "clip"
+    return Kind.PROJECTOR if is_projector else Kind.OTHER
 
 
 def _why_not_served(header: "Header", files: int) -> str:
     """Return why a whole file is no model of ours; "" if it is one."""
     match _kind(header):
-        case "adapter":
+        case Kind.ADAPTER:
             return "a LoRA adapter, no model of its own; adapters are not served yet"
-        case "projector":
+        case Kind.PROJECTOR:
             return "a projector for images or sound, no model of its own; not served yet"
     if header.kind == "imatrix":
         return "statistics for quantising, not a model"
@@ -224,18 +229,18 @@ def _check_unchanged(files: Sequence[BinaryIO], before: Sequence[os.stat_result]
 class _Rejected(Exception):
     """Leaves ``_describe_open`` early."""
 
-    def __init__(self, fault: str, reason: str, kind: str) -> None:
+    def __init__(self, fault: str, reason: str, kind: Kind) -> None:
         super().__init__(reason)
         self.fault = fault
         self.reason = reason
         self.kind = kind
 
 
-def _reject(fault: str, reason: str, *, kind: str = "") -> NoReturn:
+def _reject(fault: str, reason: str, *, kind: Kind = Kind.OTHER) -> NoReturn:
     raise _Rejected(fault, reason, kind) from None
 
 
-def _rejection(fault: str, reason: str, kind: str = "") -> Answer:
+def _rejection(fault: str, reason: str, kind: Kind = Kind.OTHER) -> Answer:
     return {"rejection": {"fault": fault, "reason": reason, "kind": kind}}
 
 

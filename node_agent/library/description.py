@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from mesh.core.types import Model, ModelIdentity
+from node_agent.library.kinds import Kind
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ShortText = Annotated[str, Field(max_length=64)]
@@ -68,7 +69,7 @@ class Rejection(Checked):
 
     fault: Fault = Field(strict=False)
     reason: str = Field(max_length=400)
-    kind: ShortText = ""  # what a whole file is that is no model: "projector", "adapter"
+    kind: Kind = Field(default=Kind.OTHER, strict=False)
 
 
 class ChildLine(Checked):

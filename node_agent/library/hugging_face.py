@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node_agent.library.found import Findings, FolderLook, FoundFile, LibraryProblem
+from node_agent.library.origins import HUGGING_FACE
 from node_agent.library.quantisations import named_by_quantisation
 from node_agent.library.store import read_text_file
 from node_agent.library.walk import ENTRIES_MAX, Walk, leads_to_folder, unreadable
 
-ORIGIN = "Hugging Face"
 REF_BYTES_MAX = 256  # a revision has 40
 REVISION_LETTERS_TOLD = 8
 
@@ -46,7 +46,7 @@ class HuggingFaceSource:
     """The GGUF files in one cache of this layout."""
 
     folder: Path
-    origin: str = ORIGIN
+    origin: str = HUGGING_FACE
 
     def find(self) -> Findings:
         """Look at the names in every snapshot; opens no file but ``refs/main``."""

@@ -18,11 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node_agent.library.found import Findings, FolderLook, FoundFile
+from node_agent.library.origins import LLAMA_CPP
 from node_agent.library.quantisations import quantisation_in
 from node_agent.library.store import is_folder
 from node_agent.library.walk import ENTRIES_MAX, Walk
-
-ORIGIN = "llama.cpp"
 
 
 def llama_cpp_cache(user: Path, environment: Mapping[str, str]) -> Path:
@@ -50,7 +49,7 @@ class LlamaCppCacheSource:
         walk = Walk(self.folder, smaller="remove what you do not need")
         found = walk.go(self.folder, depth_max=0)
         repositories = self._repositories()
-        files = tuple(replace(_named(file, repositories), origin=ORIGIN) for file in found)
+        files = tuple(replace(_named(file, repositories), origin=LLAMA_CPP) for file in found)
         looks = (FolderLook(self.folder, len(files)),) if files else ()
         return Findings(files, tuple(walk.problems), looks)
 

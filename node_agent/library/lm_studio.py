@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node_agent.library.found import Findings, FolderLook, FoundFile
+from node_agent.library.origins import LM_STUDIO
 from node_agent.library.quantisations import named_by_quantisation
 from node_agent.library.store import is_folder, read_text_file
 from node_agent.library.walk import Walk
 
-ORIGIN = "LM Studio"
 POINTER_BYTES_MAX = 4_096  # a path
 SETTINGS_BYTES_MAX = 1 << 20  # a hundred times what they take
 
@@ -50,7 +50,7 @@ class LmStudioSource:
             return Findings()
         walk = Walk(self.folder, smaller="remove what you do not need in LM Studio")
         files = [
-            replace(file, origin=ORIGIN)
+            replace(file, origin=LM_STUDIO)
             for repository in _by_repository(walk.go(self.folder))
             for file in self._named(repository)
         ]

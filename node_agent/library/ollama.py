@@ -33,12 +33,12 @@ from node_agent.library.ollama_manifest import (
     sha256_in,
 )
 from node_agent.library.ollama_names import NameLook, spoken_names
+from node_agent.library.origins import OLLAMA, left_to
 from node_agent.library.store import read_small_file
 from node_agent.library.walk import EFFECTIVE_IDS, PROBLEMS_MAX, why_not_a_file
 
-ORIGIN = "Ollama"
 SERVICE_STORE = Path("/usr/share/ollama/.ollama/models")
-ITSELF = "Ollama itself can: start it, and it is adopted"
+ITSELF = left_to([OLLAMA])
 
 
 def ollama_stores(user: Path, environment: Mapping[str, str]) -> tuple[Path, ...]:
@@ -148,7 +148,7 @@ class _Look:
             )
             return None
         found = FoundFile.of((blob,), (status,))
-        return replace(found, origin=ORIGIN, claimed_sha256=sha256)
+        return replace(found, origin=OLLAMA, claimed_sha256=sha256)
 
     def _add(self, name: str, found: FoundFile) -> None:
         known = self.files.setdefault(found.claimed_sha256, found)
@@ -170,12 +170,12 @@ class _Look:
 def _why_left_to_ollama(manifest: Manifest) -> str:
     """Return why a name's weights are not what the name stands for; "" if they are."""
     if manifest.of_kind(LayerKind.ADAPTER):
-        return f"weights with an adapter, which is not served here. {ITSELF}"
+        return f"weights with an adapter, which is not served here; {ITSELF}"
     models = len(manifest.of_kind(LayerKind.MODEL))
     if manifest.of_kind(LayerKind.TENSOR) and not models:
-        return f"weights that are no GGUF file, which llama.cpp can't load. {ITSELF}"
+        return f"weights that are no GGUF file, which llama.cpp can't load; {ITSELF}"
     if models > 1:
-        return f"weights in {models} blobs, which llama.cpp can't find. {ITSELF}"
+        return f"weights in {models} blobs, which llama.cpp can't find; {ITSELF}"
     if not models:
         return "no weights are here; Ollama runs it elsewhere, or has never fetched it"
     return ""

@@ -10,10 +10,10 @@ from node_agent.library.bundled import BundledSource
 from node_agent.library.folder import FolderSource
 from node_agent.library.found import Source
 from node_agent.library.hugging_face import HuggingFaceSource, hugging_face_cache
-from node_agent.library.llama_cpp_cache import ORIGIN as LLAMA_CPP
 from node_agent.library.llama_cpp_cache import LlamaCppCacheSource, llama_cpp_cache
 from node_agent.library.lm_studio import LmStudioSource, lm_studio_folders
 from node_agent.library.ollama import OllamaSource, ollama_stores
+from node_agent.library.origins import LLAMA_CPP
 
 
 def sources_of(home: Home, node: NodeSettings) -> tuple[Source, ...]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from mesh.core.types import Model, ModelId
 from node_agent.library.description import Description, Fault, Outcome, Rejection
 from node_agent.library.found import Findings, FolderLook, FoundFile, LibraryProblem, printable
+from node_agent.library.kinds import Kind
 from node_agent.library.names import model_names
+from node_agent.library.origins import left_to
 
 NEIGHBOURS_TOLD = 3  # of a projector: quantisations of one model, not a folder of everything
 
@@ -100,8 +102,13 @@ def _damage(file: FoundFile, description: Description) -> str:
 
 
 def _reason(file: FoundFile, rejection: Rejection, entries: Iterable[LibraryEntry]) -> str:
-    """Return why a file is no model and, of a projector, whose it seems to be."""
-    if rejection.kind != "projector":
+    """Return why a file is no model and, of a projector, whose it seems to be.
+
+    Of a model that only another engine may know: whether that engine's tool has brought it.
+    """
+    if rejection.kind is Kind.UNKNOWN_ARCHITECTURE and (who := left_to([file.origin])):
+        return f"{rejection.reason}; {who}"
+    if rejection.kind is not Kind.PROJECTOR:
         return rejection.reason
     folder = file.path.parent
     beside = [

@@ -312,6 +312,17 @@ async def test_a_blob_whose_content_is_not_what_its_name_says_is_never_served(
     assert (again.entries, again.problems) == ((), view.problems)
 
 
+async def test_a_model_of_an_architecture_that_only_ollama_knows_is_left_to_it(
+    store: OllamaStore, tmp_path: Path
+) -> None:
+    store.pull(library("qwen2.5vl:7b"), write_gguf(tmp_path / "m.gguf", architecture="qwen25vl"))
+    view = await Library([OllamaSource(store.root)], tmp_path / "cache.json").complete()
+    assert view.entries == ()
+    (problem,) = view.problems
+    assert problem.ignored
+    assert "knows no architecture 'qwen25vl'; Ollama itself may: start it" in problem.reason
+
+
 def test_the_store_follows_ollamas_own_setting(tmp_path: Path) -> None:
     assert ollama_stores(tmp_path, {})[0] == tmp_path / ".ollama" / "models"
     assert ollama_stores(tmp_path, {"OLLAMA_MODELS": "/big"})[0] == Path("/big")
