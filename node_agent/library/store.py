@@ -16,8 +16,9 @@ def read_small_file(path: Path, bytes_max: int) -> bytes:
         OSError: it is not there, cannot be read, or is no regular file.
         TooLarge: it has more than ``bytes_max`` bytes.
     """
-    # Without waiting, as somebody's pipe of that name would never end.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    # Without waiting, as somebody's pipe of that name would never end; on Windows, as it is.
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, os.O_RDONLY | flags)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f"{path.name} is not a regular file")
