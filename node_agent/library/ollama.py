@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from node_agent.library.found import Findings, FolderLook, FoundFile, LibraryProblem
+from node_agent.library.found import Findings, FolderLook, FoundFile, LibraryProblem, printable
 from node_agent.library.names import NAMES_MAX
 from node_agent.library.ollama_manifest import (
     MANIFEST_BYTES_MAX,
@@ -39,6 +39,7 @@ from node_agent.library.walk import EFFECTIVE_IDS, PROBLEMS_MAX, why_not_a_file
 
 SERVICE_STORE = Path("/usr/share/ollama/.ollama/models")
 ITSELF = left_to([OLLAMA])
+LOOK_BYTES_MAX = 64 << 20  # of all manifests, read at each look; people's have a kilobyte each
 
 
 def ollama_stores(user: Path, environment: Mapping[str, str]) -> tuple[Path, ...]:
@@ -75,6 +76,7 @@ class _Look:
     root: Path
     problems: list[LibraryProblem]
     files: dict[str, FoundFile] = field(default_factory=dict)  # by what their blobs claim
+    bytes_left: int = LOOK_BYTES_MAX
     _told_unreadable: bool = False
 
     def take(self, name: str, path: Path) -> None:
@@ -115,11 +117,11 @@ class _Look:
             self._tell(self.root, reason, ignored=True)
 
     def _manifest(self, path: Path) -> Manifest:
-        manifest = read_manifest(_small(path)).for_gguf()
+        manifest = read_manifest(self._small(path)).for_gguf()
         if manifest.layers or not manifest.digest:
             return manifest
         reference = self.root / "blobs" / f"sha256-{sha256_in(manifest.digest)}"
-        return read_manifest(_small(reference))
+        return read_manifest(self._small(reference))
 
     def _blob(self, name: str, path: Path, weights: Layer) -> FoundFile | None:
         """Return the weights' file; None with a problem told if it is not there as it should be."""
@@ -164,7 +166,16 @@ class _Look:
 
     def _tell(self, path: Path, reason: str, *, ignored: bool = False) -> None:
         if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(LibraryProblem(path, reason, ignored=ignored))
+            # A name may hold whatever a file's name may.
+            self.problems.append(LibraryProblem(path, printable(reason), ignored=ignored))
+
+    def _small(self, path: Path) -> bytes:
+        try:
+            content = read_small_file(path, min(MANIFEST_BYTES_MAX, self.bytes_left))
+        except ValueError as failure:
+            raise BrokenManifest(str(failure)) from None
+        self.bytes_left -= len(content)
+        return content
 
 
 def _why_left_to_ollama(manifest: Manifest) -> str:
@@ -179,10 +190,3 @@ def _why_left_to_ollama(manifest: Manifest) -> str:
     if not models:
         return "no weights are here; Ollama runs it elsewhere, or has never fetched it"
     return ""
-
-
-def _small(path: Path) -> bytes:
-    try:
-        return read_small_file(path, MANIFEST_BYTES_MAX)
-    except ValueError as failure:
-        raise BrokenManifest(str(failure)) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.library import ollama_names
+from node_agent.library import ollama, ollama_names
 from node_agent.library.catalogue import Library
 from node_agent.library.folder import FolderSource
 from node_agent.library.found import Findings, Source
@@ -250,6 +250,21 @@ def test_a_tree_without_end_is_read_in_part_and_said_so(
     assert "too big to read whole" in reasons(store)[0]
     monkeypatch.setattr(ollama_names, "ENTRIES_MAX", 20)
     assert "too big to read whole" in reasons(store)[0]
+
+
+def test_manifests_of_very_many_bytes_are_read_in_part_and_said_so(
+    store: OllamaStore, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.pull(library("a:1b"), model)
+    store.write(library("b:1b"), b" " * 5_000 + store.manifest([]))
+    monkeypatch.setattr(ollama, "MANIFEST_BYTES_MAX", 4_000)
+    assert (names(store), len(reasons(store))) == ([("a:1b",)], 1)
+
+
+def test_a_name_that_a_terminal_would_obey_is_told_without_it(store: OllamaStore) -> None:
+    store.write(library("\x1b[31mred:1b"), b"{")
+    assert all(reason.isprintable() for reason in reasons(store))
+    assert len(reasons(store)) == 1
 
 
 def test_a_blob_of_very_many_tags_has_some_of_their_names(store: OllamaStore, model: Path) -> None:
