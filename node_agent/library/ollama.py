@@ -1,9 +1,8 @@
 """Ollama's models: names in manifests, weights in ``blobs/sha256-HEX``.
 
-Facts: the store is ``$OLLAMA_MODELS``, else ``~/.ollama/models``; its service on Linux runs as a
-user ``ollama`` whose home is ``/usr/share/ollama`` (docs/faq.mdx and docs/linux.mdx of
+Facts: the store is ``$OLLAMA_MODELS``, else ``~/.ollama/models`` (docs/faq.mdx of
 github.com/ollama/ollama; blobs: manifest/paths.go, ``BlobsPath``; older versions wrote
-``sha256:HEX``).
+``sha256:HEX``). Its service on Linux has another one: ``ollama_service``.
 A download is BLOB-partial and more until it is whole (server/download.go).
 
 The name of a blob claims the sha256 of its content. It is believed when the file was hashed, as
@@ -33,11 +32,11 @@ from node_agent.library.ollama_manifest import (
     sha256_in,
 )
 from node_agent.library.ollama_names import NameLook, spoken_names
+from node_agent.library.ollama_service import service_store
 from node_agent.library.origins import OLLAMA, left_to
 from node_agent.library.store import read_small_file
 from node_agent.library.walk import EFFECTIVE_IDS, PROBLEMS_MAX, why_not_a_file
 
-SERVICE_STORE = Path("/usr/share/ollama/.ollama/models")
 ITSELF = left_to([OLLAMA])
 LOOK_BYTES_MAX = 64 << 20  # of all manifests, read at each look; people's have a kilobyte each
 
@@ -45,7 +44,7 @@ LOOK_BYTES_MAX = 64 << 20  # of all manifests, read at each look; people's have 
 def ollama_stores(user: Path, environment: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the stores of this machine, whether they exist or not."""
     own = Path(os.path.expanduser(environment.get("OLLAMA_MODELS") or user / ".ollama" / "models"))
-    return (own, SERVICE_STORE) if sys.platform == "linux" and own != SERVICE_STORE else (own,)
+    return tuple(dict.fromkeys([own, service_store()] if sys.platform == "linux" else [own]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class OllamaSource:
         """Read every manifest, some hundred bytes each, and no blob."""
         names = NameLook(self.root)
         names.run()
-        look = _Look(self.root, problems=names.problems)
+        look = _Look(self.root, names.problems, bytes_left=LOOK_BYTES_MAX)
         if names.unreadable is not None:
             look.tell_unreadable(names.unreadable)
         for name, manifest in names.names.items():
@@ -75,8 +74,8 @@ class OllamaSource:
 class _Look:
     root: Path
     problems: list[LibraryProblem]
+    bytes_left: int  # to read of manifests
     files: dict[str, FoundFile] = field(default_factory=dict)  # by what their blobs claim
-    bytes_left: int = LOOK_BYTES_MAX
     _told_unreadable: bool = False
 
     def take(self, name: str, path: Path) -> None:

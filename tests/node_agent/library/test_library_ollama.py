@@ -14,6 +14,7 @@ from node_agent.library.catalogue import Library
 from node_agent.library.folder import FolderSource
 from node_agent.library.found import Findings, Source
 from node_agent.library.ollama import OllamaSource, ollama_stores
+from node_agent.library.ollama_service import STORE, service_store
 from tests.node_agent.library.conftest import write_gguf
 from tests.node_agent.library.stores import OllamaStore, library
 from tests.node_agent.library.test_library_folder import without_privileges
@@ -252,12 +253,13 @@ def test_a_tree_without_end_is_read_in_part_and_said_so(
     assert "too big to read whole" in reasons(store)[0]
 
 
+@pytest.mark.parametrize("bound", ["MANIFEST_BYTES_MAX", "LOOK_BYTES_MAX"])
 def test_manifests_of_very_many_bytes_are_read_in_part_and_said_so(
-    store: OllamaStore, model: Path, monkeypatch: pytest.MonkeyPatch
+    store: OllamaStore, model: Path, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     store.pull(library("a:1b"), model)
     store.write(library("b:1b"), b" " * 5_000 + store.manifest([]))
-    monkeypatch.setattr(ollama, "MANIFEST_BYTES_MAX", 4_000)
+    monkeypatch.setattr(ollama, bound, 4_000)
     assert (names(store), len(reasons(store))) == ([("a:1b",)], 1)
 
 
@@ -341,3 +343,29 @@ async def test_a_model_of_an_architecture_that_only_ollama_knows_is_left_to_it(
 def test_the_store_follows_ollamas_own_setting(tmp_path: Path) -> None:
     assert ollama_stores(tmp_path, {})[0] == tmp_path / ".ollama" / "models"
     assert ollama_stores(tmp_path, {"OLLAMA_MODELS": "/big"})[0] == Path("/big")
+
+
+@pytest.mark.parametrize(
+    ("unit", "drop_in", "store"),
+    [
+        ("", "", STORE),
+        ("[Service]\nEnvironment=OLLAMA_MODELS=/a\n", "", Path("/a")),
+        ("Environment=OLLAMA_MODELS=/a", 'Environment = "X=1" "OLLAMA_MODELS=/b c"', Path("/b c")),
+        ("Environment=OLLAMA_MODELS=/a", "Environment=\n", STORE),
+        ("Environment=OLLAMA_MODELS=/a", 'Environment="OLLAMA_MODELS=/b', Path("/a")),
+        ("Environment=OLLAMA_MODELS=%h/models", "Environment=OLLAMA_MODELS=models", STORE),
+        ("#Environment=OLLAMA_MODELS=/a", "ExecStart=OLLAMA_MODELS=/a", STORE),
+    ],
+)
+def test_the_services_store_is_where_its_unit_says(
+    tmp_path: Path, unit: str, drop_in: str, store: Path
+) -> None:
+    path = tmp_path / "ollama.service"
+    path.write_text(unit)
+    (tmp_path / "ollama.service.d").mkdir()
+    (tmp_path / "ollama.service.d" / "override.conf").write_text(drop_in)
+    assert service_store(path) == store
+
+
+def test_without_a_service_its_store_is_the_usual_one(tmp_path: Path) -> None:
+    assert service_store(tmp_path / "ollama.service") == STORE

@@ -26,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     for name in ("LLAMA_CACHE", "XDG_CACHE_HOME", "OLLAMA_MODELS", "HF_HOME", "HF_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(ollama, "SERVICE_STORE", tmp_path / "service")  # this machine's own
+    monkeypatch.setattr(ollama, "service_store", lambda: tmp_path / "service")  # this machine's own
     return Home(tmp_path / "home")
 
 
