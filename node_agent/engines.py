@@ -1,7 +1,8 @@
 """Which engine serves a model of this machine: today, always llama.cpp in a process of its own."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
+from typing import Concatenate, ParamSpec
 
 from mesh.settings import NodeSettings
 from node_agent.engine.protocol import Engine, LoadFailed
@@ -34,31 +35,43 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
                 f"the file of {entry.model.name} has changed or is gone",
                 hint="it is looked at again within half a minute",
             )
-        try:
-            return await EngineProcess.start(
-                path,
-                context_tokens=settings.context_tokens_max,
-                slots=slots,
-                threads=settings.threads,
-                niceness=settings.niceness,
-                told=told,
-                keep=place_of(warm, entry.model.model_id),
-                embeds=entry.embeds,
-            )
-        except LoadFailed as failure:
-            raise left_to_its_own(entry, failure) from failure
+        return await EngineProcess.start(
+            path,
+            context_tokens=settings.context_tokens_max,
+            slots=slots,
+            threads=settings.threads,
+            niceness=settings.niceness,
+            told=told,
+            keep=place_of(warm, entry.model.model_id),
+            embeds=entry.embeds,
+        )
 
-    return load
+    return or_left_to_its_own(load)
 
 
-def left_to_its_own(entry: LibraryEntry, failure: LoadFailed) -> LoadFailed:
-    """Return the failure with what else can be done, where another tool brought the model here.
+HowToLoad = ParamSpec("HowToLoad")
+
+
+def or_left_to_its_own(
+    load: Callable[Concatenate[LibraryEntry, HowToLoad], Awaitable[Engine]],
+) -> Callable[Concatenate[LibraryEntry, HowToLoad], Awaitable[Engine]]:
+    """Return ``load`` whose failures say what else can be done, where another tool has the model.
 
     An architecture that llama.cpp does not know is noticed before (``known_architectures``), but
     not a file of a known one that another engine has put together in its own way.
     """
-    who = left_to(entry.origins)
-    return LoadFailed(failure.message, hint=who) if who else failure
+
+    async def tried(
+        entry: LibraryEntry, /, *how: HowToLoad.args, **further: HowToLoad.kwargs
+    ) -> Engine:
+        try:
+            return await load(entry, *how, **further)
+        except LoadFailed as failure:
+            if who := left_to(entry.origins):
+                raise LoadFailed(failure.message, hint=who) from failure
+            raise
+
+    return tried
 
 
 def process_ids(engines: list[Engine]) -> list[int]:

@@ -16,7 +16,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
 
@@ -126,9 +125,9 @@ def _with_parts(
     header: "Header", files: Sequence[BinaryIO], statuses: Sequence[os.stat_result]
 ) -> "Header":
     """Return the header of a model in parts, once each part is the one that its name says."""
-    from node_agent.library.header import read_part
+    from node_agent.library.header import read_part, with_parts
 
-    parameters = 0
+    parts = []
     for number, (file, status) in enumerate(zip(files, statuses, strict=True)):
         file.seek(0)
         part = _read(read_part, file, status.st_size)
@@ -138,8 +137,8 @@ def _with_parts(
                 "broken",
                 f"{Path(file.name).name} is {is_what} of a model; download the parts again",
             )
-        parameters += part.parameters
-    return replace(header, parameters=parameters)
+        parts.append(part)
+    return with_parts(header, parts)
 
 
 def _read(reads: Callable[[BinaryIO], _Read], file: BinaryIO, size_bytes: int) -> _Read:

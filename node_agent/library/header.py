@@ -5,7 +5,8 @@ numpy, and it trusts the file with its process's life.
 import hashlib
 import struct
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
@@ -77,6 +78,11 @@ def read_part(file: BinaryIO) -> PartHeader:
         files=_number(reader, Keys.Split.LLM_KV_SPLIT_COUNT) or 1,
         parameters=sum(tensor.n_elements for tensor in reader.tensors),
     )
+
+
+def with_parts(first: Header, parts: Sequence[PartHeader]) -> Header:
+    """Return the header of a whole model, of which ``first`` is that of the first of ``parts``."""
+    return replace(first, parameters=sum(part.parameters for part in parts))
 
 
 def read_header(file: BinaryIO) -> Header:
