@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from node_agent.library.found import times_of
 from node_agent.library.kinds import Kind
@@ -37,7 +37,6 @@ CACHE_BYTES_MAX = 1 << 30  # of a token; the largest models take megabytes
 EXAMPLE_LETTERS_MAX = 400
 
 Answer = dict[str, object]
-_Read = TypeVar("_Read")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,9 +79,8 @@ def _describe_open(files: Sequence[BinaryIO], on_progress: Callable[[int], None]
     statuses = [os.fstat(file.fileno()) for file in files]
     if any(status.st_size == 0 for status in statuses):
         _reject("broken", "empty; remove it, or download it again")
-    header = _header_of(files[0], statuses[0].st_size)
-    if len(files) > 1:
-        header = _with_parts(header, files, statuses)
+    size_bytes = sum(status.st_size for status in statuses)
+    header = _header_of(files, size_bytes)
     if why := _why_not_served(header, len(files)):
         _reject("ignored", why, kind=_kind(header))
     if why := _why_unusable(header):
@@ -94,7 +92,7 @@ def _describe_open(files: Sequence[BinaryIO], on_progress: Callable[[int], None]
     return {
         "description": {
             "sha256": sha256,
-            "size_bytes": sum(status.st_size for status in statuses),
+            "size_bytes": size_bytes,
             "mtime_ns": times_of(statuses),
             "name": header.name,
             "architecture": header.architecture,
@@ -112,40 +110,14 @@ def _describe_open(files: Sequence[BinaryIO], on_progress: Callable[[int], None]
     }
 
 
-def _header_of(file: BinaryIO, size_bytes: int) -> "Header":
+def _header_of(files: Sequence[BinaryIO], size_bytes: int) -> "Header":
     try:
-        from node_agent.library.header import read_header
+        from node_agent.library.header import MalformedHeader, read_header
     except ImportError as failure:
         missing = failure.name or "gguf"
         _reject("again", f"{missing} is not installed; run `pip install 'deskmesh[node]'`")
-    return _read(read_header, file, size_bytes)
-
-
-def _with_parts(
-    header: "Header", files: Sequence[BinaryIO], statuses: Sequence[os.stat_result]
-) -> "Header":
-    """Return the header of a model in parts, once each part is the one that its name says."""
-    from node_agent.library.header import read_part, with_parts
-
-    parts = []
-    for number, (file, status) in enumerate(zip(files, statuses, strict=True)):
-        file.seek(0)
-        part = _read(read_part, file, status.st_size)
-        if (part.number, part.files) != (number, len(files)):
-            is_what = f"part {part.number + 1} of {part.files}" if part.number >= 0 else "no part"
-            _reject(
-                "broken",
-                f"{Path(file.name).name} is {is_what} of a model; download the parts again",
-            )
-        parts.append(part)
-    return with_parts(header, parts)
-
-
-def _read(reads: Callable[[BinaryIO], _Read], file: BinaryIO, size_bytes: int) -> _Read:
-    from node_agent.library.header import MalformedHeader
-
     try:
-        return reads(file)
+        return read_header(*files)
     except MemoryError:
         _free_reserve()
         _reject("broken", "its header takes more memory than any model's should; remove it")

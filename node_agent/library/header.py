@@ -3,15 +3,16 @@ numpy, and it trusts the file with its process's life.
 """
 
 import hashlib
+import os
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 from gguf.constants import GGUFType, GGUFValueType, Keys, LlamaFileType, PoolingType
-from gguf.gguf_reader import READER_SUPPORTED_VERSIONS, GGUFReader
+from gguf.gguf_reader import READER_SUPPORTED_VERSIONS, GGUFReader, ReaderTensor
 
 KEYS_MAX = 4_096  # real files have up to about 100
 TENSORS_MAX = 65_536  # real files have up to some thousands; 0.3 GB for the reader
@@ -57,43 +58,22 @@ class Header:
     domains: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PartHeader:
-    """What the header of one part of a model says; all but the first say nothing of the model."""
-
-    number: int  # from 0
-    files: int  # that the model is split over
-    parameters: int  # in this part
-
-
-def read_part(file: BinaryIO) -> PartHeader:
-    """Read the header of an open file that should be a part of a model.
-
-    Raises as ``read_header`` does.
-    """
-    _check_beginning(file)
-    reader = _Reader(cast(str, file))
-    return PartHeader(
-        number=_number(reader, Keys.Split.LLM_KV_SPLIT_NO, default=-1),
-        files=_number(reader, Keys.Split.LLM_KV_SPLIT_COUNT) or 1,
-        parameters=sum(tensor.n_elements for tensor in reader.tensors),
-    )
-
-
-def with_parts(first: Header, parts: Sequence[PartHeader]) -> Header:
-    """Return the header of a whole model, of which ``first`` is that of the first of ``parts``."""
-    return replace(first, parameters=sum(part.parameters for part in parts))
-
-
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: BinaryIO, *parts: BinaryIO) -> Header:
     """Read the header of an open file; its tensors are only checked to be there.
+
+    Args:
+        parts: the further files of a model that is split, in order. Their headers tell of their
+            own tensors, and nothing of the model.
 
     Raises:
         MalformedHeader: nobody can load the file.
         Exception: any other means that it is truncated or damaged.
     """
-    _check_beginning(file)
-    reader = _Reader(cast(str, file))  # numpy's memmap takes an open file too: one file throughout
+    reader = _reader(file)
+    further = [_reader(part) for part in parts]
+    for number, each in enumerate([reader, *further] if parts else []):
+        _check_part(each, (file, *parts)[number].name, number, files=1 + len(parts))
+    tensors = [tensor for each in (reader, *further) for tensor in each.tensors]
     architecture = _text(reader, Keys.General.ARCHITECTURE)
     template = _bytes(reader, Keys.Tokenizer.CHAT_TEMPLATE)
     pooling = _number(reader, f"{architecture}.pooling_type")
@@ -101,8 +81,8 @@ def read_header(file: BinaryIO) -> Header:
         name=_text(reader, Keys.General.NAME),
         architecture=architecture,
         kind=_text(reader, Keys.General.TYPE) or GGUFType.MODEL,
-        parameters=sum(tensor.n_elements for tensor in reader.tensors),
-        quantisation=_quantisation(reader),
+        parameters=sum(tensor.n_elements for tensor in tensors),
+        quantisation=_quantisation(reader, tensors),
         context_tokens=_number(reader, Keys.LLM.CONTEXT_LENGTH.format(arch=architecture)),
         cache_bytes_per_token=_cache_bytes_per_token(reader, architecture),
         template_sha256=hashlib.sha256(template).hexdigest() if template else None,
@@ -147,6 +127,20 @@ def _check_beginning(file: BinaryIO) -> None:
         raise MalformedHeader(f"no model has {tensors:,} tensors and {keys:,} keys")
 
 
+def _reader(file: BinaryIO) -> "_Reader":
+    _check_beginning(file)
+    return _Reader(cast(str, file))  # numpy's memmap takes an open file too: one file throughout
+
+
+def _check_part(reader: GGUFReader, path: str, number: int, *, files: int) -> None:
+    """A part has to be the one that its name says; parts are counted from 0 here."""
+    said = _number(reader, Keys.Split.LLM_KV_SPLIT_NO, default=-1)
+    of = _number(reader, Keys.Split.LLM_KV_SPLIT_COUNT)
+    if (said, of) != (number, files):
+        what = f"part {said + 1} of {of}" if said >= 0 else "no part"
+        raise MalformedHeader(f"{os.path.basename(path)} is {what} of a model")
+
+
 class _Parts(NamedTuple):
     """What ``GGUFReader._get_field_parts`` returns."""
 
@@ -185,7 +179,7 @@ class _Reader(GGUFReader):
         return offset
 
 
-def _quantisation(reader: GGUFReader) -> str:
+def _quantisation(reader: GGUFReader, tensors: Sequence[ReaderTensor]) -> str:
     """Return the name that the file gives its mix of types, else its commonest tensor type."""
     number = _number(reader, Keys.General.FILE_TYPE, default=-1)
     if number >= 0:
@@ -195,7 +189,7 @@ def _quantisation(reader: GGUFReader) -> str:
         if name:  # an older gguf does not know the newest types
             return name.removeprefix("MOSTLY_").removeprefix("ALL_")
     elements: Counter[str] = Counter()
-    for tensor in reader.tensors:
+    for tensor in tensors:
         elements[tensor.tensor_type.name] += tensor.n_elements
     return elements.most_common(1)[0][0] if elements else ""
 
