@@ -26,7 +26,9 @@ def missing_engine() -> str:
 def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
 
-    async def load(entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
+    async def load(
+        entry: LibraryEntry, slots: int, context_tokens: int, told: Callable[[float], None]
+    ) -> Engine:
         path = library.file_of(entry.model.model_id)
         if path is None:
             raise LoadFailed(
@@ -35,7 +37,7 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
             )
         return await EngineProcess.start(
             path,
-            context_tokens=settings.context_tokens_max,
+            context_tokens=context_tokens,
             slots=slots,
             threads=settings.threads,
             niceness=settings.niceness,

@@ -74,6 +74,8 @@ class Replica:
     ordinal: int  # stands for the model in reports
     slots: int  # of the engine; a guess until it was warm once
     footprint: Footprint
+    context_tokens_max: int  # of a slot, where memory is no matter
+    context_tokens: int  # that one has, or would have as memory is now
     load: Loaded | None = None  # None: only on disk
     reason: str = ""  # why it cannot be served now; "" if it can
     strikes: int = 0
@@ -147,16 +149,13 @@ class Replica:
             decode_rates_by_batch=self.rates.decode_by_batch,
         )
 
-    def offer(self, context_tokens_max: int) -> Offer:
-        """What coordinators are told: facts where an engine was warm, else what is expected.
-
-        Less than is expected would rule a cold model out for what it can do once it is loaded.
-        """
+    def offer(self) -> Offer:
+        """What coordinators are told: facts where an engine is warm, else what is expected."""
         if self.info is not None:
-            return Offer(self.entry.model, self.info.context_tokens, self.info.capabilities)
-        trained_for = self.entry.model.context_tokens
-        expected = EMBEDDER_CAPABILITIES if self.entry.embeds else CAPABILITIES
-        return Offer(self.entry.model, min(trained_for, context_tokens_max), expected)
+            capabilities = self.info.capabilities
+        else:
+            capabilities = EMBEDDER_CAPABILITIES if self.entry.embeds else CAPABILITIES
+        return Offer(self.entry.model, self.context_tokens, capabilities)
 
     def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
         """Replace whatever timer was running."""

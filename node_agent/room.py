@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from node_agent.budget import Held, Later, Never, Room, Verdict, verdict
+from node_agent.budget import Held, Later, Never, Room, Verdict, Wanted, verdict
 from node_agent.engine.protocol import Engine
 from node_agent.engine.supervisor import EngineProcess
 from node_agent.memory import free_memory_bytes, missing_memory_bytes, total_memory_bytes
@@ -79,7 +79,8 @@ class MachineRoom:
             free_bytes + sum(self._leaving.values()) - promised_bytes,
             int(self.share_max * self.memory.total_bytes()),
         )
-        decided = verdict(replica.footprint, self.slots_max, _as_held(others, claims), room)
+        wanted = Wanted(replica.footprint, self.slots_max, replica.context_tokens_max)
+        decided = verdict(wanted, _as_held(others, claims), room)
         if isinstance(decided, Never) and not decided.budget and self._in_motion:
             return Later(())  # what is free cannot be told just now
         return decided
@@ -90,7 +91,7 @@ class MachineRoom:
 
     def _claim(self, replica: Replica) -> tuple[int, int]:
         """Return the bytes it may call its own, and how many of them are not free any more."""
-        promised_bytes = replica.footprint.taken_bytes(replica.slots)
+        promised_bytes = replica.footprint.taken_bytes(replica.slots, replica.context_tokens)
         if replica.engine is None:
             return promised_bytes, 0
         missing_bytes = self.memory.missing_bytes(replica.engine)

@@ -122,10 +122,7 @@ class Shelf:
 
     def offers(self) -> list[tuple[int, Offer]]:
         """Every model by its ordinal, in the library's order."""
-        return [
-            (replica.ordinal, replica.offer(self._context_tokens_max))
-            for replica in self._replicas.values()
-        ]
+        return [(replica.ordinal, replica.offer()) for replica in self._replicas.values()]
 
     def statuses(self, only: frozenset[int] | None = None) -> list[tuple[int, ReplicaStatus]]:
         """The status of every replica, or of some, by ordinal; its slots are those lent."""
@@ -269,17 +266,16 @@ class Shelf:
             self._look_again(LOOK_AGAIN_S)
 
     def _new_replica(self, entry: LibraryEntry) -> Replica:
-        slots = self._slots_max  # offered until it was warm once
-        footprint = self._footprint(entry)
-        ordinal = next(self._ordinals)
-        return Replica(entry, ordinal, slots, footprint, reason=self._cannot_load)
-
-    def _footprint(self, entry: LibraryEntry) -> Footprint:
         context_tokens = min(entry.model.context_tokens, self._context_tokens_max)
-        context_bytes = context_tokens * entry.cache_bytes_per_token
-        if entry.embeds:  # its slots take turns in one context
-            return Footprint(entry.model.size_bytes + context_bytes, 0)
-        return Footprint(entry.model.size_bytes, context_bytes)
+        return Replica(
+            entry,
+            next(self._ordinals),
+            self._slots_max,  # offered until it was warm once
+            Footprint.of(entry.shape, entry.model.size_bytes, embeds=entry.embeds),
+            context_tokens,
+            context_tokens,
+            reason=self._cannot_load,
+        )
 
     def _pardon(self, replica: Replica) -> None:
         replica.reason, replica.strikes = "", 0
