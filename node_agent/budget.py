@@ -64,6 +64,13 @@ class Never:
         return f"{in_words(self.needed_bytes)} of memory, {room} are free"
 
     @property
+    def lasting(self) -> str:
+        """The same without a figure that is another one at every look."""
+        if self.budget:
+            return str(self)
+        return f"{in_words(self.needed_bytes)} of memory, and less than that is free"
+
+    @property
     def hint(self) -> str:
         """What to do about it."""
         if self.budget:

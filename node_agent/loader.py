@@ -110,6 +110,7 @@ class Loader:
         self._moved.set()
         if not replica.idle:
             return
+        self._check(replica)
         loop = asyncio.get_running_loop()
         replica.used_s = loop.time()
         if replica.gone:
@@ -157,9 +158,14 @@ class Loader:
         loaded.succeed(engine)
         if isinstance(engine, HoldsPrefixes):
             engine.watch_prefixes(partial(self._prefixes_changed, replica))
+        self._check(replica)
         self._changed(replica)
         self.rest(replica)
         self._start(self._watch(replica, loaded, engine), f"watch {replica.name}")
+
+    def _check(self, replica: Replica) -> None:
+        if said := self._room.check(replica):
+            log.warning("%s %s", replica.name, said)
 
     def _progressed(self, replica: Replica, loaded: Loaded, share: float) -> None:
         loaded.progress = share

@@ -85,6 +85,11 @@ def missing_memory_bytes(pid: int) -> int | None:
     return int(memory.rss) - pages_of_files
 
 
+def missing_of(told: Foretold) -> int:
+    """Return what ``missing_memory_bytes`` of a process should come to."""
+    return told.own if sys.platform == "linux" else told.resident
+
+
 def free_memory_bytes() -> int:
     """Return what we can have now without swapping, or being killed for it."""
     free_bytes = int(psutil.virtual_memory().available)

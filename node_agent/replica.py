@@ -6,6 +6,7 @@ States, as coordinators see them::
                            |          +----its engine died-------> available
                            +--fails--> failed --after a while--> available
                                           +-- for good, after STRIKES_MAX in a row
+    available <--memory comes and goes, slowly--> failed
 
 A strike is a load that failed, or an engine that died before it gave a single token. The first
 token wipes them all out: a model that can answer is not broken, whatever kills it later.
@@ -78,6 +79,7 @@ class Replica:
     context_tokens: int  # that one has, or would have as memory is now
     load: Loaded | None = None  # None: only on disk
     reason: str = ""  # why it cannot be served now; "" if it can
+    lacks: str = ""  # memory, and how much; "" while it would fit
     strikes: int = 0
     slots_taken: int = 0
     used_s: float = 0.0  # when it was last in use, on the event loop's clock
@@ -102,7 +104,7 @@ class Replica:
 
     @property
     def state(self) -> ReplicaState:
-        if self.reason:
+        if self.reason or (self.lacks and self.load is None):
             return ReplicaState.FAILED
         if self.load is None:
             return ReplicaState.AVAILABLE
@@ -142,7 +144,7 @@ class Replica:
             prefill_tokens_per_s=self.rates.prefill.tokens_per_s,
             decode_tokens_per_s=self.rates.decode.tokens_per_s,
             load_s=self.info.load_s if self.info else 0.0,
-            reason=self.reason,
+            reason=self.reason or (self.lacks if self.load is None else ""),
             numerics=self.info.numerics if self.info else "",
             load_progress=self.load.progress if self.load and not self.load.engine else 0.0,
             prefixes=self.prefixes,

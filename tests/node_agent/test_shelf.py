@@ -172,12 +172,15 @@ async def test_a_model_that_cannot_fit_is_refused(engines: Engines) -> None:
     shelf.show(library(entry(size_bytes=GB)))
     async with shelf.running():
         assert take(shelf) is Refusal.NO_MEMORY
-        assert (status(shelf).state, status(shelf).slots_taken) == (ReplicaState.AVAILABLE, 0)
+        assert (status(shelf).state, status(shelf).slots_taken) == (ReplicaState.FAILED, 0)
+        assert "it needs 1.1 GB of memory" in status(shelf).reason
+        assert "close a program" in status(shelf).reason
     assert engines.loads == 0
 
 
 async def test_memory_that_was_promised_and_is_gone_fails_the_load_only(engines: Engines) -> None:
-    answers = iter([Footprint(Shape(GB)).taken_bytes(1, 2048) + MARGIN_BYTES, 0])
+    enough = Footprint(Shape(GB)).taken_bytes(1, 2048) + MARGIN_BYTES
+    answers = iter([enough, enough, 0])  # when it is shown, asked for and loaded
     shelf = Shelf(engines.load, NodeSettings(), free_memory=lambda: next(answers))
     shelf.show(library(entry(size_bytes=GB)))
     async with shelf.running():
