@@ -143,12 +143,13 @@ class _Tensors:
             self._same[shape] = self._weights(type_, shape)
         self._writer.add_tensor(f"{name}.weight", self._same[shape], raw_dtype=type_)
 
-    def plain(self, name: str, *shape: int, one: bool = False) -> None:
-        values = np.ones(shape) if one else np.resize(self._drawn, shape)
+    def plain(self, name: str, *shape: int, all_are: float | None = None) -> None:
+        drawn = all_are is None
+        values = np.resize(self._drawn, shape) if drawn else np.full(shape, all_are)
         self._writer.add_tensor(name, values.astype(np.float32))
 
     def norm(self, name: str, width: int) -> None:
-        self.plain(f"{name}.weight", width, one=True)
+        self.plain(f"{name}.weight", width, all_are=1.0)
 
     def layer(self, block: str) -> None:
         made = self._made
@@ -210,7 +211,7 @@ class _Tensors:
         self.matrix(f"{block}.ssm_x", rank + 2 * made.state, made.inner)
         self.plain(f"{block}.ssm_dt.weight", made.inner, rank)
         self.plain(f"{block}.ssm_dt.bias", made.inner)
-        self.plain(f"{block}.ssm_a", made.inner, made.state)
+        self.plain(f"{block}.ssm_a", made.inner, made.state, all_are=-1.0)  # it must decay
         self.plain(f"{block}.ssm_d", made.inner)
         self.matrix(f"{block}.ssm_out", made.width, made.inner)
 

@@ -12,6 +12,8 @@ from node_agent.library.view import LibraryEntry
 from node_agent.loader import LoadEngine
 from node_agent.warm_keeping import place_of
 
+_CORRECTIONS_MAX = 1_024  # far more models than a machine has; losing one costs one estimate
+
 _NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
 
 
@@ -26,6 +28,8 @@ def missing_engine() -> str:
 def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
 
+    gpu_off: dict[str, float] = {}  # by model, the last used last
+
     async def load(
         entry: LibraryEntry, slots: int, context_tokens: int, told: Callable[[float], None]
     ) -> Engine:
@@ -35,7 +39,7 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
                 f"the file of {entry.model.name} has changed or is gone",
                 hint="it is looked at again within half a minute",
             )
-        return await EngineProcess.start(
+        engine = await EngineProcess.start(
             path,
             context_tokens=context_tokens,
             slots=slots,
@@ -44,7 +48,12 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
             told=told,
             keep=place_of(warm, entry.model.model_id),
             embeds=entry.embeds,
+            gpu_off=gpu_off.pop(entry.model.model_id, 1.0),
         )
+        gpu_off[entry.model.model_id] = engine.info.gpu_off
+        while len(gpu_off) > _CORRECTIONS_MAX:
+            del gpu_off[next(iter(gpu_off))]
+        return engine
 
     return load
 
