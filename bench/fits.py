@@ -70,7 +70,7 @@ _LARGE = Made(
     feed_forward=6144, words=64_000, merges=64_000,
 )  # fmt: skip
 _NARROW = Made(
-    name="narrow-q8", width=256, layers=8, heads=1, heads_kv=1, head_width=128, feed_forward=256,
+    name="narrow-q8", width=256, layers=16, heads=1, heads_kv=1, head_width=128, feed_forward=256,
     words=4_000,
 )  # fmt: skip
 
@@ -86,7 +86,7 @@ _ALL = (
     Case("test-small", 8, 512),
     Case(_LLAMA, 8, 2048),
     Case(_LLAMA, 1, 4096),
-    Case(_NARROW, 1, 32_768, used=0.9),
+    Case(_NARROW, 1, 32_768, used=0.5),
     Case(_QWEN, 1, 512),
     Case(_QWEN, 4, 2048, used=0.5),
     Case(_GEMMA, 1, 2048),
