@@ -81,7 +81,9 @@ class Foresight:
             told = Foreseen(Seen(replica.context_tokens, replica.lacks))
             foreseen = self._foreseen.setdefault(replica, told)
             seen = self._see(replica)
-            if seen is not None and foreseen.seen(seen, now_s):
+            if seen is None:
+                self._decided_at_bytes = 0  # look again, whatever is free then
+            elif foreseen.seen(seen, now_s):
                 _tell(replica, seen)
                 self._changed(replica)
 
