@@ -30,8 +30,10 @@ MIXTURE = Made(
 )  # fmt: skip
 async def test_what_is_foretold_is_what_it_takes(case: Case, tmp_path: Path) -> None:
     told, resident, own = await take(case, tmp_path)
-    assert abs(percent_off(told.resident, resident)) < PERCENT_MAX
-    assert abs(percent_off(told.own, own)) < PERCENT_MAX
+    for foretold, taken in ((told.resident, resident), (told.own, own)):
+        assert percent_off(foretold, taken) > -PERCENT_MAX
+        # A busy machine reads prompts in shorter chunks, which fill less of the buffer.
+        assert percent_off(foretold - told.compute, taken) < PERCENT_MAX
 
 
 async def test_more_slots_take_as_much_more_as_was_foretold(tmp_path: Path) -> None:
