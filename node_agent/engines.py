@@ -14,6 +14,8 @@ from node_agent.library.view import LibraryEntry
 from node_agent.loader import LoadEngine
 from node_agent.warm_keeping import place_of
 
+_CORRECTIONS_MAX = 1_024  # far more models than a machine has; losing one costs one estimate
+
 _NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
 
 
@@ -28,23 +30,32 @@ def missing_engine() -> str:
 def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
 
-    async def load(entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
+    gpu_off: dict[str, float] = {}  # by model, the last used last
+
+    async def load(
+        entry: LibraryEntry, slots: int, context_tokens: int, told: Callable[[float], None]
+    ) -> Engine:
         path = library.file_of(entry.model.model_id)
         if path is None:
             raise LoadFailed(
                 f"the file of {entry.model.name} has changed or is gone",
                 hint="it is looked at again within half a minute",
             )
-        return await EngineProcess.start(
+        engine = await EngineProcess.start(
             path,
-            context_tokens=settings.context_tokens_max,
+            context_tokens=context_tokens,
             slots=slots,
             threads=settings.threads,
             niceness=settings.niceness,
             told=told,
             keep=place_of(warm, entry.model.model_id),
             embeds=entry.embeds,
+            gpu_off=gpu_off.pop(entry.model.model_id, 1.0),
         )
+        gpu_off[entry.model.model_id] = engine.info.gpu_off
+        while len(gpu_off) > _CORRECTIONS_MAX:
+            del gpu_off[next(iter(gpu_off))]
+        return engine
 
     return or_left_to_its_own(load)
 

@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
@@ -33,6 +34,7 @@ TASKS_MAX = 32
 TASK_LETTERS_MAX = 64
 DOMAINS_MAX = 8  # a specialist of more is none
 CONTEXT_TOKENS_MAX = (1 << 31) - 1  # llama.cpp counts positions so far
+LAYERS_MAX = 1_024  # the largest models have 126
 CACHE_BYTES_MAX = 1 << 30  # of a token; the largest models take megabytes
 EXAMPLE_LETTERS_MAX = 400
 
@@ -99,7 +101,7 @@ def _describe_open(files: Sequence[BinaryIO], on_progress: Callable[[int], None]
             "parameters": header.parameters,
             "quantisation": header.quantisation,
             "context_tokens": header.context_tokens,
-            "cache_bytes_per_token": header.cache_bytes_per_token,
+            "shape": asdict(header.shape),
             "embeds": header.embeds,
             "template_sha256": header.template_sha256,
             "test": header.test,
@@ -163,8 +165,10 @@ def _why_unusable(header: "Header") -> str:
         return "it does not say how long a context it was trained for"
     if header.context_tokens > CONTEXT_TOKENS_MAX:
         return f"no model was trained for a context of {header.context_tokens:,} tokens"
-    if header.cache_bytes_per_token > CACHE_BYTES_MAX:
-        return f"no model keeps {header.cache_bytes_per_token:,} bytes of each token"
+    if header.shape.layers > LAYERS_MAX:
+        return f"no model has {header.shape.layers:,} layers"
+    if header.shape.cache_bytes_per_token > CACHE_BYTES_MAX:
+        return f"no model keeps {header.shape.cache_bytes_per_token:,} bytes of each token"
     return ""
 
 

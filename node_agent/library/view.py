@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mesh.core.footprint import Shape
 from mesh.core.types import Model, ModelId
 from node_agent.library.description import Description, Fault, Outcome, Rejection
 from node_agent.library.found import Findings, FolderLook, FoundFile, LibraryProblem, printable
@@ -20,7 +21,7 @@ class LibraryEntry:
 
     model: Model
     files: tuple[FoundFile, ...]  # at least one
-    cache_bytes_per_token: int = 0  # of keys and values; 0: unknown
+    shape: Shape  # decides how much memory it takes
     embeds: bool = False  # it turns text into vectors, and writes none
 
     @property
@@ -132,4 +133,4 @@ def _entry(description: Description, files: Iterable[FoundFile]) -> LibraryEntry
     model = description.model(names)
     if said := tuple(dict.fromkeys(domain for file in files for domain in file.domains)):
         model = replace(model, domains=said)  # the owner's word is in place of the file's
-    return LibraryEntry(model, files, description.cache_bytes_per_token, description.embeds)
+    return LibraryEntry(model, files, description.shape.shape(), description.embeds)

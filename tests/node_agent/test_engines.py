@@ -23,7 +23,7 @@ async def why_not(source: Source, tmp_path: Path) -> LoadFailed:
     settings = NodeSettings(context_tokens_max=256)
     load = engine_processes(known, settings, WarmFolder(tmp_path / "warm", 0))
     with pytest.raises(LoadFailed) as failed:
-        await load(entry, 1, lambda _: None)
+        await load(entry, 1, 256, lambda _: None)
     return failed.value
 
 

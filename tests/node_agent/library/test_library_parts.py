@@ -82,6 +82,17 @@ async def test_a_truncated_part_is_a_problem(
     assert "truncated" in view.problems[0].reason
 
 
+async def test_its_memory_is_foretold_from_the_tensors_of_all_parts(
+    models: Path, tmp_path: Path
+) -> None:
+    RandomModel(split_max_tensors=5).write(models / "split.gguf")
+    (tmp_path / "one").mkdir()
+    RandomModel().write(tmp_path / "one" / "whole.gguf")
+    (split,) = (await library(models, tmp_path).complete()).entries
+    (whole,) = (await library(tmp_path / "one", tmp_path).complete()).entries
+    assert split.shape == whole.shape
+
+
 async def test_the_engine_loads_all_parts_by_the_path_of_the_first(
     models: Path, tmp_path: Path
 ) -> None:
