@@ -155,6 +155,7 @@ class Loader:
         if engine.info.context_tokens < tokens:  # its own limit, whatever memory there is
             replica.context_tokens_max = engine.info.context_tokens
         replica.context_tokens = engine.info.context_tokens
+        replica.footprint = replica.footprint.with_layers(engine.info.gpu_layers)
         loaded.succeed(engine)
         if isinstance(engine, HoldsPrefixes):
             engine.watch_prefixes(partial(self._prefixes_changed, replica))

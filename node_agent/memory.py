@@ -22,6 +22,7 @@ class Footprint:
     shape: Shape
     embeds: bool = False
     off: float = 1.0  # what its process took at the last load, of what was foretold
+    on_gpus: float = 0.0  # share of its layers that were there at the last load
 
     @classmethod
     def of(cls, shape: Shape, size_bytes: int, *, embeds: bool) -> "Footprint":
@@ -39,7 +40,11 @@ class Footprint:
     def taken_bytes(self, slots: int, context_tokens: int) -> int:
         """Return how much memory is nobody else's while it is loaded like that."""
         told = self.foretold(slots, context_tokens)
-        return told.weights + int(told.own * self.off)
+        return int(told.weights * (1.0 - self.on_gpus)) + int(told.own * self.off)
+
+    def with_layers(self, on_gpus: int) -> "Footprint":
+        """Return it with so many layers on GPUs, the output included: their weights are there."""
+        return replace(self, on_gpus=min(1.0, on_gpus / (self.shape.layers + 1)))
 
 
 def contexts(context_tokens: int) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mesh.core.footprint import Foretold
 from mesh.core.types import Refusal, ReplicaState
@@ -165,6 +165,12 @@ def test_what_a_process_takes_corrects_what_is_promised_to_it_next_time() -> Non
     assert room.check(replica) == "", "it is said once"
     taken = replica.footprint.taken_bytes(2, 8_192)
     assert abs(taken - (told.total + GB)) < 10
+
+
+def test_weights_that_went_to_a_gpu_are_not_the_machines_any_more() -> None:
+    footprint = Footprint(replace(MODEL.shape, layers=31))
+    here, half, away = (footprint.with_layers(count).taken_bytes(1, 2_048) for count in (0, 16, 32))
+    assert (here - half, here - away) == (GB // 2, GB)
 
 
 def test_what_is_as_foretold_is_not_worth_a_word() -> None:
