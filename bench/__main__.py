@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import engine, failover, fleet, idle, ladder, ledger, page, relay, routing, warm
+from bench import engine, failover, fits, fleet, idle, ladder, ledger, page, relay, routing, warm
 from bench.ladder_rungs import PRICE_USD, own_models, repository_family
 from bench.result import Figures, print_result
 from mesh.errors import InvalidRequest
@@ -17,6 +17,7 @@ from mesh.errors import InvalidRequest
 BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
     "engine": engine.measure,
     "failover": failover.measure,
+    "fits": fits.measure,
     "fleet": fleet.measure,
     "idle": idle.measure,
     "ladder": ladder.measure,

@@ -24,7 +24,7 @@ def echo_engine() -> EchoEngine:
     return EchoEngine(slots=SLOTS, tokens_per_s=float(os.environ.get(PACE_VARIABLE, "0")))
 
 
-async def _load(_entry: LibraryEntry, _slots: int, _told: object) -> Engine:
+async def _load(_entry: LibraryEntry, _slots: int, _context_tokens: int, _told: object) -> Engine:
     return echo_engine()
 
 

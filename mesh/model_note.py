@@ -27,7 +27,10 @@ PARTIAL_SUFFIXES = (
     ".download",
     ".aria2",
 )
-SPLIT_NAME = re.compile(r"(?P<whole>.+)-\d{5}-of-(?P<parts>\d{5})\.gguf", re.IGNORECASE | re.ASCII)
+# As llama.cpp's `gguf-split` names the parts of a model, counted from 1.
+SPLIT_NAME = re.compile(
+    r"(?P<whole>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf", re.IGNORECASE | re.ASCII
+)
 NOTE_BYTES_MAX = 16 << 10  # ten times what the longest note takes
 DOMAINS_MAX = 8  # as many as a model file may name itself
 

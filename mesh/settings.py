@@ -57,6 +57,15 @@ class OnBattery(StrEnum):
     STOP = "stop"  # nothing new
 
 
+class ModelStore(StrEnum):
+    """Another tool on this machine that keeps model files."""
+
+    OLLAMA = "ollama"
+    LM_STUDIO = "lm-studio"
+    HUGGING_FACE = "hugging-face"
+    LLAMA_CPP = "llama.cpp"
+
+
 class PortSettings(Section):
     """Where this machine listens. 0 takes any free port."""
 
@@ -101,6 +110,11 @@ class NodeSettings(Section):
     name: str = Field(default="", max_length=64, description="Shown to people; empty: hostname.")
     model_folders: tuple[Path, ...] = Field(
         default=(), max_length=64, description="Folders of GGUF files, instead of the usual ones."
+    )
+    model_stores: tuple[ModelStore, ...] = Field(
+        default=tuple(ModelStore),
+        max_length=16,
+        description="Other tools whose models are served as they lie; empty: none.",
     )
     test_models: bool = Field(default=True, description="Serve the bundled test model as well.")
     context_tokens_max: int = Field(

@@ -4,12 +4,14 @@
 2. A busy model never leaves. Of the idle ones the least recently used leaves first, and no more of
    them than must.
 3. Where only busy ones are in the way, it fits later: once those that are named here have ended.
+4. What does not fit whole gets fewer slots first. Where not even one slot has room, whoever leaves,
+   its context is halved, and halved again. Nobody waits or leaves for slots beyond the first.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from node_agent.memory import MARGIN_BYTES, Footprint, in_words
+from node_agent.memory import MARGIN_BYTES, Footprint, contexts, in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,11 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """It may be loaded once ``leave`` has left, with as many slots."""
+    """It may be loaded once ``leave`` has left, with as many slots of so many tokens."""
 
     leave: tuple[int, ...]  # in this order
     slots: int
+    context_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Later:
     """It fits once these busy ones have ended."""
 
     leave: tuple[int, ...]
+    context_tokens: int = 0  # of a slot, then; 0: not known just now
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,13 @@ class Never:
         return f"{in_words(self.needed_bytes)} of memory, {room} are free"
 
     @property
+    def lasting(self) -> str:
+        """The same without a figure that is another one at every look."""
+        if self.budget:
+            return str(self)
+        return f"{in_words(self.needed_bytes)} of memory, and less than that is free"
+
+    @property
     def hint(self) -> str:
         """What to do about it."""
         if self.budget:
@@ -70,10 +81,31 @@ class Never:
 Verdict = Fits | Later | Never
 
 
-def verdict(footprint: Footprint, slots_max: int, held: Iterable[Held], room: Room) -> Verdict:
-    """Decide for one model, which is not among those that are ``held``."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a model would be served if memory were no matter."""
+
+    footprint: Footprint
+    slots: int
+    context_tokens: int  # of each
+
+
+def verdict(wanted: Wanted, held: Iterable[Held], room: Room) -> Verdict:
+    """Decide for one model, which is not among those that are ``held``.
+
+    ``Never`` tells of the shortest context that there is.
+    """
     held = list(held)
-    needed_bytes = footprint.taken_bytes(1)
+    for context_tokens in contexts(wanted.context_tokens):
+        decided = _with(wanted, context_tokens, held, room)
+        if not isinstance(decided, Never):
+            break
+    return decided
+
+
+def _with(wanted: Wanted, context_tokens: int, held: list[Held], room: Room) -> Verdict:
+    """Decide for one length of the context."""
+    needed_bytes = wanted.footprint.taken_bytes(1, context_tokens)
     free_bytes = room.unclaimed_bytes - MARGIN_BYTES
     left_bytes = room.budget_bytes - sum(each.claim_bytes for each in held)
     spare_bytes = min(free_bytes, left_bytes)
@@ -87,6 +119,14 @@ def verdict(footprint: Footprint, slots_max: int, held: Iterable[Held], room: Ro
     if spare_bytes < needed_bytes:
         return Never(needed_bytes, spare_bytes, budget=left_bytes <= free_bytes)
     if busy:
-        return Later(busy)
-    slots = footprint.slots_in(spare_bytes, slots_max)
-    return Fits(tuple(each.key for each in leave), slots)
+        return Later(busy, context_tokens)
+    slots = _slots_in(wanted, context_tokens, spare_bytes)
+    return Fits(tuple(each.key for each in leave), slots, context_tokens)
+
+
+def _slots_in(wanted: Wanted, context_tokens: int, spare_bytes: int) -> int:
+    """Return how many slots fit into what is for us to take, at least one."""
+    for slots in range(wanted.slots, 1, -1):
+        if wanted.footprint.taken_bytes(slots, context_tokens) <= spare_bytes:
+            return slots
+    return 1

@@ -1,16 +1,20 @@
 """Which engine serves a model of this machine: today, always llama.cpp in a process of its own."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
+from typing import Concatenate, ParamSpec
 
 from mesh.settings import NodeSettings
 from node_agent.engine.protocol import Engine, LoadFailed
 from node_agent.engine.supervisor import EngineProcess
 from node_agent.engine.warm_folder import WarmFolder
 from node_agent.library.catalogue import Library
+from node_agent.library.origins import left_to
 from node_agent.library.view import LibraryEntry
 from node_agent.loader import LoadEngine
 from node_agent.warm_keeping import place_of
+
+_CORRECTIONS_MAX = 1_024  # far more models than a machine has; losing one costs one estimate
 
 _NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
 
@@ -26,25 +30,59 @@ def missing_engine() -> str:
 def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
 
-    async def load(entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
+    gpu_off: dict[str, float] = {}  # by model, the last used last
+
+    async def load(
+        entry: LibraryEntry, slots: int, context_tokens: int, told: Callable[[float], None]
+    ) -> Engine:
         path = library.file_of(entry.model.model_id)
         if path is None:
             raise LoadFailed(
                 f"the file of {entry.model.name} has changed or is gone",
                 hint="it is looked at again within half a minute",
             )
-        return await EngineProcess.start(
+        engine = await EngineProcess.start(
             path,
-            context_tokens=settings.context_tokens_max,
+            context_tokens=context_tokens,
             slots=slots,
             threads=settings.threads,
             niceness=settings.niceness,
             told=told,
             keep=place_of(warm, entry.model.model_id),
             embeds=entry.embeds,
+            gpu_off=gpu_off.pop(entry.model.model_id, 1.0),
         )
+        gpu_off[entry.model.model_id] = engine.info.gpu_off
+        while len(gpu_off) > _CORRECTIONS_MAX:
+            del gpu_off[next(iter(gpu_off))]
+        return engine
 
-    return load
+    return or_left_to_its_own(load)
+
+
+HowToLoad = ParamSpec("HowToLoad")
+
+
+def or_left_to_its_own(
+    load: Callable[Concatenate[LibraryEntry, HowToLoad], Awaitable[Engine]],
+) -> Callable[Concatenate[LibraryEntry, HowToLoad], Awaitable[Engine]]:
+    """Return ``load`` whose failures say what else can be done, where another tool has the model.
+
+    An architecture that llama.cpp does not know is noticed before (``known_architectures``), but
+    not a file of a known one that another engine has put together in its own way.
+    """
+
+    async def tried(
+        entry: LibraryEntry, /, *how: HowToLoad.args, **further: HowToLoad.kwargs
+    ) -> Engine:
+        try:
+            return await load(entry, *how, **further)
+        except LoadFailed as failure:
+            if who := left_to(entry.origins):
+                raise LoadFailed(failure.message, hint=who) from failure
+            raise
+
+    return tried
 
 
 def process_ids(engines: list[Engine]) -> list[int]:

@@ -21,8 +21,8 @@ from node_agent.library.view import LibraryEntry
 from node_agent.replica import RETRY_AFTER_S, STRIKES_MAX, Loaded, Replica
 from node_agent.room import MachineRoom, Memory
 
-# With so many slots; tells how far it has come, from 0 to 1.
-LoadEngine = Callable[[LibraryEntry, int, Callable[[float], None]], Awaitable[Engine]]
+# With so many slots of so many tokens; tells how far it has come, from 0 to 1.
+LoadEngine = Callable[[LibraryEntry, int, int, Callable[[float], None]], Awaitable[Engine]]
 
 # Other programs do not tell when they free memory.
 LOOK_AGAIN_S = 1.0
@@ -97,6 +97,7 @@ class Loader:
         self._make_way(replica, fits)
         short = fits.slots < self._slots_max
         replica.slots = fits.slots if short else max(replica.slots, fits.slots)
+        replica.context_tokens = fits.context_tokens
         replica.set_timer(None)
         self._room.promise(replica)
         loaded = replica.load = Loaded()
@@ -109,6 +110,7 @@ class Loader:
         self._moved.set()
         if not replica.idle:
             return
+        self._check(replica)
         loop = asyncio.get_running_loop()
         replica.used_s = loop.time()
         if replica.gone:
@@ -138,11 +140,11 @@ class Loader:
     async def _load(self, replica: Replica, loaded: Loaded) -> None:
         try:
             async with self._one_at_a_time:
-                slots = await self._make_room(replica)
+                slots, tokens = await self._make_room(replica)
                 progressed = partial(self._progressed, replica, loaded)
                 self._room.load_begins()
                 try:
-                    engine = await self._load_engine(replica.entry, slots, progressed)
+                    engine = await self._load_engine(replica.entry, slots, tokens, progressed)
                 finally:
                     self._room.load_ended()
         except MeshError as failure:
@@ -150,12 +152,21 @@ class Loader:
             return
         self._warm.add(engine)
         replica.info, replica.slots = engine.info, engine.info.slots
+        if engine.info.context_tokens < tokens:  # its own limit, whatever memory there is
+            replica.context_tokens_max = engine.info.context_tokens
+        replica.context_tokens = engine.info.context_tokens
+        replica.footprint = replica.footprint.with_layers(engine.info.gpu_layers)
         loaded.succeed(engine)
         if isinstance(engine, HoldsPrefixes):
             engine.watch_prefixes(partial(self._prefixes_changed, replica))
+        self._check(replica)
         self._changed(replica)
         self.rest(replica)
         self._start(self._watch(replica, loaded, engine), f"watch {replica.name}")
+
+    def _check(self, replica: Replica) -> None:
+        if said := self._room.check(replica):
+            log.warning("%s %s", replica.name, said)
 
     def _progressed(self, replica: Replica, loaded: Loaded, share: float) -> None:
         loaded.progress = share
@@ -190,8 +201,10 @@ class Loader:
         await engine.close()
         self._warm.discard(engine)
 
-    async def _make_room(self, replica: Replica) -> int:
-        """Wait until the model fits, for as long as anybody waits for it; return its slots.
+    async def _make_room(self, replica: Replica) -> tuple[int, int]:
+        """Wait until the model fits, for as long as anybody waits for it.
+
+        Return its slots and the tokens of each: never more than were promised.
 
         It did fit when the load began. Only other programs can have changed that.
 
@@ -203,8 +216,9 @@ class Loader:
                 await asyncio.wait(self._closing)
             self._moved.clear()
             match self._room.verdict(replica, its_turn=True):
-                case Fits((), slots):
-                    return min(slots, replica.slots)
+                case Fits((), slots, context_tokens):
+                    replica.context_tokens = min(context_tokens, replica.context_tokens)
+                    return min(slots, replica.slots), replica.context_tokens
                 case Fits() as fits:
                     self._make_way(replica, fits)
                 case Later() if replica.slots_taken:

@@ -1,36 +1,78 @@
 """How much memory a model takes, and how much there is. Pure, but for the looks at the machine."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
+from mesh.core.footprint import FLOAT_BYTES, Foretold, Served, Shape, foretell
 from node_agent.cgroup import allowance
+from node_agent.engine.embedding_limits import BATCH_TEXTS, BATCH_TOKENS, SCORES_BYTES_MAX
 
-# The weights once, and a fifth more for compute buffers: an allowance. Engines of 0.7 to 528 MB of
-# Q8_0 and F16 weights took up to 12 % less than is foretold with it (resident after use, 1 to 4
-# slots of up to 8192 tokens, x86-64). The engine has the last word, when it loads.
-SIZE_FACTOR = 1.2
-PROCESS_BYTES = 40_000_000  # Python and the libraries, before any model (measured)
 MARGIN_BYTES = 256 << 20  # left to the machine's owner, whatever we load
+
+# Nobody asks a model that has room for less: a prompt with a tool or two has as many tokens.
+CONTEXT_TOKENS_MIN = 2_048
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a model takes: its file, and the keys and values of each slot's whole context."""
+    """What a model takes, however it is served; see ``mesh/core/footprint.py``."""
 
-    size_bytes: int
-    slot_bytes: int
+    shape: Shape
+    embeds: bool = False
+    off: float = 1.0  # what its process took at the last load, of what was foretold
+    on_gpus: float = 0.0  # share of its layers that were there at the last load
 
-    def taken_bytes(self, slots: int) -> int:
-        """Return how much memory comes back when it leaves."""
-        return PROCESS_BYTES + int(self.size_bytes * SIZE_FACTOR) + slots * self.slot_bytes
+    @classmethod
+    def of(cls, shape: Shape, size_bytes: int, *, embeds: bool) -> "Footprint":
+        """Return that of a file; a header that tells nothing leaves its size to go by."""
+        return cls(
+            shape if shape.weights_bytes else replace(shape, weights_bytes=size_bytes), embeds
+        )
 
-    def slots_in(self, spare_bytes: int, most: int) -> int:
-        """Return how many slots fit into what is for us to take, at least one."""
-        if not self.slot_bytes:
-            return most
-        return max(1, min(most, (spare_bytes - self.taken_bytes(0)) // self.slot_bytes))
+    def foretold(self, slots: int, context_tokens: int) -> Foretold:
+        """Return what it takes with so many slots of so many tokens, before any correction."""
+        return foretell(
+            self.shape, served_by(self.shape, slots, context_tokens, embeds=self.embeds)
+        )
+
+    def taken_bytes(self, slots: int, context_tokens: int) -> int:
+        """Return how much memory is nobody else's while it is loaded like that."""
+        told = self.foretold(slots, context_tokens)
+        return int(told.weights * (1.0 - self.on_gpus)) + int(told.own * self.off)
+
+    def with_layers(self, on_gpus: int) -> "Footprint":
+        """Return it with so many layers on GPUs, the output included: their weights are there."""
+        return replace(self, on_gpus=min(1.0, on_gpus / (self.shape.layers + 1)))
+
+
+def contexts(context_tokens: int) -> tuple[int, ...]:
+    """Return what a model that could have ``context_tokens`` may be served with, longest first.
+
+    Halves, so that a little more or less free memory seldom changes the answer, down to
+    ``CONTEXT_TOKENS_MIN`` or to what the model has if that is less.
+    """
+    shorter = [context_tokens]
+    while shorter[-1] > CONTEXT_TOKENS_MIN:
+        shorter.append(max(CONTEXT_TOKENS_MIN, shorter[-1] // 2))
+    return tuple(shorter)
+
+
+def served_by(shape: Shape, slots: int, context_tokens: int, *, embeds: bool) -> Served:
+    """Return how an engine of ours serves a model of ``shape`` on a processor.
+
+    One that embeds works all texts in one context, of BATCH_TOKENS at least; an encoder takes a
+    text in one piece, and is spared the scores of a long one (``engine/embedder.py``).
+    """
+    if not embeds:
+        return Served(slots, context_tokens)
+    context_tokens = max(context_tokens, BATCH_TOKENS)
+    piece_tokens = context_tokens if shape.encoder else BATCH_TOKENS
+    scores_bytes = FLOAT_BYTES * shape.heads * piece_tokens * context_tokens
+    flash = scores_bytes > SCORES_BYTES_MAX
+    rows = piece_tokens if shape.encoder else BATCH_TEXTS
+    return Served(1, context_tokens, flash, piece_tokens, rows)
 
 
 def missing_memory_bytes(pid: int) -> int | None:
@@ -46,6 +88,11 @@ def missing_memory_bytes(pid: int) -> int | None:
         return None
     pages_of_files = int(memory.shared) if sys.platform == "linux" else 0
     return int(memory.rss) - pages_of_files
+
+
+def missing_of(told: Foretold) -> int:
+    """Return what ``missing_memory_bytes`` of a process should come to."""
+    return told.own if sys.platform == "linux" else told.resident
 
 
 def free_memory_bytes() -> int:

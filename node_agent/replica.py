@@ -6,6 +6,7 @@ States, as coordinators see them::
                            |          +----its engine died-------> available
                            +--fails--> failed --after a while--> available
                                           +-- for good, after STRIKES_MAX in a row
+    available <--memory comes and goes, slowly--> failed
 
 A strike is a load that failed, or an engine that died before it gave a single token. The first
 token wipes them all out: a model that can answer is not broken, whatever kills it later.
@@ -74,8 +75,11 @@ class Replica:
     ordinal: int  # stands for the model in reports
     slots: int  # of the engine; a guess until it was warm once
     footprint: Footprint
+    context_tokens_max: int  # of a slot, where memory is no matter
+    context_tokens: int  # that one has, or would have as memory is now
     load: Loaded | None = None  # None: only on disk
     reason: str = ""  # why it cannot be served now; "" if it can
+    lacks: str = ""  # memory, and how much; "" while it would fit
     strikes: int = 0
     slots_taken: int = 0
     used_s: float = 0.0  # when it was last in use, on the event loop's clock
@@ -100,7 +104,7 @@ class Replica:
 
     @property
     def state(self) -> ReplicaState:
-        if self.reason:
+        if self.reason or (self.lacks and self.load is None):
             return ReplicaState.FAILED
         if self.load is None:
             return ReplicaState.AVAILABLE
@@ -140,23 +144,20 @@ class Replica:
             prefill_tokens_per_s=self.rates.prefill.tokens_per_s,
             decode_tokens_per_s=self.rates.decode.tokens_per_s,
             load_s=self.info.load_s if self.info else 0.0,
-            reason=self.reason,
+            reason=self.reason or (self.lacks if self.load is None else ""),
             numerics=self.info.numerics if self.info else "",
             load_progress=self.load.progress if self.load and not self.load.engine else 0.0,
             prefixes=self.prefixes,
             decode_rates_by_batch=self.rates.decode_by_batch,
         )
 
-    def offer(self, context_tokens_max: int) -> Offer:
-        """What coordinators are told: facts where an engine was warm, else what is expected.
-
-        Less than is expected would rule a cold model out for what it can do once it is loaded.
-        """
+    def offer(self) -> Offer:
+        """What coordinators are told: facts where an engine is warm, else what is expected."""
         if self.info is not None:
-            return Offer(self.entry.model, self.info.context_tokens, self.info.capabilities)
-        trained_for = self.entry.model.context_tokens
-        expected = EMBEDDER_CAPABILITIES if self.entry.embeds else CAPABILITIES
-        return Offer(self.entry.model, min(trained_for, context_tokens_max), expected)
+            capabilities = self.info.capabilities
+        else:
+            capabilities = EMBEDDER_CAPABILITIES if self.entry.embeds else CAPABILITIES
+        return Offer(self.entry.model, self.context_tokens, capabilities)
 
     def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
         """Replace whatever timer was running."""

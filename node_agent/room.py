@@ -1,13 +1,21 @@
 """What the models of this machine hold of its memory, and what that leaves for one more."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from node_agent.budget import Held, Later, Never, Room, Verdict, verdict
+from node_agent.budget import Held, Later, Never, Room, Verdict, Wanted, verdict
 from node_agent.engine.protocol import Engine
 from node_agent.engine.supervisor import EngineProcess
-from node_agent.memory import free_memory_bytes, missing_memory_bytes, total_memory_bytes
+from node_agent.memory import (
+    free_memory_bytes,
+    missing_memory_bytes,
+    missing_of,
+    total_memory_bytes,
+)
+from node_agent.reckoning import corrected, words
 from node_agent.replica import Replica
+
+_WORTH_A_LINE = 0.05  # a change of the correction; the rest is what buffers come to be touched
 
 
 def _missing(engine: Engine) -> int | None:
@@ -60,6 +68,29 @@ class MachineRoom:
     def load_ended(self) -> None:
         self._free_before_bytes = 0
 
+    def check(self, replica: Replica) -> str:
+        """Compare what a warm model took with what was foretold, and correct that from now on.
+
+        Return a line for the owner, "" where there is nothing to say.
+        """
+        engine = replica.engine
+        taken_bytes = self.memory.missing_bytes(engine) if engine is not None else None
+        if taken_bytes is None or replica.load is None:
+            return ""
+        footprint = replica.footprint
+        told = footprint.foretold(replica.slots, replica.context_tokens)
+        foretold_bytes = missing_of(told)
+        off = corrected(
+            footprint.off,
+            foretold_bytes=foretold_bytes,
+            untouched_bytes=told.compute if replica.load.answered else foretold_bytes,
+            taken_bytes=taken_bytes,
+        )
+        replica.footprint = replace(footprint, off=off)
+        changed = abs(off - footprint.off) > _WORTH_A_LINE
+        off_bytes = int((off - 1.0) * foretold_bytes)
+        return words(total_bytes=told.total, off_bytes=off_bytes) if changed else ""
+
     def held(self, ordinal: int) -> Replica:
         return self._held[ordinal]
 
@@ -79,7 +110,8 @@ class MachineRoom:
             free_bytes + sum(self._leaving.values()) - promised_bytes,
             int(self.share_max * self.memory.total_bytes()),
         )
-        decided = verdict(replica.footprint, self.slots_max, _as_held(others, claims), room)
+        wanted = Wanted(replica.footprint, self.slots_max, replica.context_tokens_max)
+        decided = verdict(wanted, _as_held(others, claims), room)
         if isinstance(decided, Never) and not decided.budget and self._in_motion:
             return Later(())  # what is free cannot be told just now
         return decided
@@ -90,7 +122,7 @@ class MachineRoom:
 
     def _claim(self, replica: Replica) -> tuple[int, int]:
         """Return the bytes it may call its own, and how many of them are not free any more."""
-        promised_bytes = replica.footprint.taken_bytes(replica.slots)
+        promised_bytes = replica.footprint.taken_bytes(replica.slots, replica.context_tokens)
         if replica.engine is None:
             return promised_bytes, 0
         missing_bytes = self.memory.missing_bytes(replica.engine)

@@ -22,6 +22,7 @@ from mesh.errors import NodeLost
 from mesh.settings import NodeSettings
 from node_agent.budget import Fits, Later, Verdict
 from node_agent.engine.protocol import Engine
+from node_agent.foresight import Foresight
 from node_agent.lending import Lending, Signs
 from node_agent.library.view import LibraryEntry, LibraryView
 from node_agent.loader import LOOK_AGAIN_S, LoadEngine, Loader
@@ -90,6 +91,7 @@ class Shelf:
         )
         self._turns = Turns()
         self._look: asyncio.TimerHandle | None = None  # at whose turn it is
+        self._foresight = Foresight(self._loader.verdict, free_memory, self._foreseen)
 
     def __repr__(self) -> str:
         return f"<Shelf {list(self._replicas.values())}>"
@@ -98,7 +100,7 @@ class Shelf:
     async def running(self) -> AsyncIterator["Shelf"]:
         """Load and serve while the context is open; no engine is left after it."""
         try:
-            async with self._loader.running():
+            async with self._loader.running(), self._foresight.running(self._replicas):
                 yield self
         finally:
             self._look_again(None)
@@ -118,14 +120,12 @@ class Shelf:
             replica.set_timer(None)
             self._no_longer_waits(replica)
             self._loader.close_if_idle(replica)
+        self._foresight.begin(self._replicas.values())
         self._tell_inventory()
 
     def offers(self) -> list[tuple[int, Offer]]:
         """Every model by its ordinal, in the library's order."""
-        return [
-            (replica.ordinal, replica.offer(self._context_tokens_max))
-            for replica in self._replicas.values()
-        ]
+        return [(replica.ordinal, replica.offer()) for replica in self._replicas.values()]
 
     def statuses(self, only: frozenset[int] | None = None) -> list[tuple[int, ReplicaStatus]]:
         """The status of every replica, or of some, by ordinal; its slots are those lent."""
@@ -269,17 +269,16 @@ class Shelf:
             self._look_again(LOOK_AGAIN_S)
 
     def _new_replica(self, entry: LibraryEntry) -> Replica:
-        slots = self._slots_max  # offered until it was warm once
-        footprint = self._footprint(entry)
-        ordinal = next(self._ordinals)
-        return Replica(entry, ordinal, slots, footprint, reason=self._cannot_load)
-
-    def _footprint(self, entry: LibraryEntry) -> Footprint:
         context_tokens = min(entry.model.context_tokens, self._context_tokens_max)
-        context_bytes = context_tokens * entry.cache_bytes_per_token
-        if entry.embeds:  # its slots take turns in one context
-            return Footprint(entry.model.size_bytes + context_bytes, 0)
-        return Footprint(entry.model.size_bytes, context_bytes)
+        return Replica(
+            entry,
+            next(self._ordinals),
+            self._slots_max,  # offered until it was warm once
+            Footprint.of(entry.shape, entry.model.size_bytes, embeds=entry.embeds),
+            context_tokens,
+            context_tokens,
+            reason=self._cannot_load,
+        )
 
     def _pardon(self, replica: Replica) -> None:
         replica.reason, replica.strikes = "", 0
@@ -296,6 +295,10 @@ class Shelf:
             self._look_again(0.0)
         for watcher in self.watchers:
             watcher.replica_changed(replica.ordinal, change)
+
+    def _foreseen(self, replica: Replica) -> None:
+        self._tell_inventory()
+        self._tell(replica)
 
     def _loading_changed(self, replica: Replica) -> None:
         self._tell_inventory()  # an engine that was warm knows better what it can do

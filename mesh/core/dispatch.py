@@ -114,6 +114,10 @@ class Dispatch:
         # Whoever goes on may have less context, or an older version: another one may not.
         goes_on = progress.lost is not None and failure.code not in _ENDS_BY_ITSELF
         elsewhere = failure.code.elsewhere or goes_on or progress.other_rungs(failure.code)
+        if failure.code is FailureCode.CONTEXT_OVERFLOW and not elsewhere:
+            shorter = self.elsewhere.roomier(progress, attempt)
+            elsewhere = bool(shorter)
+            progress.avoid.update(shorter)
         other_cloud = attempt.in_cloud and self._other_cloud_may(progress, failure.code)
         if attempt.in_cloud and progress.instead_of is not None and not seen:
             failure = cloud_failed(progress.instead_of, failure)

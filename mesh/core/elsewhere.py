@@ -1,13 +1,16 @@
 """Could another machine have an attempt? Asked before one is given up that may still come."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 from mesh.core.books import Books
-from mesh.core.filter import capable
+from mesh.core.filter import SUSPECTS_MAX, capable, unfit
 from mesh.core.progress import Attempt, Progress
 from mesh.core.retry import RetryBudget
 from mesh.core.routing import place_now
+from mesh.core.types import NodeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,28 @@ class Elsewhere:
             return False
         avoid = {**progress.avoid, attempt.node_id: "wants to be relieved"}
         return place_now(progress.wanted, self.books.directory, avoid, self.rng) is not None
+
+    def roomier(self, progress: Progress, attempt: Attempt) -> Mapping[NodeId, str]:
+        """Return who cannot do what was too long for the attempt's node; nobody if nobody can.
+
+        Machines serve a model with the context that their memory has room for.
+        """
+        mine = self.books.replica_of(attempt)
+        if attempt.in_cloud or progress.given.seen or mine is None:
+            return {}
+        most, request = mine.offer.context_tokens, progress.wanted
+        holders = self.books.directory.holders(attempt.candidate.model_id)
+        every = list(islice(holders.able.walk(), SUSPECTS_MAX))
+        if not any(
+            other.offer.context_tokens > most and unfit(request, other, progress.avoid) is None
+            for other in every
+        ):
+            return {}
+        return {
+            other.node.node_id: f"the prompt is longer than its context of {most}"
+            for other in every
+            if other.offer.context_tokens <= most
+        }
 
     def _may_move(self, progress: Progress, now_s: float) -> bool:
         left = progress.fruitless(now_s) + 1 < self.books.limits.attempts_max

@@ -19,6 +19,7 @@ from mesh.errors import (
 )
 from node_agent.engine.fields import Fields
 from node_agent.engine.frames import FrameError
+from node_agent.engine.gpu_layers import OFF_MAX, OFF_MIN
 from node_agent.engine.logprob_fields import decode_logprobs, encode_logprob
 from node_agent.engine.messages import (
     Cancel,
@@ -251,4 +252,6 @@ def _decode_loaded(fields: Fields) -> Loaded:
         slots=fields.count("slots"),
         capabilities=frozenset(known[name] for name in names if name in known),
         numerics=fields.line("numerics"),
+        gpu_layers=fields.count("gpu_layers"),
+        gpu_off=min(OFF_MAX, max(OFF_MIN, fields.number("gpu_off"))),
     )

@@ -28,16 +28,9 @@ from mesh.core.embedding import VECTOR_TYPE, Vector
 from mesh.errors import InternalError
 from node_agent.engine.abort import Aborted, AbortFlag
 from node_agent.engine.bindings import are_finite, native
+from node_agent.engine.embedding_limits import BATCH_TEXTS, BATCH_TOKENS, SCORES_BYTES_MAX
 from node_agent.engine.llama import DecodeError, LoadError, load_weights, token_ids
 from node_agent.engine.native_log import NativeLog
-
-# The longest text that most encoders take: who waits for a turn waits for no more than such a one.
-BATCH_TOKENS = 512
-# With their vectors a frame stays below a fifth of its limit; llama.cpp allows 256.
-BATCH_TEXTS = 32
-
-# Of attention's scores: contexts of some 2,000 tokens, for the usual 12 to 16 heads.
-_SCORES_BYTES_MAX = 256 << 20
 
 _FILE_HINT = "get the file again, or take it out of the model folder"
 _MEMORY_HINT = "choose a shorter context, or close other programs"
@@ -154,7 +147,7 @@ class Embedder:
         settings.embeddings = True
         heads = native.llama_model_n_head(self._model)
         scores_bytes = 4 * heads * piece_tokens * self._batch_tokens
-        if scores_bytes <= _SCORES_BYTES_MAX:
+        if scores_bytes <= SCORES_BYTES_MAX:
             settings.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
         settings.abort_callback = self._abort.callback
         settings.abort_callback_data = self._abort.data

@@ -23,9 +23,10 @@ from typing import cast
 from node_agent.engine.abort import Aborted, AbortFlag
 from node_agent.engine.bindings import PACKAGE_VERSION, are_finite, devices, native
 from node_agent.engine.chunks import CHUNK_TOKENS_MAX
+from node_agent.engine.gpu_layers import out_of_memory, tries
 from node_agent.engine.load_progress import LoadProgress
 from node_agent.engine.native_log import NativeLog
-from node_agent.engine.offload import layers_for_gpus
+from node_agent.engine.offload import offload
 from node_agent.engine.sampler import SAMPLER_VERSION
 from node_agent.engine.scheduler import Row
 
@@ -66,10 +67,12 @@ class Llama:
         threads: int,
         abort: AbortFlag,
         progress: LoadProgress | None = None,
+        gpu_off: float = 1.0,
     ) -> None:
         """Load the weights and make room in each slot for ``context_tokens``.
 
-        For fewer, if the model was trained for fewer.
+        For fewer, if the model was trained for fewer. ``gpu_off`` is what the model took of a GPU
+        at its last load, of what was foretold; after this load it is what this one took.
 
         Raises:
             LoadError: not a model, not one that generates text, or no memory for it.
@@ -77,17 +80,14 @@ class Llama:
         self._log = NativeLog()
         self._abort = abort  # llama.cpp keeps a pointer to it
         native.llama_backend_init()
-        self.gpu_layers = layers_for_gpus(path, context_tokens=context_tokens, slots=slots)
-        self._model = self._load(path, progress)
-        self._vocabulary = native.llama_model_get_vocab(self._model)
-        trained_tokens = native.llama_model_n_ctx_train(self._model)
-        if trained_tokens <= 0:  # it does not say, or more than a number of llama.cpp's holds
-            trained_tokens = context_tokens
-        self.context_tokens = min(context_tokens, trained_tokens)
         self.slots = slots
         self._flash = any(device.gpu for device in devices())
         self._threads = threads
-        self.context = self._make_context(threads)
+        planned = offload(path, context_tokens=context_tokens, slots=slots, off=gpu_off)
+        self._open(path, context_tokens, planned.layers, progress)
+        self.spared_layers = planned.layers - self.gpu_layers  # that the GPU had no memory for
+        self.gpu_off = planned.off(gpu_off, self.gpu_layers)
+        self._vocabulary = native.llama_model_get_vocab(self._model)
         self._memory = native.llama_get_memory(self.context)
         if not self._memory:
             raise LoadError(
@@ -232,6 +232,27 @@ class Llama:
         first = native.llama_memory_seq_pos_min(self._memory, slot)
         last = native.llama_memory_seq_pos_max(self._memory, slot)
         return bool(first == 0 and last == tokens - 1)
+
+    def _open(
+        self, path: Path, context_tokens: int, layers: int, progress: LoadProgress | None
+    ) -> None:
+        """Load with so many layers on the GPU; with fewer where it has no memory for them."""
+        for self.gpu_layers in tries(layers):
+            self._model = None
+            try:
+                self._model = self._load(path, progress)
+                trained_tokens = native.llama_model_n_ctx_train(self._model)
+                if trained_tokens <= 0:  # it does not say, or more than llama.cpp can count
+                    trained_tokens = context_tokens
+                self.context_tokens = min(context_tokens, trained_tokens)
+                self.context = self._make_context(self._threads)
+            except LoadError as failure:
+                if self._model:
+                    native.llama_model_free(self._model)
+                if not self.gpu_layers or not out_of_memory(str(failure)):
+                    raise
+            else:
+                return
 
     def _load(self, path: Path, progress: LoadProgress | None) -> object:
         model = load_weights(path, self._log, gpu_layers=self.gpu_layers, progress=progress)

@@ -17,6 +17,7 @@ from mesh.core.types import Capability, PrefixHeld
 from mesh.errors import (
     MeshError,
 )
+from node_agent.engine.protocol import EngineInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,20 @@ class Loaded:
     slots: int
     capabilities: frozenset[Capability]
     numerics: str
+    gpu_layers: int = 0
+    gpu_off: float = 1.0  # what it took of the GPUs, of what was foretold
+
+    def info(self, load_s: float) -> EngineInfo:
+        """Return what the agent keeps of it. ``load_s``: seconds the load took."""
+        return EngineInfo(
+            self.context_tokens,
+            self.slots,
+            self.capabilities,
+            self.numerics,
+            load_s,
+            self.gpu_layers,
+            self.gpu_off,
+        )
 
 
 @dataclass(frozen=True, slots=True)

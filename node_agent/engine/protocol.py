@@ -32,6 +32,8 @@ class EngineInfo:
     capabilities: frozenset[Capability]
     numerics: str  # fingerprint of whatever decides rounding
     load_s: float  # seconds the load took
+    gpu_layers: int = 0  # of the model's, the output among them
+    gpu_off: float = 1.0  # what it took of the GPUs, of what was foretold
 
 
 class Engine(Protocol):

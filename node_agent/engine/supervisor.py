@@ -5,7 +5,6 @@ module.
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from mesh.core.generation import Generation, GenerationEvent, Sampling
 from mesh.core.types import Capability, PrefixHeld
 from mesh.errors import ContextOverflow, MeshError, NodeLost, Overloaded, Unsupported
 from node_agent.engine.answer_stream import AnswerStream
+from node_agent.engine.arguments import Start
 from node_agent.engine.checks import refuse_invalid, refuse_invalid_texts
 from node_agent.engine.child import WORKER, Child
 from node_agent.engine.counting import Counting
@@ -100,6 +100,7 @@ class EngineProcess:
         told: Callable[[float], None] = lambda _: None,
         keep: WarmPlace | None = None,
         embeds: bool = False,
+        gpu_off: float = 1.0,
         patience: Patience = Patience(),
         worker: Sequence[str] = WORKER,
     ) -> Self:
@@ -114,6 +115,7 @@ class EngineProcess:
             told: hears how far the load has come, from 0 to 1, in steps of a percent or more.
             keep: where what its slots hold outlives it; None: nowhere.
             embeds: whether the model turns text into vectors, and writes none.
+            gpu_off: what the model took of a GPU at its last load, of what was foretold.
             patience: when the process is taken to hang, and is killed.
             worker: the program that serves; another one only in tests.
 
@@ -124,19 +126,18 @@ class EngineProcess:
         check_installed()
         engine = cls(model.name, patience, told)
         began_s = time.monotonic()
-        arguments = {
-            "--model": os.fspath(model),
-            "--context-tokens": str(context_tokens),
-            "--slots": str(slots),
-            "--threads": str(threads or physical_cores()),
-            "--niceness": str(niceness),
-        }
-        if keep is not None:
-            arguments |= keep.options()
-        flat = [word for pair in arguments.items() for word in pair]
-        flat += ["--embeds"] if embeds else []
+        start = Start(
+            model=model,
+            context_tokens=context_tokens,
+            slots=slots,
+            threads=threads or physical_cores(),
+            niceness=niceness,
+            gpu_off=gpu_off,
+            keep=keep,
+            embeds=embeds,
+        )
         try:
-            engine._child = await Child.spawn(worker, flat, engine._hear)
+            engine._child = await Child.spawn(worker, start.words(), engine._hear)
         except OSError as failure:
             raise LoadFailed(f"no engine process could be started: {failure}") from failure
         engine._child.dead.add_done_callback(engine._child_died)
@@ -151,9 +152,7 @@ class EngineProcess:
             raise
         load_s = time.monotonic() - began_s
         engine._saves = keep is not None and not embeds  # whose slots hold nothing
-        engine._info = EngineInfo(
-            loaded.context_tokens, loaded.slots, loaded.capabilities, loaded.numerics, load_s
-        )
+        engine._info = loaded.info(load_s)
         log.info("engine of %s: warm after %.1f s, pid %d", model.name, load_s, engine.pid)
         return engine
 

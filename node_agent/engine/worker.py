@@ -29,7 +29,15 @@ from node_agent.engine.frames import FrameDecoder, FrameError, encode_frame
 from node_agent.engine.inbox import Inbox
 from node_agent.engine.llama import DecodeError, Llama, LoadError
 from node_agent.engine.load_progress import LoadProgress
-from node_agent.engine.messages import Cancelled, Failed, FromEngine, Loaded, Loading, LoadRefused
+from node_agent.engine.messages import (
+    Cancelled,
+    Complaint,
+    Failed,
+    FromEngine,
+    Loaded,
+    Loading,
+    LoadRefused,
+)
 from node_agent.engine.pace import Pace
 from node_agent.engine.priority import NICENESS, step_back
 from node_agent.engine.prompts import Prompter
@@ -103,6 +111,7 @@ def main(arguments: Sequence[str]) -> int:
             threads=options.threads,
             abort=abort,
             progress=LoadProgress(lambda share: channel.send(Loading(share))),
+            gpu_off=options.gpu_off,
         )
     except LoadError as failure:
         channel.send(LoadRefused(str(failure), failure.hint))
@@ -110,7 +119,18 @@ def main(arguments: Sequence[str]) -> int:
     plan = prove(llama)
     llama.numerics = plan.numerics(llama.numerics)
     template = ChatTemplate(llama.chat_template(), bos=llama.bos_text(), eos=llama.eos_text())
-    channel.send(Loaded(llama.context_tokens, llama.slots, CAPABILITIES, llama.numerics))
+    if llama.spared_layers:
+        channel.send(Complaint(_spared(llama)))
+    channel.send(
+        Loaded(
+            llama.context_tokens,
+            llama.slots,
+            CAPABILITIES,
+            llama.numerics,
+            llama.gpu_layers,
+            llama.gpu_off,
+        )
+    )
     keep = None
     if options.warm_folder:
         folder = WarmFolder(Path(options.warm_folder), options.warm_bytes_max)
@@ -119,6 +139,13 @@ def main(arguments: Sequence[str]) -> int:
     loop = StepLoop(llama, plan, pace, inbox, channel.send, keep=keep)
     threading.Thread(target=_work, args=(loop.run,), name="model", daemon=True).start()
     Prompter(llama, template, channel.send).prepare_all(inbox)
+
+
+def _spared(llama: Llama) -> str:
+    return (
+        f"the GPU had no memory for {llama.gpu_layers + llama.spared_layers} layers, so"
+        f" {llama.gpu_layers or 'none'} are there: another program may hold it"
+    )
 
 
 def _embed(options: argparse.Namespace, channel: Channel, inbox: Inbox, abort: AbortFlag) -> int:
@@ -171,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model-id", default="", help="names the files of saved slots")
     parser.add_argument("--warm-folder", default="", help="where slots are saved; empty: nowhere")
     parser.add_argument("--warm-bytes-max", type=int, default=0, help="of all files in that folder")
+    parser.add_argument("--gpu-off", type=float, default=1.0, help="of what is foretold there")
     parser.add_argument("--embeds", action="store_true", help="turn texts into vectors")
     return parser
 

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from node_agent.library.description import Checked, Description
 from node_agent.library.found import Stamp
 
-FORMAT = 1
+FORMAT = 2  # 2: tells what decides a model's memory
 CACHE_BYTES_MAX = 64 << 20  # 8,192 descriptions of up to 8 KB; a larger file is not ours
 
 _log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from mesh.settings import NodeSettings
 from node_agent.library.cache import DescriptionCache
 from node_agent.library.child import describe_in_child
 from node_agent.library.description import Outcome
-from node_agent.library.found import Findings, FoundFile, LibraryProblem, Source, found_file
+from node_agent.library.found import Findings, FoundFile, LibraryProblem, Source
 from node_agent.library.knowledge import Knowledge
 from node_agent.library.places import sources_of
 from node_agent.library.view import LibraryView, build_view
@@ -121,13 +121,14 @@ class Library:
     def file_of(self, model_id: ModelId) -> Path | None:
         """Return a file that still is the model, to be loaded now; None if none is left.
 
+        Of a model in parts it is the first, where llama.cpp finds the others by their names.
         Engines load by path, so this is where a file that was replaced since it was hashed is
         noticed. Blocks for a few stats.
         """
         entry = self.view.entry(model_id)
         for file in entry.files if entry else ():
             try:
-                if found_file(file.path).stamp == file.stamp:
+                if file.stamp_now() == file.stamp:
                     return file.path
             except OSError:
                 continue  # gone, or out of reach; the next look says so
@@ -198,9 +199,12 @@ class Library:
 
 
 def _merge(answers: Sequence[Findings]) -> Findings:
-    """Join what the sources found; a path that several of them found is one file."""
-    files = {file.path: file for answer in reversed(answers) for file in reversed(answer.files)}
-    ordered = list(reversed(files.values()))
+    """Join what the sources found; a path that several of them found is one file by all names."""
+    files: dict[Path, FoundFile] = {}
+    for file in (file for answer in answers for file in answer.files):
+        known = files.get(file.path)
+        files[file.path] = known.joined(file) if known else file
+    ordered = list(files.values())
     problems = [problem for answer in answers for problem in answer.problems]
     if len(ordered) > FILES_MAX:
         reason = f"this and further files are left out: {FILES_MAX} models are served at most"

@@ -6,12 +6,13 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import node_agent
 from node_agent.library.description import ChildLine, Description, Fault, Outcome, Rejection
 from node_agent.library.found import FoundFile
+from node_agent.library.known_architectures import FOLDER_VARIABLE
 
 MODULE = "node_agent.library.describe"
 MEMORY_BYTES = 512 << 20  # 13 times what a vocabulary of 152,000 tokens needs (measured: 38 MB)
@@ -23,7 +24,7 @@ IMPORT_ROOT = Path(node_agent.__file__).absolute().parent.parent  # `-m` finds p
 # What Python and its loader need. The rest of the environment may hold secrets.
 ENVIRONMENT = (
     "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "PYTHONHOME", "PYTHONPATH",
-    "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "__PYVENV_LAUNCHER__",
+    "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "__PYVENV_LAUNCHER__", FOLDER_VARIABLE,
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ async def describe_in_child(file: FoundFile, on_progress: Callable[[int], None])
     """
     limit_s = START_S + file.size_bytes / HASH_BYTES_PER_S
     try:
-        child = await _start(file.path)
+        child = await _start(file.paths)
     except OSError as failure:
         return Rejection(
             fault=Fault.AGAIN,
@@ -59,10 +60,10 @@ async def describe_in_child(file: FoundFile, on_progress: Callable[[int], None])
     return outcome
 
 
-async def _start(path: Path) -> Process:
+async def _start(paths: Sequence[Path]) -> Process:
     environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", MODULE, "--memory-bytes", str(MEMORY_BYTES), "--", path,
+        sys.executable, "-m", MODULE, "--memory-bytes", str(MEMORY_BYTES), "--", *paths,
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=DEVNULL,

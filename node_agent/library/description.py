@@ -5,7 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mesh.core.footprint import Shape
 from mesh.core.types import Model, ModelIdentity
+from node_agent.library.kinds import Kind
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ShortText = Annotated[str, Field(max_length=64)]
@@ -16,6 +18,34 @@ class Checked(BaseModel):
     """Data from outside: frozen, nothing converted, nothing unknown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class ShapeFacts(Checked):
+    """See ``Shape``; zeros where the file does not tell."""
+
+    weights_bytes: Count = 0
+    repacked_bytes: Count = 0
+    replaced_bytes: Count = 0
+    cache_bytes_per_token: int = Field(default=0, ge=0, le=2**30)
+    state_bytes: Count = 0
+    width: Count = 0
+    layers: Count = 0
+    heads: Count = 0
+    head_width: Count = 0
+    feed_forward: Count = 0
+    experts_used: Count = 0
+    expert_width: Count = 0
+    windowed: bool = False
+    inner: Count = 0
+    words: Count = 0
+    merges: Count = 0
+    encoder: bool = False
+
+    def shape(self) -> Shape:
+        return Shape(**self.model_dump())
 
 
 class Description(Checked):
@@ -29,7 +59,7 @@ class Description(Checked):
     parameters: int = Field(ge=1, le=10**15)
     quantisation: ShortText
     context_tokens: int = Field(ge=1, le=2**31)
-    cache_bytes_per_token: int = Field(default=0, ge=0, le=2**30)  # 0: the file does not tell
+    shape: ShapeFacts = ShapeFacts()
     embeds: bool = False  # it turns text into vectors, and writes none
     template_sha256: Sha256 | None
     test: bool
@@ -68,6 +98,7 @@ class Rejection(Checked):
 
     fault: Fault = Field(strict=False)
     reason: str = Field(max_length=400)
+    kind: Kind = Field(default=Kind.OTHER, strict=False)
 
 
 class ChildLine(Checked):

@@ -3,24 +3,28 @@ numpy, and it trusts the file with its process's life.
 """
 
 import hashlib
+import os
 import struct
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 from gguf.constants import GGUFType, GGUFValueType, Keys, LlamaFileType, PoolingType
-from gguf.gguf_reader import READER_SUPPORTED_VERSIONS, GGUFReader
+from gguf.gguf_reader import READER_SUPPORTED_VERSIONS, GGUFReader, ReaderTensor
+
+from mesh.core.footprint import Shape
+from node_agent.library.shape import read_shape
 
 KEYS_MAX = 4_096  # real files have up to about 100
 TENSORS_MAX = 65_536  # real files have up to some thousands; 0.3 GB for the reader
 ITEMS_READ_MAX = 64  # arrays we look into (tasks, examples) are short; vocabularies are not
+NUMBERS_READ_MAX = 1_024  # one for each layer
 ITEMS_MAX = 1 << 24  # the largest vocabularies have 2**18 entries; a lie must not take minutes
 TEXT_LETTERS_MAX = 256
 
 WHOLE_NUMBERS = {kind for kind in GGUFValueType if "INT" in kind.name}
-
-CACHE_VALUE_BYTES = 2  # f16, llama.cpp's default
 
 # How a text's one vector comes of its tokens'. RANK is none: its models score pairs of texts.
 EMBEDDING_POOLINGS = (PoolingType.MEAN, PoolingType.CLS, PoolingType.LAST)
@@ -45,7 +49,7 @@ class Header:
     parameters: int
     quantisation: str
     context_tokens: int  # 0: not said
-    cache_bytes_per_token: int  # of keys and values in 16 bits; 0: the header does not tell
+    shape: Shape  # decides how much memory it takes
     template_sha256: str | None
     files: int  # that the model is split over
     writes: bool  # text
@@ -56,52 +60,43 @@ class Header:
     domains: tuple[str, ...]
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: BinaryIO, *parts: BinaryIO) -> Header:
     """Read the header of an open file; its tensors are only checked to be there.
+
+    Args:
+        parts: the further files of a model that is split, in order. Their headers tell of their
+            own tensors, and nothing of the model.
 
     Raises:
         MalformedHeader: nobody can load the file.
         Exception: any other means that it is truncated or damaged.
     """
-    _check_beginning(file)
-    reader = _Reader(cast(str, file))  # numpy's memmap takes an open file too: one file throughout
+    reader = _reader(file)
+    further = [_reader(part) for part in parts]
+    for number, each in enumerate([reader, *further] if parts else []):
+        _check_part(each, (file, *parts)[number].name, number, files=1 + len(parts))
+    tensors = [tensor for each in (reader, *further) for tensor in each.tensors]
     architecture = _text(reader, Keys.General.ARCHITECTURE)
     template = _bytes(reader, Keys.Tokenizer.CHAT_TEMPLATE)
     pooling = _number(reader, f"{architecture}.pooling_type")
+    causal = _flag(reader, f"{architecture}.attention.causal", default=True)
     return Header(
         name=_text(reader, Keys.General.NAME),
         architecture=architecture,
         kind=_text(reader, Keys.General.TYPE) or GGUFType.MODEL,
-        parameters=sum(tensor.n_elements for tensor in reader.tensors),
-        quantisation=_quantisation(reader),
+        parameters=sum(tensor.n_elements for tensor in tensors),
+        quantisation=_quantisation(reader, tensors),
         context_tokens=_number(reader, Keys.LLM.CONTEXT_LENGTH.format(arch=architecture)),
-        cache_bytes_per_token=_cache_bytes_per_token(reader, architecture),
+        shape=read_shape(reader, architecture, tensors, encoder=not causal),
         template_sha256=hashlib.sha256(template).hexdigest() if template else None,
         files=_number(reader, Keys.Split.LLM_KV_SPLIT_COUNT) or 1,
-        writes=pooling <= 0 and _flag(reader, f"{architecture}.attention.causal", default=True),
+        writes=pooling <= 0 and causal,
         embeds=pooling in EMBEDDING_POOLINGS,
         test=_flag(reader, TEST_MODEL_KEY, default=False),
         tasks=_texts(reader, TASKS_KEY),
         examples=_texts(reader, EXAMPLES_KEY),
         domains=tuple(domain.lower() for domain in _texts(reader, DOMAINS_KEY)),
     )
-
-
-def _cache_bytes_per_token(reader: GGUFReader, architecture: str) -> int:
-    """Return what a token's keys and values take in all layers; heads may differ by layer."""
-
-    def number(key: str) -> int:
-        return _number(reader, key.format(arch=architecture))
-
-    try:
-        layers, heads = number(Keys.LLM.BLOCK_COUNT), number(Keys.Attention.HEAD_COUNT)
-        width = number(Keys.LLM.EMBEDDING_LENGTH) // heads if heads else 0
-        key = number(Keys.Attention.KEY_LENGTH) or width
-        value = number(Keys.Attention.VALUE_LENGTH) or width
-        heads_kv = number(Keys.Attention.HEAD_COUNT_KV) or heads
-    except MalformedHeader:  # a list, one for each layer: rare, and a guess does
-        return 0
-    return layers * heads_kv * (key + value) * CACHE_VALUE_BYTES
 
 
 def _check_beginning(file: BinaryIO) -> None:
@@ -116,6 +111,20 @@ def _check_beginning(file: BinaryIO) -> None:
         raise MalformedHeader(f"a GGUF file of version {version}, which is not understood")
     if tensors > TENSORS_MAX or keys > KEYS_MAX:
         raise MalformedHeader(f"no model has {tensors:,} tensors and {keys:,} keys")
+
+
+def _reader(file: BinaryIO) -> "_Reader":
+    _check_beginning(file)
+    return _Reader(cast(str, file))  # numpy's memmap takes an open file too: one file throughout
+
+
+def _check_part(reader: GGUFReader, path: str, number: int, *, files: int) -> None:
+    """A part has to be the one that its name says; parts are counted from 0 here."""
+    said = _number(reader, Keys.Split.LLM_KV_SPLIT_NO, default=-1)
+    of = _number(reader, Keys.Split.LLM_KV_SPLIT_COUNT)
+    if (said, of) != (number, files):
+        what = f"part {said + 1} of {of}" if said >= 0 else "no part"
+        raise MalformedHeader(f"{os.path.basename(path)} is {what} of a model")
 
 
 class _Parts(NamedTuple):
@@ -141,10 +150,12 @@ class _Reader(GGUFReader):
         items = int(self._get(orig_offs + 4, np.uint64)[0])
         if item_type == GGUFValueType.ARRAY or items > ITEMS_MAX:
             raise MalformedHeader(f"no model has an array of {items:,} items ({item_type.name})")
-        if items <= ITEMS_READ_MAX:
+        most = ITEMS_READ_MAX if item_type == GGUFValueType.STRING else NUMBERS_READ_MAX
+        if items <= most:
             return _Parts(*super()._get_field_parts(orig_offs, raw_type))
         end = self._end_of_items(orig_offs + 12, item_type, items)
-        return _Parts(end - orig_offs, [], [], [GGUFValueType.ARRAY, item_type])
+        counted = np.array([items], np.uint64)  # what is left of them
+        return _Parts(end - orig_offs, [counted], [], [GGUFValueType.ARRAY, item_type])
 
     def _end_of_items(self, offset: int, item_type: GGUFValueType, items: int) -> int:
         if item_type != GGUFValueType.STRING:
@@ -156,7 +167,7 @@ class _Reader(GGUFReader):
         return offset
 
 
-def _quantisation(reader: GGUFReader) -> str:
+def _quantisation(reader: GGUFReader, tensors: Sequence[ReaderTensor]) -> str:
     """Return the name that the file gives its mix of types, else its commonest tensor type."""
     number = _number(reader, Keys.General.FILE_TYPE, default=-1)
     if number >= 0:
@@ -166,7 +177,7 @@ def _quantisation(reader: GGUFReader) -> str:
         if name:  # an older gguf does not know the newest types
             return name.removeprefix("MOSTLY_").removeprefix("ALL_")
     elements: Counter[str] = Counter()
-    for tensor in reader.tensors:
+    for tensor in tensors:
         elements[tensor.tensor_type.name] += tensor.n_elements
     return elements.most_common(1)[0][0] if elements else ""
 

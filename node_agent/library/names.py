@@ -4,6 +4,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from mesh.core.cloud import CLOUD
 from mesh.core.types import AUTO
 
 NAME_LETTERS_MAX = 96  # fits a table's column; the longest names of public models have about 80
@@ -18,7 +19,8 @@ def model_names(
 ) -> tuple[str, ...]:
     """Return 1 to ``NAMES_MAX`` different names: those it is known as, its own as slug, aliases.
 
-    None of them is ``auto`` or looks like a model id: a file must not capture requests by its name.
+    None of them is ``auto`` or ``cloud``, or looks like a model id: a file must not capture
+    requests by its name.
     """
     wanted = [*map(_clean, known_as), slug(own_name), *map(_clean, aliases)]
     names = tuple(dict.fromkeys(name for name in wanted if name and not _is_reserved(name)))
@@ -42,4 +44,4 @@ def _clean(text: str) -> str:
 
 
 def _is_reserved(name: str) -> bool:
-    return name.casefold() == AUTO or _MODEL_ID.fullmatch(name.casefold()) is not None
+    return name.casefold() in {AUTO, CLOUD} or _MODEL_ID.fullmatch(name.casefold()) is not None

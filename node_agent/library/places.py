@@ -1,43 +1,64 @@
 """Where this machine's model files are looked for."""
 
 import os
-import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mesh.home import Home
-from mesh.settings import NodeSettings
+from mesh.settings import ModelStore, NodeSettings
 from node_agent.library.bundled import BundledSource
 from node_agent.library.folder import FolderSource
 from node_agent.library.found import Source
+from node_agent.library.hugging_face import HuggingFaceSource, hugging_face_cache
+from node_agent.library.llama_cpp_cache import LlamaCppCacheSource, llama_cpp_cache
+from node_agent.library.lm_studio import LmStudioSource, lm_studio_folders
+from node_agent.library.ollama import OllamaSource, ollama_stores
+from node_agent.library.origins import LLAMA_CPP
 
 
 def sources_of(home: Home, node: NodeSettings) -> tuple[Source, ...]:
     """Return every source that the owner's settings allow, the home's own folder first.
 
-    ``node.model_folders`` replaces the well-known folders wherever it is given, also as an empty
-    list: ``DESKMESH_NODE__MODEL_FOLDERS=[]`` leaves only the home's own folder.
+    ``node.model_folders`` replaces all the usual places wherever it is given, other tools' stores
+    among them, also as an empty list: ``DESKMESH_NODE__MODEL_FOLDERS=[]`` leaves only the home's
+    own folder. ``node.model_stores`` says which stores are looked at in any case.
     """
-    chosen = "model_folders" in node.model_fields_set
-    folders: list[Source] = [FolderSource(home.models, named_by_owner=False)]
-    if chosen:
-        folders += [FolderSource(folder) for folder in node.model_folders]
+    folders_are_chosen = "model_folders" in node.model_fields_set
+    stores_are_chosen = "model_stores" in node.model_fields_set
+    sources: list[Source] = [FolderSource(home.models, named_by_owner=False)]
+    if folders_are_chosen:
+        sources += [FolderSource(folder) for folder in node.model_folders]
     else:
-        folders += [FolderSource(folder, named_by_owner=False) for folder in well_known_folders()]
+        sources.append(FolderSource(Path.home() / "models", named_by_owner=False))
+    if stores_are_chosen or not folders_are_chosen:
+        for store in dict.fromkeys(node.model_stores):
+            sources += _STORES[store](Path.home(), os.environ)
     if node.test_models:
-        folders.append(BundledSource())
-    return tuple(folders)
+        sources.append(BundledSource())
+    return tuple(sources)
 
 
-def well_known_folders() -> tuple[Path, ...]:
-    """Return the folders where people's GGUF files usually are, whether they exist or not."""
-    user = Path.home()
-    return (user / "models", _llama_cpp_cache(user), user / ".lmstudio" / "models")
+def _ollama(user: Path, environment: Mapping[str, str]) -> list[Source]:
+    return [OllamaSource(store) for store in ollama_stores(user, environment)]
 
 
-def _llama_cpp_cache(user: Path) -> Path:
-    """Where llama.cpp's ``-hf`` downloads go: ``fs_get_cache_directory`` in its common.cpp."""
-    if named := os.environ.get("LLAMA_CACHE"):
-        return Path(named)
-    if sys.platform == "darwin":
-        return user / "Library" / "Caches" / "llama.cpp"
-    return Path(os.environ.get("XDG_CACHE_HOME") or user / ".cache") / "llama.cpp"
+def _lm_studio(user: Path, _environment: Mapping[str, str]) -> list[Source]:
+    return [LmStudioSource(folder) for folder in lm_studio_folders(user)]
+
+
+def _hugging_face(user: Path, environment: Mapping[str, str]) -> list[Source]:
+    return [HuggingFaceSource(hugging_face_cache(user, environment))]
+
+
+def _llama_cpp(user: Path, environment: Mapping[str, str]) -> list[Source]:
+    """Its own layout and, where it was told to use a folder, the Hub's within that."""
+    cache = llama_cpp_cache(user, environment)
+    return [LlamaCppCacheSource(cache), HuggingFaceSource(cache, LLAMA_CPP)]
+
+
+_STORES: dict[ModelStore, Callable[[Path, Mapping[str, str]], list[Source]]] = {
+    ModelStore.OLLAMA: _ollama,
+    ModelStore.LM_STUDIO: _lm_studio,
+    ModelStore.HUGGING_FACE: _hugging_face,
+    ModelStore.LLAMA_CPP: _llama_cpp,
+}

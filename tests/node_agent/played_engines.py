@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mesh.core.embedding import Embeddings
+from mesh.core.footprint import Shape
 from mesh.core.generation import Generation, GenerationEvent
 from mesh.core.types import Model, ModelIdentity, PrefixHeld
 from mesh.errors import MeshError, NodeLost
@@ -23,16 +24,23 @@ def entry(
     size_bytes: int = 1000,
     mtime_ns: int = 1,
     cache_bytes_per_token: int = 0,
+    context_tokens: int = 2048,
     embeds: bool = False,
 ) -> LibraryEntry:
     """Return a model that exists in name only."""
     digest = name.encode().hex().ljust(64, "0")[:64]
     model = Model(
-        ModelIdentity(digest, "b" * 64, "Q8_0"), (name,), "llama", 1_000_000, size_bytes, 2048
+        ModelIdentity(digest, "b" * 64, "Q8_0"),
+        (name,),
+        "llama",
+        1_000_000,
+        size_bytes,
+        context_tokens,
     )
     path = Path("models") / f"{name}.gguf"
     file = FoundFile(Stamp(path, size_bytes, mtime_ns), (1, 1))
-    return LibraryEntry(model, (file,), cache_bytes_per_token, embeds)
+    shape = Shape(size_bytes, cache_bytes_per_token=cache_bytes_per_token)
+    return LibraryEntry(model, (file,), shape, embeds)
 
 
 def library(*entries: LibraryEntry) -> LibraryView:
@@ -52,12 +60,16 @@ class Engines:
         self.loads = 0
         self.made: list[Engine] = []
         self.slots: list[int] = []  # that each load was allowed
+        self.contexts: list[int] = []  # of each of them, in tokens
         self.told: Callable[[float], None]  # how far the last load has come
 
-    async def load(self, _entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
+    async def load(
+        self, _entry: LibraryEntry, slots: int, context_tokens: int, told: Callable[[float], None]
+    ) -> Engine:
         self.loads += 1
         self.told = told
         self.slots.append(slots)
+        self.contexts.append(context_tokens)
         self.loading += 1
         self.began.set()
         try:

@@ -28,7 +28,7 @@ FOR_EVER_S = 1e6
 
 def model(name: str, megabytes: int, slot_megabytes: int = 0) -> LibraryEntry:
     """Return a model that takes about so much with one slot."""
-    size_bytes = int((megabytes - slot_megabytes) * MB / 1.2)
+    size_bytes = (megabytes - slot_megabytes) * MB
     per_token = slot_megabytes * MB // CONTEXT_TOKENS
     return entry(name, size_bytes=size_bytes, cache_bytes_per_token=per_token)
 
@@ -44,12 +44,13 @@ class Machine:
     loading: int = 0
     loads: int = 0
 
-    async def load(self, entry: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
-        footprint = Footprint(entry.model.size_bytes, CONTEXT_TOKENS * entry.cache_bytes_per_token)
+    async def load(
+        self, entry: LibraryEntry, slots: int, context_tokens: int, told: Callable[[float], None]
+    ) -> Engine:
         self.loads += 1
         self.loading += 1
         assert self.loading == 1, "one at a time"
-        needed = footprint.taken_bytes(slots)
+        needed = Footprint(entry.shape).taken_bytes(slots, context_tokens)
         engine = _Engine(self, slots)
         self.taken[engine] = needed
         assert sum(self.taken.values()) <= self.budget_bytes, "over the budget"

@@ -47,8 +47,12 @@ async def shelf(embedder: CountingEmbedder) -> AsyncIterator[Shelf]:
     """One that holds a model that embeds, and one that writes, which is larger."""
     echoes = Engines()
 
-    async def load(wanted: LibraryEntry, slots: int, told: Callable[[float], None]) -> Engine:
-        return embedder if wanted.embeds else await echoes.load(wanted, slots, told)
+    async def load(
+        wanted: LibraryEntry, slots: int, context_tokens: int, told: Callable[[float], None]
+    ) -> Engine:
+        if wanted.embeds:
+            return embedder
+        return await echoes.load(wanted, slots, context_tokens, told)
 
     shelf = Shelf(load, NodeSettings(slots=1), free_memory=lambda: 1 << 40)
     writer = entry("writer")

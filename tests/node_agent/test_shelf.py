@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from mesh.core.footprint import Shape
 from mesh.core.types import Capability, Refusal, ReplicaState
 from mesh.errors import NodeLost, Overloaded
 from mesh.settings import NodeSettings
@@ -12,7 +13,7 @@ from node_agent import replica
 from node_agent.engine.capabilities import CAPABILITIES
 from node_agent.engine.echo import EchoEngine
 from node_agent.engine.protocol import LoadFailed
-from node_agent.memory import MARGIN_BYTES, PROCESS_BYTES, SIZE_FACTOR, Footprint
+from node_agent.memory import MARGIN_BYTES, Footprint
 from node_agent.shelf import Shelf
 from node_agent.slot import Slot
 from tests.node_agent.played_engines import Engines, MortalEngine, entry, library
@@ -66,10 +67,10 @@ async def test_a_model_that_embeds_is_offered_for_nothing_else(engines: Engines)
 
 
 async def test_the_slots_of_a_model_that_embeds_share_one_context(engines: Engines) -> None:
-    size, context = entry().model.size_bytes, 2048 * 1_000_000
-    room = PROCESS_BYTES + int(SIZE_FACTOR * (size + context)) + MARGIN_BYTES
+    embedder = entry(embeds=True, cache_bytes_per_token=1_000_000)
+    room = Footprint(embedder.shape, embeds=True).taken_bytes(1, 2048) + MARGIN_BYTES
     shelf = Shelf(engines.load, NodeSettings(slots=3), free_memory=lambda: room)
-    shelf.show(library(entry(embeds=True, cache_bytes_per_token=1_000_000)))
+    shelf.show(library(embedder))
     async with shelf.running():
         slot = take(shelf)
         assert isinstance(slot, Slot)
@@ -166,17 +167,20 @@ async def test_a_model_that_cannot_fit_is_refused(engines: Engines) -> None:
     shelf = Shelf(
         engines.load,
         NodeSettings(),
-        free_memory=lambda: Footprint(GB, 0).taken_bytes(1) + MARGIN_BYTES - 1,
+        free_memory=lambda: Footprint(Shape(GB)).taken_bytes(1, 2048) + MARGIN_BYTES - 1,
     )
     shelf.show(library(entry(size_bytes=GB)))
     async with shelf.running():
         assert take(shelf) is Refusal.NO_MEMORY
-        assert (status(shelf).state, status(shelf).slots_taken) == (ReplicaState.AVAILABLE, 0)
+        assert (status(shelf).state, status(shelf).slots_taken) == (ReplicaState.FAILED, 0)
+        assert "it needs 1.1 GB of memory" in status(shelf).reason
+        assert "close a program" in status(shelf).reason
     assert engines.loads == 0
 
 
 async def test_memory_that_was_promised_and_is_gone_fails_the_load_only(engines: Engines) -> None:
-    answers = iter([Footprint(GB, 0).taken_bytes(1) + MARGIN_BYTES, 0])
+    enough = Footprint(Shape(GB)).taken_bytes(1, 2048) + MARGIN_BYTES
+    answers = iter([enough, enough, 0])  # when it is shown, asked for and loaded
     shelf = Shelf(engines.load, NodeSettings(), free_memory=lambda: next(answers))
     shelf.show(library(entry(size_bytes=GB)))
     async with shelf.running():
@@ -189,9 +193,12 @@ async def test_memory_that_was_promised_and_is_gone_fails_the_load_only(engines:
 
 
 async def test_a_model_gets_as_many_slots_as_fit(engines: Engines) -> None:
-    slot_bytes = 1024 * 100_000
     large = entry(size_bytes=GB, cache_bytes_per_token=100_000)
-    taken = Footprint(GB, slot_bytes).taken_bytes
+    footprint = Footprint(large.shape)
+
+    def taken(slots: int) -> int:
+        return footprint.taken_bytes(slots, 1024)
+
     for fitting, slots in ((taken(1), 1), (taken(3) + 1, 3), (taken(9), 4)):
         settings = NodeSettings(context_tokens_max=1024)
         shelf = Shelf(engines.load, settings, free_memory=partial(int, fitting + MARGIN_BYTES))

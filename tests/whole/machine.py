@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[2]
 WITHIN_S = 60.0  # far longer than anything takes on a busy machine; a test that hangs fails
 
 FREE_PORTS = {f"DESKMESH_PORTS__{port}": "0" for port in ("MESH", "JOIN", "LOCAL", "HTTP")}
-FOREIGN = re.compile(r"DESKMESH|OPENAI_|LLAMA_|XDG_|.*_PROXY$", re.IGNORECASE)
+FOREIGN = re.compile(
+    r"DESKMESH|OPENAI_|OLLAMA_|LLAMA_|HF_|HUGGINGFACE_|XDG_|.*_PROXY$", re.IGNORECASE
+)
 DESKMESH = (sys.executable, "-m", "mesh.cli.entry")
 
 

@@ -4,7 +4,17 @@ import pytest
 
 from mesh.core.actions import FailRequest, StartAttempt
 from mesh.core.limits import FleetLimits
-from mesh.core.types import AttemptId, Capability, Epoch, FailureCode, Load, Model, Policy, Tier
+from mesh.core.types import (
+    AttemptId,
+    Capability,
+    Epoch,
+    Failure,
+    FailureCode,
+    Load,
+    Model,
+    Policy,
+    Tier,
+)
 from tests.mesh.core.script import LLAMA, QWEN, Script, a_model, key, kinds, only
 
 SMALL = a_model("small", parameters=100)
@@ -232,3 +242,26 @@ def test_a_model_without_a_name_goes_by_its_identity(script: Script) -> None:
     object.__setattr__(nameless, "names", ())
     script.attach("desk", nameless)
     assert kinds(script.ask("r1", "auto")) == ["StartAttempt"]
+
+
+def test_a_prompt_too_long_for_one_machine_goes_to_one_with_a_longer_context(
+    script: Script,
+) -> None:
+    overflow = Failure(FailureCode.CONTEXT_OVERFLOW, "700 tokens do not fit 512", "say less")
+    script.attach("small", LLAMA, context_tokens=512)
+    first = only(script.ask("r1", prompt_bytes=1500), StartAttempt)
+    script.attach("as small", LLAMA, context_tokens=512)
+    script.attach("large", LLAMA, context_tokens=4096)
+    second = only(script.fail(first, overflow), StartAttempt)
+    assert second.connection_id == 3
+    failed = only(script.fail(second, overflow), FailRequest)
+    assert failed.failure.code is FailureCode.CONTEXT_OVERFLOW
+
+
+def test_a_prompt_that_is_too_long_for_all_is_tried_once(script: Script) -> None:
+    overflow = Failure(FailureCode.CONTEXT_OVERFLOW, "700 tokens do not fit 512", "say less")
+    script.attach("small", LLAMA, context_tokens=512)
+    first = only(script.ask("r1", prompt_bytes=1500), StartAttempt)
+    script.attach("as small", LLAMA, context_tokens=512)
+    failed = only(script.fail(first, overflow), FailRequest)
+    assert failed.failure.message == "700 tokens do not fit 512"

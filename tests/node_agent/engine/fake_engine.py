@@ -26,7 +26,8 @@ def frame(body: object) -> bytes:
 
 def loaded(**changes: object) -> bytes:
     honest = {"context_tokens": 64, "slots": 1, "capabilities": [], "numerics": "f"}
-    return frame({"type": "loaded", **honest, **changes})
+    on_gpus = {"gpu_layers": 0, "gpu_off": 1.0}
+    return frame({"type": "loaded", **honest, **on_gpus, **changes})
 
 
 def loading(progress: object) -> bytes:

@@ -26,6 +26,8 @@ class ModelFile(ABC):
     pooling: gguf.PoolingType | None = None  # set: it was trained to embed
     last_special: str = SPECIAL[-1]
     half: bool = False  # weights of 16 bits: ggml multiplies a lone row by other code than several
+    name: str = ""
+    split_max_tensors: int = 0  # set: it goes to STEM-00001-of-0000N.gguf and so on
 
     @abstractmethod
     def weights(self, name: str, rows: int, columns: int) -> np.ndarray:
@@ -33,7 +35,7 @@ class ModelFile(ABC):
 
     def write(self, path: Path) -> Path:
         """Write the file and return its path."""
-        writer = gguf.GGUFWriter(path, self.architecture)
+        writer = gguf.GGUFWriter(path, self.architecture, split_max_tensors=self.split_max_tensors)
         self._write_metadata(writer)
         self._write_tensors(writer)
         writer.write_header_to_file()
@@ -43,6 +45,8 @@ class ModelFile(ABC):
         return path
 
     def _write_metadata(self, writer: gguf.GGUFWriter) -> None:
+        if self.name:
+            writer.add_name(self.name)
         writer.add_context_length(self.context_tokens)
         writer.add_embedding_length(self.width)
         writer.add_block_count(self.layers)

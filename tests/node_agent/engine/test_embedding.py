@@ -25,7 +25,8 @@ from mesh.errors import (
 )
 from node_agent.engine.abort import Aborted, AbortFlag
 from node_agent.engine.bindings import native
-from node_agent.engine.embedder import BATCH_TEXTS, BATCH_TOKENS, Embedder
+from node_agent.engine.embedder import Embedder
+from node_agent.engine.embedding_limits import BATCH_TEXTS, BATCH_TOKENS
 from node_agent.engine.protocol import LoadFailed
 from node_agent.engine.supervisor import EngineProcess
 from tests.node_agent.engine.asking import ask, hear

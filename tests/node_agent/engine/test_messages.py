@@ -186,7 +186,7 @@ VALID: list[FromEngine | ToEngine] = [
     Produced(1, Delta(0, (1,), "a")),
     Produced(1, Finished(FinishReason.STOP, Usage(2, 0, 1), 0.1, 0.2)),
     Loading(0.5),
-    Loaded(512, 1, frozenset(), "f"),
+    Loaded(512, 1, frozenset(), "f", 33, 1.25),
     LoadRefused("no", ""),
     Cancelled(1),
     Prefixes((PrefixHeld(2**64 - 1, 7),)),

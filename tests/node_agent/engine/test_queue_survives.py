@@ -35,7 +35,11 @@ class Desk:
         self.line = Line(self.shelf)
 
     async def _load(
-        self, _entry: LibraryEntry, slots: int, told: Callable[[float], None]
+        self,
+        _entry: LibraryEntry,
+        slots: int,
+        _context_tokens: int,
+        told: Callable[[float], None],
     ) -> EngineProcess:
         engine = await EngineProcess.start(
             self._model, context_tokens=4096, slots=slots, threads=1, told=told

@@ -25,9 +25,15 @@ def write_gguf(  # a test names only what it is about
     examples: Sequence[str] = (),
     also: Callable[[gguf.GGUFWriter], None] = lambda writer: None,
     endianess: gguf.GGUFEndian = gguf.GGUFEndian.LITTLE,
+    split_max_tensors: int = 0,
 ) -> Path:
-    """Write a model of 64 parameters a tensor; equal arguments give equal bytes."""
-    writer = gguf.GGUFWriter(path, architecture, endianess=endianess)
+    """Write a model of 64 parameters a tensor; equal arguments give equal bytes.
+
+    With ``split_max_tensors`` it goes to STEM-00001-of-0000N.gguf and so on beside ``path``.
+    """
+    writer = gguf.GGUFWriter(
+        path, architecture, endianess=endianess, split_max_tensors=split_max_tensors
+    )
     if name:
         writer.add_name(name)
     if kind:

@@ -69,7 +69,7 @@ def test_a_damaged_cache_is_empty_or_whole_and_never_raises(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "null", "[]", "{}", '{"format": 2, "files": {}}', "[" * 100_000, "\x00" * 99]
+    "content", ["", "null", "[]", "{}", '{"format": 99, "files": {}}', "[" * 100_000, "\x00" * 99]
 )
 def test_a_cache_that_is_not_ours_is_made_again(
     file: Path, content: str, caplog: pytest.LogCaptureFixture

@@ -37,7 +37,7 @@ class Reader:
         self._before(file)
         if self._child:
             return await describe_in_child(file, on_progress)
-        line = ChildLine.model_validate_json(json.dumps(describe.describe(file.path, on_progress)))
+        line = ChildLine.model_validate_json(json.dumps(describe.describe(file.paths, on_progress)))
         outcome = line.description or line.rejection
         assert outcome
         return outcome

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.library import folder
+from node_agent.library import walk
 from node_agent.library.folder import FolderSource
 from node_agent.library.found import Findings
 
@@ -92,13 +92,40 @@ def test_hidden_files_and_folders_are_left_alone(models: Path) -> None:
     assert look(models).files == ()
 
 
-def test_a_model_in_parts_is_spoken_of_once(models: Path) -> None:
-    for part in (1, 2, 3):
-        put(models / f"big-0000{part}-of-00003.gguf")
+def test_a_model_in_parts_is_one_find(models: Path) -> None:
+    parts = [put(models / f"big-0000{part}-of-00003.gguf") for part in (1, 2, 3)]
     findings = look(models)
-    assert findings.files == ()
-    assert [problem.ignored for problem in findings.problems] == [True]
-    assert "3 files" in findings.problems[0].reason
+    (file,) = findings.files
+    assert file.paths == tuple(parts)
+    assert file.aliases == ("big",)
+    assert file.size_bytes == sum(part.stat().st_size for part in parts)
+    assert findings.problems == ()
+
+
+def test_of_a_model_in_parts_those_that_are_missing_are_named_once(models: Path) -> None:
+    for part in (1, 3):
+        put(models / f"big-0000{part}-of-00003.gguf")
+    put(models / "huge-00002-of-00009.gguf")
+    assert look(models).files == ()
+    assert {name: said.partition(": ")[2] for name, said in reasons(models).items()} == {
+        "big-00001-of-00003.gguf": "big-00002-of-00003.gguf; download them",
+        "huge-00001-of-00009.gguf": "huge-00001-of-00009.gguf, huge-00003-of-00009.gguf,"
+        " huge-00004-of-00009.gguf and 5 more; download them",
+    }
+
+
+def test_a_model_of_which_a_part_still_comes_is_waited_for(models: Path) -> None:
+    put(models / "big-00001-of-00002.gguf")
+    put(models / "big-00002-of-00002.gguf.part")
+    (problem,) = look(models).problems
+    assert (problem.ignored, "still downloading" in problem.reason) == (True, True)
+
+
+@pytest.mark.parametrize("count", ["00000", "99999"])
+def test_an_absurd_number_of_parts_is_a_problem(models: Path, count: str) -> None:
+    put(models / f"big-00001-of-{count}.gguf")
+    assert [said for said in reasons(models).values() if said.startswith("no model has")]
+    assert look(models).files == ()
 
 
 def test_links_are_followed_to_files_and_folders_elsewhere(models: Path, tmp_path: Path) -> None:
@@ -161,6 +188,11 @@ def test_only_a_folder_that_its_owner_named_is_missed(tmp_path: Path) -> None:
     assert FolderSource(missing, named_by_owner=False).find() == Findings()
 
 
+def test_the_home_of_nobody_is_a_folder_that_is_missing() -> None:
+    (problem,) = FolderSource(Path("~nobody-of-that-name/models")).find().problems
+    assert "no such file" in problem.reason
+
+
 def test_a_file_in_place_of_a_folder_is_a_problem(models: Path) -> None:
     path = put(models / "a.gguf")
     assert "not a folder" in reasons(path)["a.gguf"]
@@ -176,7 +208,7 @@ def test_what_lies_too_deep_is_not_looked_for(models: Path) -> None:
 def test_a_folder_without_end_is_read_in_part_and_said_so(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "ENTRIES_MAX", 10)
+    monkeypatch.setattr(walk, "ENTRIES_MAX", 10)
     for number in range(20):
         put(models / f"{number}.gguf")
     assert len(found(models)) == 10
@@ -186,7 +218,7 @@ def test_a_folder_without_end_is_read_in_part_and_said_so(
 def test_a_folder_of_very_many_models_is_read_in_part_and_said_so(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "FILES_MAX", 5)
+    monkeypatch.setattr(walk, "FILES_MAX", 5)
     for number in range(20):
         put(models / f"{number}.gguf")
     assert len(found(models)) == 5

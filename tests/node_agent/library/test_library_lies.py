@@ -28,7 +28,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_a_lie_in_the_header_is_broken_and_says_why(lie: str, whole: bytes, tmp_path: Path) -> None:
     file = tmp_path / "lie.gguf"
     file.write_bytes(LIES[lie](whole))
-    line = checked(describe(file, lambda _: None))
+    line = checked(describe([file], lambda _: None))
     if lie in FOR_THE_ENGINE:
         assert line.description is not None
         return

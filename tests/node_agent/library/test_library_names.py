@@ -35,7 +35,7 @@ def test_a_slug_keeps_what_tells_models_apart() -> None:
 
 
 def test_no_file_captures_the_requests_of_others_by_its_name() -> None:
-    assert names("auto", "AUTO", "0123456789abcdef-none", "0123456789ABCDEF-01234567") == (
+    assert names("auto", "AUTO", "Cloud", "0123456789abcdef-none", "0123456789ABCDEF-01234567") == (
         "model-01234567",
     )
 

@@ -4,12 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from mesh.errors import InvalidRequest
 from mesh.home import HOME_VARIABLE, Home
 from mesh.settings import NodeSettings, load_settings
+from node_agent.library import ollama
 from node_agent.library.bundled import BUNDLED_NAME, BundledSource, bundled_model
 from node_agent.library.catalogue import Library
 from node_agent.library.folder import FolderSource
-from node_agent.library.places import sources_of, well_known_folders
+from node_agent.library.hugging_face import HuggingFaceSource
+from node_agent.library.llama_cpp_cache import LlamaCppCacheSource
+from node_agent.library.lm_studio import LmStudioSource
+from node_agent.library.ollama import OllamaSource
+from node_agent.library.places import sources_of
 from tests.node_agent.library.conftest import write_gguf
 
 
@@ -18,8 +24,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home of deskmesh in the home of a user who has nothing else."""
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
-    for name in ("LLAMA_CACHE", "XDG_CACHE_HOME"):
+    for name in ("LLAMA_CACHE", "XDG_CACHE_HOME", "OLLAMA_MODELS", "HF_HOME", "HF_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(ollama, "service_store", lambda: tmp_path / "service")  # this machine's own
     return Home(tmp_path / "home")
 
 
@@ -28,37 +35,63 @@ def folders(home: Home, node: NodeSettings) -> list[Path]:
     return [source.folder for source in sources if isinstance(source, FolderSource)]
 
 
-def test_without_settings_the_folders_that_people_use_are_looked_at(
+def stores(home: Home, node: NodeSettings) -> list[str]:
+    kinds = (OllamaSource, LmStudioSource, HuggingFaceSource, LlamaCppCacheSource)
+    found = [
+        type(source).__name__ for source in sources_of(home, node) if isinstance(source, kinds)
+    ]
+    return list(dict.fromkeys(found))
+
+
+ALL = ["OllamaSource", "LmStudioSource", "HuggingFaceSource", "LlamaCppCacheSource"]
+
+
+def test_without_settings_the_places_that_people_use_are_looked_at(
     home: Home, tmp_path: Path
 ) -> None:
-    looked_at = folders(home, NodeSettings())
-    assert looked_at == [home.models, *well_known_folders()]
-    assert tmp_path / "user" / ".lmstudio" / "models" in looked_at
+    assert folders(home, NodeSettings()) == [home.models, tmp_path / "user" / "models"]
+    assert stores(home, NodeSettings()) == ALL
 
 
-def test_folders_that_are_named_replace_the_well_known_ones(home: Home) -> None:
+def test_folders_that_are_named_replace_every_usual_place(home: Home) -> None:
     node = NodeSettings(model_folders=(Path("/a"), Path("/b")))
     assert folders(home, node) == [home.models, Path("/a"), Path("/b")]
+    assert stores(home, node) == []
+
+
+def test_stores_that_are_named_are_looked_at_in_any_case(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESKMESH_NODE__MODEL_FOLDERS", "[]")
+    monkeypatch.setenv("DESKMESH_NODE__MODEL_STORES", '["ollama", "hugging-face"]')
+    assert folders(home, load_settings().node) == [home.models]
+    assert stores(home, load_settings().node) == ["OllamaSource", "HuggingFaceSource"]
+    monkeypatch.setenv("DESKMESH_NODE__MODEL_STORES", "[]")
+    monkeypatch.delenv("DESKMESH_NODE__MODEL_FOLDERS")
+    assert stores(home, load_settings().node) == []
+    assert len(folders(home, load_settings().node)) == 2
+
+
+def test_a_store_that_nobody_knows_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESKMESH_NODE__MODEL_STORES", '["olama"]')
+    with pytest.raises(InvalidRequest, match=r"node.model_stores.*'ollama'"):
+        load_settings()
 
 
 def test_an_empty_list_in_the_environment_leaves_only_the_homes_own_folder(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DESKMESH_NODE__MODEL_FOLDERS", "[]")
-    assert folders(home, load_settings().node) == [home.models]
-    monkeypatch.delenv("DESKMESH_NODE__MODEL_FOLDERS")
-    assert folders(home, load_settings().node) == [home.models, *well_known_folders()]
+    assert (folders(home, load_settings().node), stores(home, load_settings().node)) == (
+        [home.models],
+        [],
+    )
 
 
 def test_an_empty_list_in_the_file_does_the_same(home: Home) -> None:
     home.root.mkdir()
     home.settings_file.write_text("[node]\nmodel_folders = []\n")
     assert folders(home, load_settings().node) == [home.models]
-
-
-def test_the_caches_place_follows_llama_cpp(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLAMA_CACHE", "/elsewhere")
-    assert Path("/elsewhere") in well_known_folders()
 
 
 def test_test_models_can_be_switched_off(home: Home) -> None:
