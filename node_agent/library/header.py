@@ -78,7 +78,7 @@ def read_header(file: BinaryIO) -> Header:
         parameters=sum(tensor.n_elements for tensor in reader.tensors),
         quantisation=_quantisation(reader),
         context_tokens=_number(reader, Keys.LLM.CONTEXT_LENGTH.format(arch=architecture)),
-        shape=read_shape(reader, architecture, encoder=not causal),
+        shape=read_shape(reader, architecture, reader.tensors, encoder=not causal),
         template_sha256=hashlib.sha256(template).hexdigest() if template else None,
         files=_number(reader, Keys.Split.LLM_KV_SPLIT_COUNT) or 1,
         writes=pooling <= 0 and causal,

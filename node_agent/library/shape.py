@@ -5,7 +5,7 @@ tell which layers attend, and which are recurrent. What a header does not tell c
 the first load measures it (``node_agent.reckoning``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gguf.constants import GGUFValueType, Keys
@@ -20,11 +20,17 @@ _NUMBER_MAX = 1 << 40  # a header's lies must stay numbers that add up
 _LATENT = ".attn_kv_a_mqa."
 
 
-def read_shape(reader: GGUFReader, architecture: str, *, encoder: bool) -> Shape:
-    """Return the shape; zeros where the header tells nothing, or something absurd."""
+def read_shape(
+    reader: GGUFReader, architecture: str, tensors: Sequence[ReaderTensor], *, encoder: bool
+) -> Shape:
+    """Return the shape; zeros where the header tells nothing, or something absurd.
+
+    Args:
+        tensors: all of the model's, in however many files.
+    """
     keys = _Keys(reader, architecture)
-    blocks = _Blocks.of(reader.tensors)
-    weights = _Weights.of(reader.tensors)
+    blocks = _Blocks.of(tensors)
+    weights = _Weights.of(tensors)
     heads = keys.numbers(Keys.Attention.HEAD_COUNT)
     width = keys.number(Keys.LLM.EMBEDDING_LENGTH)
     key_width = keys.number(Keys.Attention.KEY_LENGTH) or (width // max(heads) if any(heads) else 0)
