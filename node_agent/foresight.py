@@ -6,10 +6,9 @@ number is read every ``LOOK_EVERY_S`` and nothing is decided.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
-from mesh.core.types import ModelId
 from node_agent.budget import Fits, Later, Never, Verdict
 from node_agent.foreseen import LOOK_EVERY_S, Foreseen, Seen
 from node_agent.replica import Replica
@@ -34,18 +33,19 @@ class Foresight:
         self._verdict_of = verdict_of
         self._free_bytes = free_bytes
         self._changed = changed
+        self._replicas: tuple[Replica, ...] = ()
         self._foreseen: dict[Replica, Foreseen] = {}
         self._decided_at_bytes = 0
 
     @asynccontextmanager
-    async def running(self, replicas: Mapping[ModelId, Replica]) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """Look while the context is open."""
         loop = asyncio.get_running_loop()
         timer: asyncio.TimerHandle | None = None
 
         def look() -> None:
             nonlocal timer
-            self.look(replicas.values(), loop.time())
+            self.look(loop.time())
             timer = loop.call_later(LOOK_EVERY_S, look)
 
         timer = loop.call_later(LOOK_EVERY_S, look)
@@ -55,9 +55,10 @@ class Foresight:
             timer.cancel()
 
     def begin(self, replicas: Iterable[Replica]) -> None:
-        """Take in those that are new, and forget those that are gone."""
+        """These are all that take memory: take in new ones, and forget those that are gone."""
         known, self._foreseen = self._foreseen, {}
-        for replica in replicas:
+        self._replicas = tuple(replicas)
+        for replica in self._replicas:
             if replica in known:
                 self._foreseen[replica] = known[replica]
             elif replica.load is None and replica.info is None:  # nothing is told of it yet
@@ -65,10 +66,10 @@ class Foresight:
                 _tell(replica, told)
                 self._foreseen[replica] = Foreseen(told)
 
-    def look(self, replicas: Iterable[Replica], now_s: float) -> None:
+    def look(self, now_s: float) -> None:
         """See what has changed since the last look."""
         free_bytes, cold = self._free_bytes(), []
-        for replica in replicas:
+        for replica in self._replicas:
             if replica.load is not None:
                 self._foreseen.pop(replica, None)  # a load finds out for itself
             else:

@@ -100,7 +100,7 @@ class Shelf:
     async def running(self) -> AsyncIterator["Shelf"]:
         """Load and serve while the context is open; no engine is left after it."""
         try:
-            async with self._loader.running(), self._foresight.running(self._replicas):
+            async with self._loader.running(), self._foresight.running():
                 yield self
         finally:
             self._look_again(None)
