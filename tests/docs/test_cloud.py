@@ -10,10 +10,11 @@ from types import ModuleType
 
 import pytest
 
-from coordinator.cloud import call, refusals
+from coordinator.cloud import call
 from coordinator.cloud.gate import MAX_TOKENS_DEFAULT
 from coordinator.cloud.opening import open_upstreams
-from coordinator.cloud.patience import Patience
+from mesh.chat_api import refusals
+from mesh.chat_api.patience import Patience
 from mesh.settings import CloudSettings
 from tests.coordinator.cloud.played_upstream import PlayedUpstream
 from tests.whole.conftest import NewMachine, new_machine
