@@ -64,7 +64,7 @@ class Account:
             case Delta():
                 if attempt.first_token_s is None:
                     attempt.first_token_s = self._clock()
-                attempt.tokens += len(event.ids)
+                attempt.tokens += event.tokens
                 return inference.GenerateEvent(delta=write_delta(event))
             case Started():
                 attempt.prompt_tokens, attempt.numerics = len(event.prompt_ids), event.numerics

@@ -54,6 +54,8 @@ def unfit(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> st
     ):
         return "tier device: the prompt may not leave the machine it was typed on"
     offer = replica.offer
+    if request.tier is Tier.DEVICE and offer.off_host:
+        return f"tier device: {offer.engine} is on another machine"
     if request.needs and (missing := request.needs - offer.capabilities):
         return f"{replica.model.name} cannot do {_listed(missing)} there"
     if offer.embeds and Capability.EMBED not in request.needs:

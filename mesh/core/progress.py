@@ -106,6 +106,7 @@ class Attempt:
             accepted_s=self.started_s - self.began_s if self.started_s is not None else 0.0,
             hedge=self.hedges,
             tokens_given=self.tokens - self.from_tokens,
+            engine=self.candidate.engine,
         )
 
     def charge(self, cost_microusd: int, price_version: str) -> None:
@@ -315,9 +316,14 @@ class Progress:
         return at_s - self.arrived_s if at_s is not None else 0.0
 
     def _notes(self) -> tuple[str, ...]:
-        if self.climb is None or not self.climb.stands_in or not self.past:
+        if not self.past:
             return ()
-        return (substituted(self.request.model, self.past[-1].model_name),)
+        last, notes = self.past[-1], []
+        if self.climb is not None and self.climb.stands_in:
+            notes.append(substituted(self.request.model, last.model_name))
+        if last.engine:
+            notes.append(f"cannot be continued elsewhere: served by {last.engine}")
+        return tuple(notes)
 
     def _ladder(self) -> tuple[RungAccount, ...]:
         if self.climb is not None:

@@ -120,6 +120,8 @@ class Offer:
     model: Model
     context_tokens: int  # that one slot will serve
     capabilities: frozenset[Capability] = frozenset()
+    engine: str = ""  # that runs it and is not ours, such as "Ollama 0.9.6"; "": the node's own
+    off_host: bool = False  # that engine is on another machine: no prompt of tier DEVICE goes there
 
     @property
     def embeds(self) -> bool:
