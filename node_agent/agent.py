@@ -18,6 +18,7 @@ from mesh.identity.store import IdentityStore
 from mesh.member import own_identity
 from mesh.settings import Advertise, Settings
 from node_agent.addresses import Origin
+from node_agent.adopted.adoption import Adoption
 from node_agent.attach import Myself
 from node_agent.carried_pages import CarriedPages
 from node_agent.credentials import Credentials
@@ -121,6 +122,10 @@ class Agent:
                 ),
             ]
             if self._lends:
+                adoption = Adoption(
+                    self._settings.node, self.shelf.host, known=self.library.model_in
+                )
+                owned.append(tasks.create_task(adoption.run(), name="engines"))
                 minding = mind_owner(self.shelf, self._settings.node)
                 owned.append(tasks.create_task(minding, name="manners"))
             async with self._open_to_own_programs(links):

@@ -96,9 +96,13 @@ class Delivery:
             raise self._slot
         try:
             async with asyncio.timeout_at(self._deadline_s):
-                work = self._work(await self._request())
+                request = await self._request()
+                work = self._work(request)
         except TimeoutError:
             raise too_late("before the request was here") from None
+        if self._slot.off_host and request.tier == inference.TIER_DEVICE:
+            # No coordinator sends one here; but a prompt that has left cannot be called back.
+            raise Unsupported("tier device: this model's engine is on another machine")
         engine = await warm_engine(self._slot, self._deadline_s)
         answering = generating(engine, work, self._slot, self._deadline_s)
         async with aclosing(answering) as events:

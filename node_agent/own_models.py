@@ -109,7 +109,7 @@ class OwnModels:
         if not offers:
             wanted = ", ".join(sorted(features.needs))
             raise Unsupported(f"no model of this machine can do {wanted}")
-        by_id = {offer.model.model_id: offer.model for offer in offers}
+        by_id = {offer.model.model_id: offer for offer in offers}
         account = Account(features, self._node_id, self._node_name, why=why)
         slot: Slot | None = None
         try:
@@ -146,7 +146,7 @@ class OwnModels:
         features = read_embed(
             request, principal=PRINCIPAL, now_s=asyncio.get_running_loop().time(), tier=tier
         )
-        offers = {each.model.model_id: each.model for each in self._embedders(request.model)}
+        offers = {each.model.model_id: each for each in self._embedders(request.model)}
         account = Account(features, self._node_id, self._node_name, why=why)
         slot: Slot | None = None
         try:
@@ -208,7 +208,12 @@ class OwnModels:
 
     def _held(self) -> list[tuple[Offer, ReplicaStatus]]:
         statuses = dict(self._shelf.statuses())
-        return [(offer, statuses[ordinal]) for ordinal, offer in self._shelf.offers()]
+        # What it asks of an engine on another machine would not stay on this one.
+        return [
+            (offer, statuses[ordinal])
+            for ordinal, offer in self._shelf.offers()
+            if not offer.off_host
+        ]
 
     def _offers(self, model: str) -> list[Offer]:
         """What may answer for ``model``, the largest first; for auto, test models if all are."""

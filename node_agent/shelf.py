@@ -11,7 +11,7 @@ Rules:
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
@@ -20,6 +20,7 @@ from typing import Protocol
 from mesh.core.types import ModelId, Offer, Refusal, ReplicaStatus
 from mesh.errors import NodeLost
 from mesh.settings import NodeSettings
+from node_agent.adopted.guest import AdoptedReplica, Guest, adopted
 from node_agent.budget import Fits, Later, Verdict
 from node_agent.engine.protocol import Engine
 from node_agent.lending import Lending, Signs
@@ -77,7 +78,8 @@ class Shelf:
         self._slots_max = settings.slots
         self._cannot_load = cannot_load
         self._beside_coordinator = beside_coordinator
-        self._replicas: dict[ModelId, Replica] = {}  # in the library's order
+        # In the library's order, those of adopted engines last.
+        self._replicas: dict[ModelId, Replica] = {}
         self._offers: list[tuple[int, Offer]] = []  # as last told
         self._ordinals = count(1)
         self._loader = Loader(
@@ -105,7 +107,8 @@ class Shelf:
 
     def show(self, view: LibraryView) -> None:
         """Take over what the library holds now."""
-        known = dict(self._replicas)
+        guests = self._guests()
+        known = {each: own for each, own in self._replicas.items() if each not in guests}
         self._replicas.clear()
         for entry in view.entries:
             replica = known.pop(entry.model.model_id, None) or self._new_replica(entry)
@@ -118,10 +121,25 @@ class Shelf:
             replica.set_timer(None)
             self._no_longer_waits(replica)
             self._loader.close_if_idle(replica)
+        self._replicas |= guests
+        self._tell_inventory()
+
+    def host(self, guests: Sequence[Guest]) -> None:
+        """Take over what adopted engines have now; they are beside the library's models."""
+        known = self._guests()
+        for model_id in known:
+            del self._replicas[model_id]
+        for guest in guests:
+            replica = known.get(guest.model.model_id) or adopted(guest, next(self._ordinals))
+            before = replica.status()
+            replica.take_over(guest)
+            self._replicas[replica.model_id] = replica
+            if replica.status() != before:
+                self._tell(replica)
         self._tell_inventory()
 
     def offers(self) -> list[tuple[int, Offer]]:
-        """Every model by its ordinal, in the library's order."""
+        """Every model by its ordinal, in the library's order, adopted engines' last."""
         return [
             (replica.ordinal, replica.offer(self._context_tokens_max))
             for replica in self._replicas.values()
@@ -178,7 +196,7 @@ class Shelf:
         if self.lending.busy and not (own or self._beside_coordinator):
             return self._refuse(replica, Refusal.OWNER_BUSY)
         slots = replica.slots if own else self.lending.slots(replica.slots)
-        if replica.slots_taken >= slots or replica.yields:
+        if replica.slots_taken >= slots or replica.closed:
             return self._refuse(replica, Refusal.BUSY)
         loaded = replica.load
         if loaded is None:
@@ -199,8 +217,9 @@ class Shelf:
         self._loader.rest(replica)
 
     def engine_died(self, replica: Replica, loaded: Loaded, reason: str) -> None:
-        """See ``SlotOwner``."""
-        self._loader.died(replica, loaded, reason)
+        """See ``SlotOwner``. Whether an adopted engine is gone, whoever looks at it will see."""
+        if not isinstance(replica, AdoptedReplica):
+            self._loader.died(replica, loaded, reason)
 
     def preload(self, model_id: ModelId) -> None:
         """Load a model that nobody asked for yet; one that failed for good gets another try."""
@@ -215,6 +234,13 @@ class Shelf:
         replica = self._replicas.get(model_id)
         if replica is not None:
             self._loader.close_if_idle(replica)
+
+    def _guests(self) -> dict[ModelId, AdoptedReplica]:
+        return {
+            model_id: replica
+            for model_id, replica in self._replicas.items()
+            if isinstance(replica, AdoptedReplica)
+        }
 
     def _status(self, replica: Replica) -> ReplicaStatus:
         status = replica.status()
