@@ -114,7 +114,7 @@ def _context_tokens(shown: Json, about: Mapping[str, object], loaded: Json | Non
 
 def _parameters(details: Json) -> int:
     found = _PARAMETERS.fullmatch(text_of(details, "parameter_size", 16))
-    return int(float(found[1]) * _UNITS[found[2]]) if found else 0
+    return round(float(found[1]) * _UNITS[found[2]]) if found else 0
 
 
 def _is_remote(tag: Json, name: str) -> bool:
