@@ -131,10 +131,8 @@ class Shelf:
             del self._replicas[model_id]
         for guest in guests:
             replica = known.get(guest.model.model_id) or adopted(guest, next(self._ordinals))
-            before = replica.status()
-            replica.take_over(guest)
             self._replicas[replica.model_id] = replica
-            if replica.status() != before:
+            if replica.take_over(guest):
                 self._tell(replica)
         self._tell_inventory()
 

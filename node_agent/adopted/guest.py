@@ -29,6 +29,7 @@ class AdoptedReplica(Replica):
     """
 
     guest: Guest = field(kw_only=True)
+    _seen: tuple[ReplicaState, int, bool] | None = field(default=None, kw_only=True)
 
     @property
     def state(self) -> ReplicaState:
@@ -66,11 +67,14 @@ class AdoptedReplica(Replica):
             self.off_host,
         )
 
-    def take_over(self, guest: Guest) -> None:
-        """Whoever looked at the engine has seen it anew."""
+    def take_over(self, guest: Guest) -> bool:
+        """It was looked at anew. Return whether it is other than it was the last time."""
+        before = self._seen
         self.guest = guest
         self.entry = _entry(guest.model)
         self.slots = guest.engine.crowd.slots
+        self._seen = (self.state, self.slots, self.held_back)
+        return self._seen != before
 
 
 def adopted(guest: Guest, ordinal: int) -> AdoptedReplica:
