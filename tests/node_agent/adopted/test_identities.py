@@ -12,7 +12,7 @@ QWEN = Described("qwen3:8b", ("qwen3:8b",), digest="d1", quantisation="Q4_K_M", 
 
 def test_it_is_the_same_wherever_the_same_engine_has_the_same_model() -> None:
     assert identity_of(Kind.OLLAMA, QWEN) == identity_of(Kind.OLLAMA, replace(QWEN, loaded=False))
-    here = replace(QWEN, name="/home/ann/q.gguf", names=("q",), path="/home/ann/q.gguf")
+    here = replace(QWEN, name="/opt/q.gguf", names=("q",), path="/opt/q.gguf")
     there = replace(QWEN, name="/srv/q.gguf", names=("q",), path="/srv/q.gguf")
     assert identity_of(Kind.LLAMA_CPP, here) == identity_of(Kind.LLAMA_CPP, there)
 
