@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -31,7 +31,7 @@ HELLO = Generation((Message(Role.USER, "hello"),), Sampling(temperature=0.0, see
 def answering(
     engine: OpenAiEngine, work: Generation = HELLO
 ) -> AsyncGenerator[GenerationEvent, None]:
-    return cast("AsyncGenerator[GenerationEvent, None]", engine.generate(work))
+    return engine.generate(work)
 
 
 async def answer(engine: OpenAiEngine, work: Generation = HELLO) -> list[GenerationEvent]:
