@@ -23,7 +23,7 @@ from node_agent.attach import Myself
 from node_agent.carried_pages import CarriedPages
 from node_agent.credentials import Credentials
 from node_agent.doors import doors
-from node_agent.engines import engine_processes, missing_engine, process_ids
+from node_agent.engines import engine_processes, missing_engine
 from node_agent.library.catalogue import Library
 from node_agent.library.view import LibraryView
 from node_agent.links import Links
@@ -160,7 +160,7 @@ class Agent:
             log.warning("no model to serve: put a GGUF file into %s", self._home.models)
 
     def _load(self) -> Load:
-        load = self._probe.sample(process_ids(self.shelf.engines()))
+        load = self._probe.sample(self.shelf.working_processes())
         signs = self.shelf.signs
         return replace(
             load,

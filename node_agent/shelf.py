@@ -23,6 +23,7 @@ from mesh.settings import NodeSettings
 from node_agent.adopted.guest import AdoptedReplica, Guest, adopted
 from node_agent.budget import Fits, Later, Verdict
 from node_agent.engine.protocol import Engine
+from node_agent.engines import process_ids
 from node_agent.lending import Lending, Signs
 from node_agent.library.view import LibraryEntry, LibraryView
 from node_agent.loader import LOOK_AGAIN_S, LoadEngine, Loader
@@ -154,6 +155,14 @@ class Shelf:
     def engines(self) -> list[Engine]:
         """Every engine that runs."""
         return self._loader.engines()
+
+    def working_processes(self) -> list[int]:
+        """The ids of processes whose work is not the owner's: our engines', and those of adopted
+        ones that answer us.
+        """
+        lately = [each.guest.engine for each in self._guests().values()]
+        theirs = {pid for engine in lately if engine.lately for pid in engine.processes}
+        return [*process_ids(self.engines()), *sorted(theirs)]
 
     def busy(self, model_id: ModelId) -> bool:
         """Is there no slot of the model to be had now, but later?"""

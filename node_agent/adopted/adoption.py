@@ -24,6 +24,7 @@ from node_agent.adopted.guest import Guest
 from node_agent.adopted.identity import identity_of, model_of
 from node_agent.adopted.looking import Looking, NoSense, NotThere, new_client
 from node_agent.adopted.openai_engine import OpenAiEngine
+from node_agent.adopted.processes import processes_of
 from node_agent.adopted.recognising import Recognised
 
 LOOK_EVERY_S = 3.0
@@ -142,6 +143,17 @@ class Adoption:
             place.wait_s = min(wait_s, self._look_every_s)
             return
         self._here(place, listing)
+        await self._know_processes(place, listing)
+
+    async def _know_processes(self, place: Place, listing: EngineListing) -> None:
+        """Learn which processes work for us there; again while they do: some are started then."""
+        engines = place.engines.values()
+        if place.address.off_host or not any(e.lately or not e.processes for e in engines):
+            return
+        port = place.recognised.looking.port
+        found = await asyncio.to_thread(processes_of, listing.kind, port)
+        for engine in engines:
+            engine.processes = found
 
     def _missed(self, place: Place, now_s: float, status: int) -> None:
         """Somebody is there, and does not tell what it has: it is busy, loads, or is no engine."""

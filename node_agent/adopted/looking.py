@@ -38,7 +38,7 @@ class Looking:
 
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
-        self._host, self._port = _host_and_port(client.base_url)
+        self._host, self.port = _host_and_port(client.base_url)
         self.kind: Kind | None = None  # None until it is recognised
 
     async def knock(self) -> None:
@@ -49,7 +49,7 @@ class Looking:
         """
         try:
             async with asyncio.timeout(LOOK_WITHIN_S):
-                _, writer = await asyncio.open_connection(self._host, self._port)
+                _, writer = await asyncio.open_connection(self._host, self.port)
         except (OSError, TimeoutError):
             raise NotThere from None
         writer.close()

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 
 import httpx2
 
@@ -30,6 +31,7 @@ from node_agent.adopted.asking import chat_body
 from node_agent.adopted.crowd import Crowd
 from node_agent.adopted.described import Described
 from node_agent.adopted.kinds import CHAT_PATH, EMBEDDINGS_PATH, Kind
+from node_agent.adopted.processes import LATELY_S
 from node_agent.adopted.refused import (
     BUSY,
     GONE,
@@ -67,6 +69,8 @@ class OpenAiEngine:
     changed: Callable[[], None] = lambda: None
     patience: Patience = PATIENCE
     crowd: Crowd = field(default_factory=Crowd)
+    processes: tuple[int, ...] = ()  # that are known to work for it, on this machine
+    _worked_s: float = -inf  # when it last answered, on the event loop's clock
     _resting: asyncio.TimerHandle | None = None  # it said that it is busy, and for how long
     _closed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -79,6 +83,12 @@ class OpenAiEngine:
             numerics="",  # it does not tell what its rounding depends on
             load_s=0.0,
         )
+
+    @property
+    def lately(self) -> bool:
+        """Does it answer us, or did it just now?"""
+        now_s = asyncio.get_running_loop().time()
+        return self.crowd.running > 0 or now_s < self._worked_s + LATELY_S
 
     @property
     def resting(self) -> bool:
@@ -178,6 +188,7 @@ class OpenAiEngine:
             yield beside
         finally:
             self.crowd.end()
+            self._worked_s = asyncio.get_running_loop().time()
             if self.crowd.slots != before:
                 self.changed()
 

@@ -1,16 +1,19 @@
 """Engines come, are looked at without harm, are offered as replicas, and go."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
 
+from mesh.core.generation import Finished
 from mesh.core.types import Capability, Offer, Refusal, ReplicaState
 from mesh.settings import NodeSettings
 from node_agent.adopted import adoption
 from node_agent.adopted.adoption import Adoption, addresses
 from node_agent.adopted.kinds import LOOKS, RECOGNISING, Kind
+from node_agent.adopted.openai_engine import OpenAiEngine
 from node_agent.engine.protocol import Engine
 from node_agent.shelf import Shelf
 from node_agent.slot import Slot
@@ -24,6 +27,7 @@ from tests.node_agent.adopted.played_engines import (
     PlayedEngine,
     played,
 )
+from tests.node_agent.adopted.test_openai_engine import HELLO
 from tests.node_agent.played_engines import Engines, entry, library
 from tests.node_agent.watched_shelf import Changes, status
 
@@ -254,3 +258,21 @@ def test_an_address_that_is_named_and_usual_is_looked_at_once() -> None:
     assert len(bases) == len(set(bases))
     assert [given for _, given in found[:2]] == list(settings.engines)
     assert all(address.named for address, _ in found[:2])
+
+
+async def test_its_work_for_us_is_not_the_owners_and_its_other_work_is() -> None:
+    async with played(VLLM) as engine, desk(engine) as machine:
+        await machine.until("vLLM 0.11.0: qwen3-8b")
+        slot = await machine.take("vLLM 0.11.0: qwen3-8b")
+        assert isinstance(slot, Slot)
+        served = await slot.engine()
+        assert isinstance(served, OpenAiEngine)
+        async with asyncio.timeout(5):
+            while not served.processes:  # noqa: ASYNC110 - found by a thread
+                await asyncio.sleep(SOON_S)
+        assert os.getpid() in served.processes, "it listens in this very process"
+        assert machine.shelf.working_processes() == []
+        answers = [event async for event in served.generate(HELLO)]
+        assert isinstance(answers[-1], Finished)
+        assert os.getpid() in machine.shelf.working_processes()
+        slot.free()
