@@ -216,15 +216,25 @@ class OwnModels:
         ]
 
     def _offers(self, model: str) -> list[Offer]:
-        """What may answer for ``model``, the largest first; for auto, test models if all are."""
+        """What may answer for ``model``, the largest first; for auto, test models if all are.
+
+        Of what has one name, a warm one comes first: the other would take memory beside it, where
+        an adopted engine has loaded what the library has on disk as well.
+        """
         held = self._held()
         if not _is_auto(model):
-            found = [offer for offer, _ in held if _is_called(offer, model)]
-        else:
-            able = [offer for offer, status in held if status.state is not ReplicaState.FAILED]
-            able = [offer for offer in able if not offer.embeds] or able
-            found = [offer for offer in able if not offer.model.test] or able
+            called = [each for each in held if _is_called(each[0], model)]
+            called.sort(key=_warm_and_large, reverse=True)
+            return [offer for offer, _ in called]
+        able = [offer for offer, status in held if status.state is not ReplicaState.FAILED]
+        able = [offer for offer in able if not offer.embeds] or able
+        found = [offer for offer in able if not offer.model.test] or able
         return sorted(found, key=lambda offer: offer.model.parameters, reverse=True)
+
+
+def _warm_and_large(held: tuple[Offer, ReplicaStatus]) -> tuple[bool, int]:
+    offer, status = held
+    return status.state is ReplicaState.WARM, offer.model.parameters
 
 
 def _is_auto(model: str) -> bool:

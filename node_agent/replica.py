@@ -117,6 +117,11 @@ class Replica:
         return self.waits or self.yields
 
     @property
+    def adopted(self) -> bool:
+        """Does somebody else's engine serve it?"""
+        return False
+
+    @property
     def off_host(self) -> bool:
         """Would a prompt leave this machine by it?"""
         return False

@@ -33,6 +33,11 @@ class Slot:
         return self._replica.model_id
 
     @property
+    def adopted(self) -> bool:
+        """Is it of somebody else's engine, which may be busy for others?"""
+        return self._replica.adopted
+
+    @property
     def off_host(self) -> bool:
         """Would a prompt leave this machine by it?"""
         return self._replica.off_host

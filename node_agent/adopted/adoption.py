@@ -90,6 +90,9 @@ class Adoption:
             self._place(address, settings.engine_keys.get(given, ""), variables)
             for address, given in addresses(settings, variables)
         ]
+        for variable in settings.engine_keys.values():
+            if not variables.get(variable):
+                log.warning("node.engine_keys names the variable %.40s, which is not set", variable)
 
     async def run(self) -> None:
         """Look until cancelled."""

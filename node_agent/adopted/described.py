@@ -34,11 +34,15 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class EngineListing:
-    """An engine at one moment."""
+    """An engine at one moment. Models that nobody could ask for, or told apart, are left out."""
 
     kind: Kind
     version: str
     models: tuple[Described, ...]
+
+    def __post_init__(self) -> None:
+        fit = {each.name: each for each in self.models if each.name and all(each.names)}
+        object.__setattr__(self, "models", tuple(fit.values()))
 
     @property
     def name(self) -> str:

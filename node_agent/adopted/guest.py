@@ -47,6 +47,10 @@ class AdoptedReplica(Replica):
         return self.guest.engine.resting
 
     @property
+    def adopted(self) -> bool:
+        return True
+
+    @property
     def off_host(self) -> bool:
         """Is its engine elsewhere?"""
         return self.guest.off_host

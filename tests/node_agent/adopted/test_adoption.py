@@ -10,8 +10,10 @@ import pytest
 from mesh.core.generation import Finished
 from mesh.core.types import Capability, Offer, Refusal, ReplicaState
 from mesh.settings import NodeSettings
+from mesh.wire.models import read_offers, write_offer
 from node_agent.adopted import adoption
 from node_agent.adopted.adoption import Adoption, addresses
+from node_agent.adopted.crowd import SLOTS_MAX
 from node_agent.adopted.kinds import LOOKS, RECOGNISING, Kind
 from node_agent.adopted.openai_engine import OpenAiEngine
 from node_agent.engine.protocol import Engine
@@ -249,6 +251,27 @@ async def test_what_spreads_over_machines_is_off_host_wherever_its_door_is() -> 
     async with played(PLAYED[Kind.RAY_SERVE]) as engine, desk(engine) as machine:
         await machine.until("Ray Serve: qwen3-8b")
         assert machine.offers["Ray Serve: qwen3-8b"].off_host
+
+
+async def test_whatever_an_engine_says_of_its_models_a_coordinator_can_read() -> None:
+    junk: list[object] = [
+        {"id": "", "owned_by": "llamacpp"},
+        {"id": "a\nb", "owned_by": "llamacpp"},
+        {"id": "x" * 1000, "meta": {"n_params": 10**400, "size": -1, "ftype": "\x1b[2J"}},
+        {"id": "twice"},
+        {"id": "twice", "meta": {"n_ctx": 512}},
+        None,
+        [],
+    ]
+    says = {"GET /v1/models": {"data": junk}, "GET /props": {"total_slots": 10**9}}
+    async with played(says) as engine, desk(engine) as machine:
+        await machine.changes.until(lambda: len(machine.offers) == 2)
+        written = [write_offer(*each) for each in machine.shelf.offers()]
+        assert {each.model.name for each in read_offers(written).values()} == {
+            "twice",
+            "x" * 256,
+        }
+        assert status(machine.shelf, "twice").slots <= SLOTS_MAX
 
 
 def test_an_address_that_is_named_and_usual_is_looked_at_once() -> None:
