@@ -7,13 +7,15 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from bench.engine_rivals import LlamaCppPython, LlamaServer
 from mesh.client import MeshClient, connect
-from mesh.errors import MeshError
+from mesh.errors import AnswerLost, MeshError
 from node_agent.adopted.kinds import LOOKS, RECOGNISING, Kind
+from tests.node_agent.engine.gguf_files import ParrotModel
 from tests.whole.conftest import NewMachine, attached, joined
 from tests.whole.machine import ROOT, WITHIN_S, Machine, Running
 from tests.whole.recording_proxy import RecordingProxy
@@ -45,10 +47,10 @@ async def python() -> AsyncIterator[RecordingProxy]:
 
 
 @asynccontextmanager
-async def llama_server(proxy: RecordingProxy) -> AsyncIterator[None]:
+async def llama_server(proxy: RecordingProxy, model: Path = MODEL) -> AsyncIterator[None]:
     """llama.cpp's own server, while the context is open."""
     server = LlamaServer(threads=1)
-    async with server.listening(MODEL, slots=2, context_tokens=1024) as (address, _):
+    async with server.listening(model, slots=2, context_tokens=1024) as (address, _):
         await proxy.open(address)
         try:
             yield
@@ -171,3 +173,32 @@ async def test_an_engine_that_stops_and_starts_under_load_gives_no_wrong_answer(
     assert CHAT in llama.asked, "it was under load"
     only_looked_at(llama, Kind.LLAMA_CPP)
     only_looked_at(python, Kind.OTHER)
+
+
+async def test_an_answer_that_is_cut_with_its_engine_is_lost_and_never_taken_for_whole(
+    office: Machine, new_machine: NewMachine, llama: RecordingProxy, tmp_path: Path
+) -> None:
+    endless = tmp_path / "endless.gguf"
+    speech = ParrotModel(says="round&", endless=True, layers=8, feed_forward=1024)
+    speech.write(endless)
+    desk = new_machine("desk")
+    async with llama_server(llama, endless), lending(desk, office, llama) as (_, mesh):
+        model_id = (await until(mesh, LLAMA_CPP))[LLAMA_CPP]
+        answer = mesh.generate("go", model=model_id, max_tokens=900)
+        said = ""
+
+        async def hear() -> None:
+            nonlocal said
+            async with answer:
+                async for text in answer:
+                    said += text
+                    if len(said) > 20:
+                        await llama.close()
+
+        with pytest.raises(AnswerLost):
+            await hear()
+        assert said
+        assert said == ("round&" * len(said))[: len(said)], "what came is what it said"
+        assert not answer.finish_reason
+        await until(mesh)
+    only_looked_at(llama, Kind.LLAMA_CPP)
