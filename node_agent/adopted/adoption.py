@@ -9,25 +9,21 @@ it may be gone.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-
-import httpx2
 
 from mesh.core.types import Model
-from mesh.engine_address import EngineAddress, read_engine_address, usual_addresses
+from mesh.engine_address import EngineAddress
 from mesh.settings import NodeSettings
-from node_agent.adopted.damping import Damping
 from node_agent.adopted.described import Described, EngineListing
 from node_agent.adopted.guest import Guest
 from node_agent.adopted.identity import identity_of, model_of
 from node_agent.adopted.looking import Looking, NoSense, NotThere, new_client
 from node_agent.adopted.openai_engine import OpenAiEngine
+from node_agent.adopted.place import LOOK_EVERY_S, Place, addresses
 from node_agent.adopted.processes import processes_of
 from node_agent.adopted.recognising import Recognised
 
-LOOK_EVERY_S = 3.0
 LOOK_EVERY_MAX_S = 15.0  # where nobody has been for a while: an engine started now shows by then
 NONSENSE_EVERY_S = 60.0  # somebody listens who is no engine
 SOONEST_S = 0.2  # between two looks, however many answers fail at once
@@ -37,31 +33,6 @@ MISSES_MAX = 3  # looks in a row that an engine may be too busy for
 log = logging.getLogger("node")
 
 Known = Callable[[str], Model | None]  # the library's model in a file
-
-
-@dataclass(slots=True)
-class Place:
-    """Where an engine may be, and what was seen there."""
-
-    address: EngineAddress
-    client: httpx2.AsyncClient
-    recognised: Recognised
-    damping: Damping = field(default_factory=Damping)
-    listing: EngineListing | None = None
-    engines: dict[str, OpenAiEngine] = field(default_factory=dict)  # by the model's name there
-    misses: int = 0
-    wait_s: float = LOOK_EVERY_S
-    hurry: asyncio.Event = field(default_factory=asyncio.Event)
-    doubted: bool = False  # an answer said that it is not what it was
-
-    @property
-    def bears_no_look(self) -> bool:
-        """Would a look disturb it, for no reason?"""
-        return self.listing is not None and not self.listing.kind.bears_looks and not self.doubted
-
-    def doubt(self) -> None:
-        self.doubted = True
-        self.hurry.set()
 
 
 class Adoption:
@@ -217,7 +188,7 @@ class Adoption:
         """Tell of every model there is now."""
         self._host(
             [
-                Guest(self._model(place, engine), engine, _off_host(place))
+                Guest(self._model(place, engine), engine, place.off_host)
                 for place in self._places
                 if place.listing is not None
                 for engine in place.engines.values()
@@ -234,30 +205,3 @@ class Adoption:
         return model_of(
             engine.kind, told, nth=nth, weights=self._known(told.path) if told.path else None
         )
-
-
-def addresses(
-    settings: NodeSettings, variables: Mapping[str, str]
-) -> Iterable[tuple[EngineAddress, str]]:
-    """Yield where engines may be, each with how the settings write it; those that are named first.
-
-    Raises:
-        InvalidRequest: a name is no place for prompts.
-    """
-    seen: set[str] = set()
-    for given in settings.engines:
-        address = read_engine_address(given, plain_http=settings.engines_plain_http)
-        if address.base not in seen:
-            seen.add(address.base)
-            yield address, given
-    if settings.find_engines:
-        for address in usual_addresses(variables.get("OLLAMA_HOST", "")):
-            if address.base not in seen:
-                seen.add(address.base)
-                yield address, ""
-
-
-def _off_host(place: Place) -> bool:
-    """A Ray cluster's proxy may stand here, and its machines anywhere."""
-    listing = place.listing
-    return place.address.off_host or (listing is not None and listing.kind.spreads)

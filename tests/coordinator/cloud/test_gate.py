@@ -139,7 +139,7 @@ def test_every_way_out_goes_through_the_gate(cloud_settings: CloudSettings) -> N
 
 def test_nothing_above_the_gate_can_open_a_socket() -> None:
     """No adapter, and no library of a provider's: each of those opens connections by itself."""
-    folders = [Path(package.__file__).parent for package in (coordinator.cloud, mesh.chat_api)]
+    folders = [Path(package.__path__[0]) for package in (coordinator.cloud, mesh.chat_api)]
     speaking = ("httpx", "httpcore", "socket", "ssl", "http.client", "urllib.request", "requests")
     providers = ("anthropic", "openai", "aiohttp", "grpc")
     found: dict[str, set[str]] = {}

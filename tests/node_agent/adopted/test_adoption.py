@@ -12,10 +12,12 @@ from mesh.core.types import Capability, Offer, Refusal, ReplicaState
 from mesh.settings import NodeSettings
 from mesh.wire.models import read_offers, write_offer
 from node_agent.adopted import adoption
-from node_agent.adopted.adoption import Adoption, addresses
+from node_agent.adopted.adoption import Adoption
 from node_agent.adopted.crowd import SLOTS_MAX
+from node_agent.adopted.damping import FREE_DEPARTURES
 from node_agent.adopted.kinds import LOOKS, RECOGNISING, Kind
 from node_agent.adopted.openai_engine import OpenAiEngine
+from node_agent.adopted.place import addresses
 from node_agent.engine.protocol import Engine
 from node_agent.shelf import Shelf
 from node_agent.slot import Slot
@@ -173,6 +175,24 @@ async def test_it_is_gone_with_its_engine_and_back_with_it() -> None:
         )
         await machine.until("llama.cpp: qwen3-8b")
         assert machine.offers["llama.cpp: qwen3-8b"].model.model_id == before.model.model_id
+
+
+async def starts_again(engine: PlayedEngine, port: int) -> None:
+    """Where it was before, as engines do."""
+    answer = engine.server._connected
+    engine.server._server = await asyncio.start_server(answer, "127.0.0.1", port)
+
+
+async def test_one_that_starts_and_stops_all_day_is_not_offered_each_time() -> None:
+    async with played(LLAMA_CPP) as engine, desk(engine) as machine:
+        port = engine.server.port
+        for _ in range(FREE_DEPARTURES):
+            await machine.until("llama.cpp: qwen3-8b")
+            await engine.server.stop()
+            await machine.until()
+            await starts_again(engine, port)
+        await machine.seen(engine, len(engine.looks) + 6)
+        assert machine.offers == {}, "it has to stay first"
 
 
 async def test_an_engine_that_is_too_busy_to_tell_is_not_gone_for_it() -> None:
