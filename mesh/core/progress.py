@@ -21,6 +21,7 @@ from mesh.core.types import (
     Request,
     Tier,
     Usage,
+    engine_at,
 )
 
 # An agent that died is back within 2 to 5 s where something starts it again; longer, and whoever
@@ -73,8 +74,15 @@ class Attempt:
 
     @property
     def place(self) -> NodeId:
-        """Return what the request avoids if this fails: the node, or the upstream's model."""
-        return NodeId(self.candidate.model_id) if self.in_cloud else self.candidate.node_id
+        """Return what the request avoids if this fails: the node, or the upstream's model.
+
+        An engine on the node that is not ours fails alone: the node may have the model itself.
+        """
+        candidate = self.candidate
+        if self.in_cloud:
+            return NodeId(candidate.model_id)
+        engine = candidate.engine
+        return engine_at(candidate.node_id, candidate.model_id) if engine else candidate.node_id
 
     @property
     def started(self) -> bool:

@@ -129,6 +129,11 @@ class Offer:
         return Capability.EMBED in self.capabilities
 
 
+def engine_at(node_id: NodeId, model_id: ModelId) -> NodeId:
+    """Stands for a node's adopted engine of a model where a request keeps who failed it."""
+    return NodeId(f"{node_id}/{model_id}")
+
+
 @dataclass(frozen=True, slots=True)
 class CloudModel:
     """A model that an upstream serves for money. Reached only by requests of tier CLOUD."""

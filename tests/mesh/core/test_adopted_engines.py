@@ -84,6 +84,16 @@ def test_before_its_first_token_another_machine_takes_over() -> None:
     assert again.attempt_id != start.attempt_id
 
 
+def test_where_an_engine_fails_its_machine_may_answer_by_itself() -> None:
+    script = Script()
+    attach_both(script, ReplicaStatus(state=ReplicaState.AVAILABLE), warm())
+    start = script.accept(only(script.ask("r"), StartAttempt))
+    assert start.model_id == ADOPTED.model_id
+    again = only(script.fail(start), StartAttempt)
+    assert again.model_id == LLAMA.model_id
+    assert not of_type(script.fail(again), StartAttempt), "both have failed it"
+
+
 def test_it_goes_on_with_no_answer_that_a_machine_of_ours_began() -> None:
     script = Script()
     script.attach("desk", LLAMA, capabilities=(Capability.RESUME,))
