@@ -75,6 +75,14 @@ class LlamaCppPython:
     async def serving(
         self, model: Path, *, slots: int, context_tokens: int
     ) -> AsyncIterator[Served]:
+        async with self.listening(model, context_tokens=context_tokens) as (address, pid):
+            yield _OverHttp(address, pid)
+
+    @asynccontextmanager
+    async def listening(
+        self, model: Path, *, context_tokens: int
+    ) -> AsyncIterator[tuple[str, int]]:
+        """See ``LlamaServer.listening``."""
         port, threads = free_port(), str(physical_cores())
         options = {
             "--model": str(model),
@@ -92,7 +100,7 @@ class LlamaCppPython:
                     if process.returncode is not None:
                         raise MeshError("llama-cpp-python's server ended", hint="run it by itself")
                     await asyncio.sleep(0.1)
-            yield _OverHttp(f"http://127.0.0.1:{port}", process.pid)
+            yield f"http://127.0.0.1:{port}", process.pid
 
 
 async def static_settings() -> tuple[LlamaServer, ...]:

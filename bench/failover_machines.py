@@ -154,6 +154,7 @@ async def victims(
         given = {
             **environment(home, name),
             "DESKMESH_NODE__MODEL_FOLDERS": f'["{folder}"]',
+            "DESKMESH_NODE__FIND_ENGINES": "false",
             "DESKMESH_NODE__SLOTS": str(SLOTS),
             "DESKMESH_NODE__CONTEXT_TOKENS_MAX": "1024",
             "DESKMESH_NODE__THREADS": "1",  # several machines share these cores

@@ -77,6 +77,7 @@ def _node(mesh: PlayedMesh, folder: Path) -> dict[str, str]:
     return {
         **mesh.environment(mesh.node_home, "node"),
         "DESKMESH_NODE__MODEL_FOLDERS": f'["{folder}"]',
+        "DESKMESH_NODE__FIND_ENGINES": "false",
         "DESKMESH_NODE__TEST_MODELS": "false",  # those of the folder, and no other
         "DESKMESH_NODE__SLOTS": str(SLOTS),
         "DESKMESH_NODE__CONTEXT_TOKENS_MAX": str(CONTEXT_TOKENS),

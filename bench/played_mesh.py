@@ -65,6 +65,7 @@ def environment(home: Home, name: str) -> dict[str, str]:
         "DESKMESH_HOME": str(home.root),
         "DESKMESH_NODE__NAME": name,
         "DESKMESH_NODE__MODEL_FOLDERS": "[]",
+        "DESKMESH_NODE__FIND_ENGINES": "false",
         "DESKMESH_NODE__GENEROSITY": "full",  # what asks is no owner to step back for
         "DESKMESH_NODE__ON_BATTERY": "serve",
         "DESKMESH_DISCOVERY__MULTICAST": "false",

@@ -26,6 +26,7 @@ from mesh.core.catalogue import Stated
 from mesh.core.held import HELD_TOKENS_MAX
 from mesh.core.policies import POLICY_NAME, WEIGHT_MAX, Order, Policy, policies
 from mesh.core.rung_cost import USD_PER_KWH
+from mesh.engine_address import read_engine_address
 from mesh.errors import InvalidRequest
 from mesh.home import Home
 from mesh.identity.address import split_address
@@ -149,12 +150,38 @@ class NodeSettings(Section):
         le=19,
         description="Of engines, as nice(1) has it: more is gentler, and slower beside other work.",
     )
+    find_engines: bool = Field(
+        default=True, description="Adopt Ollama, LM Studio and others that run on this machine."
+    )
+    engines: tuple[str, ...] = Field(
+        default=(), max_length=16, description="Further engines, as http://127.0.0.1:8081."
+    )
+    engine_keys: dict[str, str] = Field(
+        default={},
+        max_length=16,
+        description="Of an engine in `engines`: the variable that holds its key.",
+    )
+    engines_plain_http: bool = Field(
+        default=False,
+        description="Let prompts go to engines on other machines unencrypted.",
+    )
     keep_warm_state: bool = Field(
         default=False, description="Save conversations' computed state over an unload, for a day."
     )
     warm_state_bytes_max: int = Field(
         default=2 << 30, ge=1 << 20, le=1 << 40, description="Of all saved state together."
     )
+
+    @model_validator(mode="after")
+    def _engines_are_places(self) -> Self:
+        for engine in self.engines:
+            try:
+                read_engine_address(engine, plain_http=self.engines_plain_http)
+            except InvalidRequest as failure:
+                raise ValueError(str(failure)) from None
+        if unnamed := self.engine_keys.keys() - set(self.engines):
+            raise ValueError(f"engine_keys has {min(unnamed)[:80]!r}, which engines does not name")
+        return self
 
 
 class FleetSettings(Section):

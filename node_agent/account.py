@@ -14,8 +14,8 @@ from mesh.core.types import (
     Epoch,
     Failure,
     FailureCode,
-    Model,
     NodeId,
+    Offer,
     Request,
     Tier,
     Usage,
@@ -40,8 +40,9 @@ class Account:
         self._clock = asyncio.get_running_loop().time
         self._progress = Progress(request, 1, arrived_s=self._clock(), why=why)
 
-    def begin(self, attempt_id: AttemptId, model: Model, tier: Tier) -> None:
+    def begin(self, attempt_id: AttemptId, offer: Offer, tier: Tier) -> None:
         """A slot is taken. ``tier`` is how far the prompt has travelled."""
+        model = offer.model
         now_s, progress = self._clock(), self._progress
         chosen = Candidate(
             node_id=self._node_id,
@@ -52,6 +53,7 @@ class Account:
             completion_s=0.0,
             cost=0.0,
             free=True,
+            engine=offer.engine,
         )
         progress.attempt = Attempt(attempt_id, chosen, NO_EPOCH, 0, now_s, model.test, tier)
         progress.candidates, progress.first_attempt_s = (chosen,), now_s
@@ -64,7 +66,7 @@ class Account:
             case Delta():
                 if attempt.first_token_s is None:
                     attempt.first_token_s = self._clock()
-                attempt.tokens += len(event.ids)
+                attempt.tokens += event.tokens
                 return inference.GenerateEvent(delta=write_delta(event))
             case Started():
                 attempt.prompt_tokens, attempt.numerics = len(event.prompt_ids), event.numerics
@@ -106,4 +108,4 @@ class Account:
 
     def _receipt(self) -> Receipt:
         receipt = self._progress.receipt(self._clock())
-        return replace(receipt, notes=(self._progress.why,))
+        return replace(receipt, notes=(self._progress.why, *receipt.notes))

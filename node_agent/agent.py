@@ -18,11 +18,12 @@ from mesh.identity.store import IdentityStore
 from mesh.member import own_identity
 from mesh.settings import Advertise, Settings
 from node_agent.addresses import Origin
+from node_agent.adopted.adoption import Adoption
 from node_agent.attach import Myself
 from node_agent.carried_pages import CarriedPages
 from node_agent.credentials import Credentials
 from node_agent.doors import doors
-from node_agent.engines import engine_processes, missing_engine, process_ids
+from node_agent.engines import engine_processes, missing_engine
 from node_agent.library.catalogue import Library
 from node_agent.library.view import LibraryView
 from node_agent.links import Links
@@ -121,6 +122,10 @@ class Agent:
                 ),
             ]
             if self._lends:
+                adoption = Adoption(
+                    self._settings.node, self.shelf.host, known=self.library.model_in
+                )
+                owned.append(tasks.create_task(adoption.run(), name="engines"))
                 minding = mind_owner(self.shelf, self._settings.node)
                 owned.append(tasks.create_task(minding, name="manners"))
             async with self._open_to_own_programs(links):
@@ -155,7 +160,7 @@ class Agent:
             log.warning("no model to serve: put a GGUF file into %s", self._home.models)
 
     def _load(self) -> Load:
-        load = self._probe.sample(process_ids(self.shelf.engines()))
+        load = self._probe.sample(self.shelf.working_processes())
         signs = self.shelf.signs
         return replace(
             load,

@@ -64,7 +64,7 @@ class Attach:
         self._schedule: ReportSchedule | None = None  # None until welcome
         self._stale = False  # something changed between hello and welcome
         self._epoch = 0
-        self.attempts = Attempts(shelf, stub.Deliver)
+        self.attempts = Attempts(shelf, stub.Deliver, self._refuse)
 
     async def run(self) -> MeshError:
         """Attach, serve until the stream ends, and return why it did.
@@ -236,11 +236,12 @@ class Attach:
             return
         refusal = self.attempts.begin(start)
         if refusal is not None:
-            await self._send(fleet.NodeMessage(refused=self._refused(start.attempt_id, refusal)))
+            await self._refuse(AttemptId(start.attempt_id), refusal)
 
-    def _refused(self, attempt_id: int, refusal: Refusal) -> fleet.AttemptRefused:
-        return fleet.AttemptRefused(
+    async def _refuse(self, attempt_id: AttemptId, refusal: Refusal) -> None:
+        refused = fleet.AttemptRefused(
             epoch=self._epoch,
             attempt_id=attempt_id,
             reason=enums.write(enums.REFUSAL, refusal),
         )
+        await self._send(fleet.NodeMessage(refused=refused))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mesh.core.types import AttemptId, ModelId, Refusal
 from mesh.errors import MeshError
@@ -24,8 +24,15 @@ log = logging.getLogger("node")
 class Attempts:
     """Every attempt that a coordinator has under way here. As many as there are slots."""
 
-    def __init__(self, shelf: Shelf, open_stream: Callable[[], DeliverCall]) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        open_stream: Callable[[], DeliverCall],
+        refuse: Callable[[AttemptId, Refusal], Awaitable[None]],
+    ) -> None:
+        """``refuse`` tells the coordinator that an attempt was not begun after all."""
         self.draining = False  # nothing new
+        self._refuse = refuse
         self._shelf = shelf
         self._open_stream = open_stream
         self._tombstones = Tombstones()
@@ -55,11 +62,11 @@ class Attempts:
         try:
             slot = self._shelf.take(ModelId(start.model_id))
         except MeshError as failure:
-            self._run(attempt_id, Delivery(self._take_stream(), start, failure))
+            self._run(attempt_id, Delivery(self._take_stream(), start, failure, self._refuse))
             return None
         if isinstance(slot, Refusal):
             return slot
-        self._run(attempt_id, Delivery(self._take_stream(), start, slot))
+        self._run(attempt_id, Delivery(self._take_stream(), start, slot, self._refuse))
         return None
 
     def cancel(self, attempt_id: AttemptId) -> None:

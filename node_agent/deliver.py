@@ -7,12 +7,14 @@ was read, or was open already, and the engine begins while the opening is still 
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
 from mesh.core.blocks import BLOCKS_MAX
 from mesh.core.generation import Delta, Finished, Generation, Started
-from mesh.errors import InternalError, InvalidRequest, MeshError, Unsupported
+from mesh.core.types import AttemptId, Refusal
+from mesh.errors import InternalError, InvalidRequest, MeshError, Overloaded, Unsupported
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import write_attempt_failed, write_finished, write_started
@@ -34,9 +36,19 @@ class Delivery:
     """One attempt under way, from the moment it is made. ``close`` must follow, or ``run``."""
 
     def __init__(
-        self, call: DeliverCall, start: fleet.StartAttempt, slot: Slot | MeshError
+        self,
+        call: DeliverCall,
+        start: fleet.StartAttempt,
+        slot: Slot | MeshError,
+        refuse: Callable[[AttemptId, Refusal], Awaitable[None]],
     ) -> None:
-        """``slot`` may be the reason why there is none: then that is all the coordinator gets."""
+        """``slot`` may be the reason why there is none: then that is all the coordinator gets.
+
+        An adopted engine may say that it is busy only when it is asked: then ``refuse`` tells what
+        would have been told at once of one of ours.
+        """
+        self._refuse = refuse
+        self._started = False
         self._call = call
         self._start = start
         self._slot = slot
@@ -58,7 +70,8 @@ class Delivery:
         try:
             last = await self._answered_or_failed()
             self._over = True
-            await self._outgoing.close(last)
+            if last is not None:
+                await self._outgoing.close(last)
             await self._goodbye()
         except BROKEN_STREAM:
             if not self._call.done():  # else we learned by a write that the stream has ended
@@ -69,17 +82,23 @@ class Delivery:
 
     def close(self) -> None:
         """Free the slot and end the stream, at once. Also for an attempt that never ran."""
-        if isinstance(self._slot, Slot):
-            self._slot.free()
+        self._free()
         self._outgoing.stop()
         self._call.cancel()
 
-    async def _answered_or_failed(self) -> fleet.DeliverUp:
-        """Send the answer but for its last message, and return that. The slot is free by then."""
+    async def _answered_or_failed(self) -> fleet.DeliverUp | None:
+        """Send the answer but for its last message, and return that. The slot is free by then.
+
+        None: it was refused, and nothing is to be sent.
+        """
         try:
             finished = await self._answer()
             return fleet.DeliverUp(finished=write_finished(finished))
         except MeshError as failure:
+            if self._not_begun(failure):
+                self._free()
+                await self._refuse(AttemptId(self._start.attempt_id), Refusal.BUSY)
+                return None
             return fleet.DeliverUp(failed=write_attempt_failed(failure))
         except BROKEN_STREAM:
             raise
@@ -88,17 +107,30 @@ class Delivery:
             our_fault = InternalError("the node failed by a bug", hint="its log says where")
             return fleet.DeliverUp(failed=write_attempt_failed(our_fault))
         finally:
-            if isinstance(self._slot, Slot):
-                self._slot.free()
+            self._free()
+
+    def _free(self) -> None:
+        """Give the slot back, if there is one still."""
+        if isinstance(self._slot, Slot):
+            self._slot.free()
+
+    def _not_begun(self, failure: MeshError) -> bool:
+        """Has an adopted engine refused what one of ours would have refused before it came here?"""
+        adopted = isinstance(self._slot, Slot) and self._slot.adopted
+        return adopted and isinstance(failure, Overloaded) and not self._started
 
     async def _answer(self) -> Finished:
         if isinstance(self._slot, MeshError):
             raise self._slot
         try:
             async with asyncio.timeout_at(self._deadline_s):
-                work = self._work(await self._request())
+                request = await self._request()
+                work = self._work(request)
         except TimeoutError:
             raise too_late("before the request was here") from None
+        if self._slot.off_host and request.tier == inference.TIER_DEVICE:
+            # No coordinator sends one here; but a prompt that has left cannot be called back.
+            raise Unsupported("tier device: this model's engine is on another machine")
         engine = await warm_engine(self._slot, self._deadline_s)
         answering = generating(engine, work, self._slot, self._deadline_s)
         async with aclosing(answering) as events:
@@ -107,6 +139,7 @@ class Delivery:
                     case Delta():
                         await self._outgoing.delta(event)
                     case Started():
+                        self._started = True
                         seed = work.sampling.seed
                         started = write_started(event, seed=seed, sampler_version=SAMPLER_VERSION)
                         self._outgoing.put(fleet.DeliverUp(started=started))

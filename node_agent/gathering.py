@@ -27,7 +27,7 @@ class Gathering:
     def add(self, delta: Delta) -> None:
         """Take in the answer's next tokens."""
         self._waiting.append(delta)
-        self.tokens += len(delta.ids)
+        self.tokens += delta.tokens
 
     def wait_s(self, now_s: float) -> float | None:
         """Return the seconds until something must be sent, 0.0 for now; None: nothing waits."""

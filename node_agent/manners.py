@@ -7,7 +7,6 @@ from typing import Protocol
 import psutil
 
 from mesh.settings import NodeSettings
-from node_agent.engines import process_ids
 from node_agent.lending import Lender, Lending, Signs
 from node_agent.owner_signs import OwnerSigns
 from node_agent.shelf import Shelf
@@ -32,7 +31,7 @@ async def mind_owner(shelf: Shelf, settings: NodeSettings, signs: Looker | None 
     while looker is not None:
         now_s = clock()
         try:
-            seen = await looker.look(process_ids(shelf.engines()), now_s)
+            seen = await looker.look(shelf.working_processes(), now_s)
         except UNREADABLE as failure:  # a sensor of a machine that we do not know
             log.debug("a look at the owner failed: %s", type(failure).__name__)
             seen = Signs()

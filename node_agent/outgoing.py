@@ -115,6 +115,6 @@ def pieces_of(delta: Delta) -> Iterator[Delta]:
         yield delta
         return
     yield replace(delta, text=text[:most])
-    after = delta.token_offset + len(delta.ids)
+    after = delta.token_offset + delta.tokens
     for at in range(most, len(text), DELTA_CHARACTERS_MAX):
         yield Delta(after, (), text[at : at + DELTA_CHARACTERS_MAX])

@@ -109,7 +109,7 @@ class OwnModels:
         if not offers:
             wanted = ", ".join(sorted(features.needs))
             raise Unsupported(f"no model of this machine can do {wanted}")
-        by_id = {offer.model.model_id: offer.model for offer in offers}
+        by_id = {offer.model.model_id: offer for offer in offers}
         account = Account(features, self._node_id, self._node_name, why=why)
         slot: Slot | None = None
         try:
@@ -146,7 +146,7 @@ class OwnModels:
         features = read_embed(
             request, principal=PRINCIPAL, now_s=asyncio.get_running_loop().time(), tier=tier
         )
-        offers = {each.model.model_id: each.model for each in self._embedders(request.model)}
+        offers = {each.model.model_id: each for each in self._embedders(request.model)}
         account = Account(features, self._node_id, self._node_name, why=why)
         slot: Slot | None = None
         try:
@@ -208,18 +208,33 @@ class OwnModels:
 
     def _held(self) -> list[tuple[Offer, ReplicaStatus]]:
         statuses = dict(self._shelf.statuses())
-        return [(offer, statuses[ordinal]) for ordinal, offer in self._shelf.offers()]
+        # What it asks of an engine on another machine would not stay on this one.
+        return [
+            (offer, statuses[ordinal])
+            for ordinal, offer in self._shelf.offers()
+            if not offer.off_host
+        ]
 
     def _offers(self, model: str) -> list[Offer]:
-        """What may answer for ``model``, the largest first; for auto, test models if all are."""
+        """What may answer for ``model``, the largest first; for auto, test models if all are.
+
+        Of what has one name, a warm one comes first: the other would take memory beside it, where
+        an adopted engine has loaded what the library has on disk as well.
+        """
         held = self._held()
         if not _is_auto(model):
-            found = [offer for offer, _ in held if _is_called(offer, model)]
-        else:
-            able = [offer for offer, status in held if status.state is not ReplicaState.FAILED]
-            able = [offer for offer in able if not offer.embeds] or able
-            found = [offer for offer in able if not offer.model.test] or able
+            called = [each for each in held if _is_called(each[0], model)]
+            called.sort(key=_warm_and_large, reverse=True)
+            return [offer for offer, _ in called]
+        able = [offer for offer, status in held if status.state is not ReplicaState.FAILED]
+        able = [offer for offer in able if not offer.embeds] or able
+        found = [offer for offer in able if not offer.model.test] or able
         return sorted(found, key=lambda offer: offer.model.parameters, reverse=True)
+
+
+def _warm_and_large(held: tuple[Offer, ReplicaStatus]) -> tuple[bool, int]:
+    offer, status = held
+    return status.state is ReplicaState.WARM, offer.model.parameters
 
 
 def _is_auto(model: str) -> bool:

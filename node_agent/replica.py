@@ -121,6 +121,21 @@ class Replica:
         return self.waits or self.yields
 
     @property
+    def adopted(self) -> bool:
+        """Does somebody else's engine serve it?"""
+        return False
+
+    @property
+    def off_host(self) -> bool:
+        """Would a prompt leave this machine by it?"""
+        return False
+
+    @property
+    def closed(self) -> bool:
+        """Does it begin nothing now, whatever slots are free?"""
+        return self.yields
+
+    @property
     def full(self) -> bool:
         """Is nothing to be had of it now, but later?"""
         return self.held_back or self.slots_taken >= self.slots

@@ -11,7 +11,7 @@ Rules:
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
@@ -20,8 +20,10 @@ from typing import Protocol
 from mesh.core.types import ModelId, Offer, Refusal, ReplicaStatus
 from mesh.errors import NodeLost
 from mesh.settings import NodeSettings
+from node_agent.adopted.guest import AdoptedReplica, Guest, adopted
 from node_agent.budget import Fits, Later, Verdict
 from node_agent.engine.protocol import Engine
+from node_agent.engines import process_ids
 from node_agent.foresight import Foresight
 from node_agent.lending import Lending, Signs
 from node_agent.library.view import LibraryEntry, LibraryView
@@ -78,7 +80,8 @@ class Shelf:
         self._slots_max = settings.slots
         self._cannot_load = cannot_load
         self._beside_coordinator = beside_coordinator
-        self._replicas: dict[ModelId, Replica] = {}  # in the library's order
+        # In the library's order, those of adopted engines last.
+        self._replicas: dict[ModelId, Replica] = {}
         self._offers: list[tuple[int, Offer]] = []  # as last told
         self._ordinals = count(1)
         self._loader = Loader(
@@ -107,7 +110,8 @@ class Shelf:
 
     def show(self, view: LibraryView) -> None:
         """Take over what the library holds now."""
-        known = dict(self._replicas)
+        guests = self._guests()
+        known = {each: own for each, own in self._replicas.items() if each not in guests}
         self._replicas.clear()
         for entry in view.entries:
             replica = known.pop(entry.model.model_id, None) or self._new_replica(entry)
@@ -121,10 +125,23 @@ class Shelf:
             self._no_longer_waits(replica)
             self._loader.close_if_idle(replica)
         self._foresight.begin(self._replicas.values())
+        self._replicas |= guests
+        self._tell_inventory()
+
+    def host(self, guests: Sequence[Guest]) -> None:
+        """Take over what adopted engines have now; they are beside the library's models."""
+        known = self._guests()
+        for model_id in known:
+            del self._replicas[model_id]
+        for guest in guests:
+            replica = known.get(guest.model.model_id) or adopted(guest, next(self._ordinals))
+            self._replicas[replica.model_id] = replica
+            if replica.take_over(guest):
+                self._tell(replica)
         self._tell_inventory()
 
     def offers(self) -> list[tuple[int, Offer]]:
-        """Every model by its ordinal, in the library's order."""
+        """Every model by its ordinal, in the library's order, adopted engines' last."""
         return [(replica.ordinal, replica.offer()) for replica in self._replicas.values()]
 
     def statuses(self, only: frozenset[int] | None = None) -> list[tuple[int, ReplicaStatus]]:
@@ -138,6 +155,14 @@ class Shelf:
     def engines(self) -> list[Engine]:
         """Every engine that runs."""
         return self._loader.engines()
+
+    def working_processes(self) -> list[int]:
+        """The ids of processes whose work is not the owner's: our engines', and those of adopted
+        ones that answer us.
+        """
+        lately = [each.guest.engine for each in self._guests().values()]
+        theirs = {pid for engine in lately if engine.lately for pid in engine.processes}
+        return [*process_ids(self.engines()), *sorted(theirs)]
 
     def busy(self, model_id: ModelId) -> bool:
         """Is there no slot of the model to be had now, but later?"""
@@ -178,7 +203,7 @@ class Shelf:
         if self.lending.busy and not (own or self._beside_coordinator):
             return self._refuse(replica, Refusal.OWNER_BUSY)
         slots = replica.slots if own else self.lending.slots(replica.slots)
-        if replica.slots_taken >= slots or replica.yields:
+        if replica.slots_taken >= slots or replica.closed:
             return self._refuse(replica, Refusal.BUSY)
         loaded = replica.load
         if loaded is None:
@@ -199,8 +224,9 @@ class Shelf:
         self._loader.rest(replica)
 
     def engine_died(self, replica: Replica, loaded: Loaded, reason: str) -> None:
-        """See ``SlotOwner``."""
-        self._loader.died(replica, loaded, reason)
+        """See ``SlotOwner``. Whether an adopted engine is gone, whoever looks at it will see."""
+        if not isinstance(replica, AdoptedReplica):
+            self._loader.died(replica, loaded, reason)
 
     def preload(self, model_id: ModelId) -> None:
         """Load a model that nobody asked for yet; one that failed for good gets another try."""
@@ -215,6 +241,13 @@ class Shelf:
         replica = self._replicas.get(model_id)
         if replica is not None:
             self._loader.close_if_idle(replica)
+
+    def _guests(self) -> dict[ModelId, AdoptedReplica]:
+        return {
+            model_id: replica
+            for model_id, replica in self._replicas.items()
+            if isinstance(replica, AdoptedReplica)
+        }
 
     def _status(self, replica: Replica) -> ReplicaStatus:
         status = replica.status()

@@ -32,6 +32,16 @@ class Slot:
     def model_id(self) -> ModelId:
         return self._replica.model_id
 
+    @property
+    def adopted(self) -> bool:
+        """Is it of somebody else's engine, which may be busy for others?"""
+        return self._replica.adopted
+
+    @property
+    def off_host(self) -> bool:
+        """Would a prompt leave this machine by it?"""
+        return self._replica.off_host
+
     async def engine(self) -> Engine:
         """Return the model's engine once it is warm.
 

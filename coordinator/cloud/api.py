@@ -1,14 +1,15 @@
 """What an adapter is: how to ask an API, and how to read what it says.
 
 There is one for each API that upstreams speak. All the rest is the same for them: the gate, the
-money, time, trying again. What a refusal means is as well (``refusals.py``): the APIs share HTTP's
-statuses and the shape of an error, an object ``error`` with a code or type and words.
+money, time, trying again. What a refusal means is as well
+(``mesh.chat_api.refusals``): the APIs share HTTP's statuses and the shape of an error, an object
+``error`` with a code or type and words.
 """
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from coordinator.cloud.answer import Answer
+from mesh.chat_api.answer import Answer
 from mesh.core.types import Capability
 from mesh.v1 import inference_pb2 as inference
 

@@ -24,15 +24,15 @@ from typing import Any
 
 import httpx2
 
-from coordinator.cloud import refusals
-from coordinator.cloud.answer import Answer
 from coordinator.cloud.api import Api
-from coordinator.cloud.estimates import likely_prompt_tokens
-from coordinator.cloud.event_stream import EventStream
 from coordinator.cloud.gate import PASS, Gate, Pass
-from coordinator.cloud.patience import Patience, put_off, sign_of_life
-from coordinator.cloud.response import check_kind, drain, refusal_body
-from coordinator.cloud.transport_failures import meant
+from mesh.chat_api import refusals
+from mesh.chat_api.answer import Answer
+from mesh.chat_api.estimates import likely_prompt_tokens
+from mesh.chat_api.event_stream import EventStream
+from mesh.chat_api.patience import Patience, put_off, sign_of_life
+from mesh.chat_api.response import check_kind, drain, refusal_body
+from mesh.chat_api.transport_failures import meant
 from mesh.core import events
 from mesh.core.actions import StartCloudAttempt
 from mesh.core.types import AttemptId, Usage

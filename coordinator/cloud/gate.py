@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import httpx2
 from pydantic import SecretStr
 
-from coordinator.cloud.estimates import most
 from coordinator.cloud.prices import Price
 from coordinator.cloud.spending import Spending
+from mesh.chat_api.estimates import most
 from mesh.core.actions import StartCloudAttempt
 from mesh.core.cloud import says_cloud
 from mesh.core.types import CloudModel, Failure, FailureCode, ModelId, Tier, Usage

@@ -12,7 +12,7 @@ from coordinator.cloud.api import Api
 from coordinator.cloud.call import Call
 from coordinator.cloud.connection import CALLS_MAX, Address, new_client
 from coordinator.cloud.gate import Gate, Pass
-from coordinator.cloud.patience import Patience
+from mesh.chat_api.patience import Patience
 from mesh.core import events
 from mesh.core.actions import StartCloudAttempt
 from mesh.core.types import AttemptId, CloudModel, Failure, FailureCode, ModelId

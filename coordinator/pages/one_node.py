@@ -78,7 +78,8 @@ def _facts(node: Node, now_s: float) -> list[tuple[str, str]]:
 def _details(replica: Replica) -> ModelDetails:
     model, status, identity = replica.model, replica.status, replica.model.identity
     also = ", ".join(model.names[1:NAMES_SHOWN_MAX])
-    about = [f"also {also}" if also else "", identity.quantisation, model.model_id]
+    engine = f"by {replica.offer.engine}" if replica.offer.engine else ""
+    about = [f"also {also}" if also else "", engine, identity.quantisation, model.model_id]
     return ModelDetails(
         name=model.name,
         about=" · ".join(each for each in (*about, "test model" if model.test else "") if each),

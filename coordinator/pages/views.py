@@ -280,11 +280,16 @@ def _view_model(replica: Replica, *, away: bool) -> ModelView:
     return ModelView(
         name=replica.model.name[:NAME_SHOWN_MAX],
         state=status.state.value,
-        word=word_of(status),
+        word=_word(replica, status),
         taken=0 if on_disk else min(status.slots, replica.ours + replica.others),
         slots=replica.status.slots,
         test=replica.model.test,
     )
+
+
+def _word(replica: Replica, status: ReplicaStatus) -> str:
+    engine = replica.offer.engine
+    return f"{word_of(status)} by {engine}" if engine else word_of(status)
 
 
 def _place(node: Node) -> tuple[int, list[tuple[int, str | int]], str]:

@@ -34,6 +34,7 @@ from mesh.wire.answers import (
     read_finished,
     read_started,
     take_signs,
+    tokens_of,
 )
 from mesh.wire.commands import body_follows
 from mesh.wire.models import read_offers
@@ -284,7 +285,7 @@ class FleetService(fleet_grpc.FleetServicer):
                     calls += len(delta.tool_calls)
                     if calls > ATTEMPT_CALLS_MAX:
                         raise InvalidRequest(f"a node sent {calls} tool calls as one answer")
-                    offset, count, signs = delta.token_offset, len(delta.ids), take_signs(delta)
+                    offset, count, signs = delta.token_offset, tokens_of(delta), take_signs(delta)
                     self._loop.post(
                         events.AttemptProgressed(
                             attempt_id,

@@ -122,6 +122,7 @@ def _environment(home: Home, name: str) -> dict[str, str]:
         "DESKMESH_HOME": str(home.root),
         "DESKMESH_NODE__NAME": name,
         "DESKMESH_NODE__MODEL_FOLDERS": f'["{home.models}"]',
+        "DESKMESH_NODE__FIND_ENGINES": "false",
         "DESKMESH_NODE__TEST_MODELS": "true",
         "DESKMESH_NODE__GENEROSITY": "full",  # the user asks here, whatever else runs
         "DESKMESH_NODE__ON_BATTERY": "serve",

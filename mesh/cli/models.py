@@ -83,4 +83,5 @@ def _in_brackets(model: inference.ModelView) -> str:
 def _replica(replica: inference.ReplicaView) -> str:
     near = how_near(enums.REPLICA_STATE[replica.state], replica.load_progress)
     why = f": {replica.reason}" if replica.reason else ""
-    return f"{replica.node_name} ({near}{why})"
+    engine = f" by {replica.engine}" if replica.engine else ""
+    return f"{replica.node_name} ({near}{engine}{why})"

@@ -16,8 +16,9 @@ def summary(receipt: inference.Receipt, usage: inference.Usage) -> str:
     model = f"{answered.model_name} (test model)" if receipt.test_model else answered.model_name
     rate = f" · {receipt.tokens_per_s:.0f} tokens/s" if receipt.tokens_per_s else ""
     about = "about " if usage.estimated else ""
+    engine = f" by {answered.engine}" if answered.engine else ""
     return (
-        f"{model} on {answered.node_name}{_cloud(receipt)} · "
+        f"{model} on {answered.node_name}{engine}{_cloud(receipt)} · "
         f"first token {seconds(receipt.first_token_s)}{rate} · "
         f"{about}{usage.prompt_tokens}+{usage.completion_tokens} tokens · "
         f"{seconds(receipt.total_s)}"
@@ -104,7 +105,8 @@ def _attempts(receipt: inference.Receipt) -> list[Text]:
 def _attempt(attempt: inference.Attempt, goes_on_at: int) -> str:
     gave = attempt.usage.completion_tokens
     who = f"{attempt.node_name} went on at token {goes_on_at}" if goes_on_at else attempt.node_name
-    took = f"{who}: {attempt.outcome.replace('_', ' ')}"
+    engine = f" by {attempt.engine}" if attempt.engine else ""
+    took = f"{who}: {attempt.outcome.replace('_', ' ')}{engine}"
     if gave and attempt.outcome != "answered":
         took += f", {gave} tokens given"
     reason = f", {attempt.reason}" if attempt.reason else ""

@@ -92,6 +92,7 @@ def _candidate(look: Look, scored: Scored, *, free: bool) -> Candidate:
         completion_s=look.completion_s(replica, first_token_s, decode_s),
         cost=cost,
         free=free,
+        engine=replica.offer.engine,
     )
 
 

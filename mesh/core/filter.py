@@ -20,6 +20,7 @@ from mesh.core.types import (
     ReplicaState,
     Request,
     Tier,
+    engine_at,
 )
 
 BYTES_PER_TOKEN_MAX = 2 * BYTES_PER_TOKEN  # beyond it a prompt certainly does not fit
@@ -45,8 +46,8 @@ def why_not(
 
 def unfit(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> str | None:
     """``why_not`` for an ``able`` replica: what of this request it cannot serve."""
-    if avoid and replica.node.node_id in avoid:
-        return avoid[replica.node.node_id]
+    if avoid and (failed := _failed_it(replica, avoid)) is not None:
+        return failed
     if replica.node.load.owner_busy and not request.from_coordinator_host:
         return _OWNED
     if request.tier is Tier.DEVICE and not (
@@ -54,6 +55,8 @@ def unfit(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> st
     ):
         return "tier device: the prompt may not leave the machine it was typed on"
     offer = replica.offer
+    if request.tier is Tier.DEVICE and offer.off_host:
+        return f"tier device: {offer.engine} is on another machine"
     if request.needs and (missing := request.needs - offer.capabilities):
         return f"{replica.model.name} cannot do {_listed(missing)} there"
     if offer.embeds and Capability.EMBED not in request.needs:
@@ -63,6 +66,13 @@ def unfit(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> st
     if request.prompt_bytes > BYTES_PER_TOKEN_MAX * offer.context_tokens:
         return f"the prompt is far longer than its context of {offer.context_tokens}"
     return None
+
+
+def _failed_it(replica: Replica, avoid: Mapping[NodeId, str]) -> str | None:
+    node_id = replica.node.node_id
+    if node_id in avoid or not replica.offer.engine:
+        return avoid.get(node_id)
+    return avoid.get(engine_at(node_id, replica.model_id))
 
 
 def can_begin_on(

@@ -64,6 +64,8 @@ class Started:
     cached_tokens: int
     context_tokens: int
     numerics: str  # fingerprint of whatever decides rounding: build, backend, CPU, cache types
+    # Both are empty for an engine that gives text without its tokens: such an answer is nobody
+    # else's to continue.
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,19 @@ class TokenLogprob:
 class Delta:
     """Some tokens of the answer."""
 
-    token_offset: int  # of the first id, counted from the answer's start
+    token_offset: int  # of the first token, counted from the answer's start
     ids: tuple[int, ...]
     text: str  # may be empty: half of a character, or of a stop string, is held back
     logprobs: tuple[TokenLogprob, ...] = ()  # one for each id, if they were asked for
     reasoning: str = ""  # the model's own thoughts, kept apart from its answer
     tool_calls: tuple[ToolCall, ...] = ()  # each one whole
     signs: tuple[TokenSign, ...] = ()  # one for each id, if they were asked for
+    without_ids: int = 0  # tokens, by an engine that tells none of their ids
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens these are."""
+        return len(self.ids) or self.without_ids
 
     @staticmethod
     def joined(deltas: "Sequence[Delta]") -> "Delta":
@@ -114,6 +122,7 @@ class Delta:
             "".join(delta.reasoning for delta in deltas),
             tuple(call for delta in deltas for call in delta.tool_calls),
             tuple(sign for delta in deltas for sign in delta.signs),
+            sum(delta.without_ids for delta in deltas),
         )
 
 

@@ -240,6 +240,7 @@ class Pick:
             decode_s=shared * speed.decode_s,
             prompt_tokens=demand.prompt_tokens,
             cached_tokens=self.demand(replica.model_id).prompt_tokens - demand.prompt_tokens,
+            engine=replica.offer.engine,
         )
 
     def _holding(self, holders: Holders, model_id: ModelId) -> Mapping[NodeId, Found]:

@@ -21,6 +21,7 @@ from mesh.core.types import (
     Request,
     Tier,
     Usage,
+    engine_at,
 )
 
 # Outcomes of attempts that nobody failed.
@@ -77,8 +78,15 @@ class Attempt:
 
     @property
     def place(self) -> NodeId:
-        """Return what the request avoids if this fails: the node, or the upstream's model."""
-        return NodeId(self.candidate.model_id) if self.in_cloud else self.candidate.node_id
+        """Return what the request avoids if this fails: the node, or the upstream's model.
+
+        An engine on the node that is not ours fails alone: the node may have the model itself.
+        """
+        candidate = self.candidate
+        if self.in_cloud:
+            return NodeId(candidate.model_id)
+        engine = candidate.engine
+        return engine_at(candidate.node_id, candidate.model_id) if engine else candidate.node_id
 
     @property
     def started(self) -> bool:
@@ -110,6 +118,7 @@ class Attempt:
             accepted_s=self.started_s - self.began_s if self.started_s is not None else 0.0,
             hedge=self.hedges,
             tokens_given=self.tokens - self.from_tokens,
+            engine=self.candidate.engine,
         )
 
     def charge(self, cost_microusd: int, price_version: str) -> None:
@@ -321,9 +330,14 @@ class Progress:
         return at_s - self.arrived_s if at_s is not None else 0.0
 
     def _notes(self) -> tuple[str, ...]:
-        if self.climb is None or not self.climb.stands_in or not self.past:
+        if not self.past:
             return ()
-        return (substituted(self.request.model, self.past[-1].model_name),)
+        last, notes = self.past[-1], []
+        if self.climb is not None and self.climb.stands_in:
+            notes.append(substituted(self.request.model, last.model_name))
+        if last.engine:
+            notes.append(f"cannot be continued elsewhere: served by {last.engine}")
+        return tuple(notes)
 
     def _ladder(self) -> tuple[RungAccount, ...]:
         if self.climb is not None:

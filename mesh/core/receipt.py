@@ -23,6 +23,7 @@ class Candidate:
     prompt_tokens: float = 0.0  # expected, without those it holds
     cached_tokens: float = 0.0  # of the prompt, expected to be held there
     reason: str = ""  # why it was not chosen, for people; "" if it was, or if nobody asked
+    engine: str = ""  # as ``Offer.engine``
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class AttemptAccount:
     accepted_s: float = 0.0  # from the attempt's start until its prompt was begun; 0: it was not
     hedge: bool = False  # begun while another one was late
     tokens_given: int = 0  # by it, whatever its usage counts of those that were given before
+    engine: str = ""  # as ``Offer.engine``
 
 
 @dataclass(frozen=True, slots=True)

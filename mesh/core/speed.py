@@ -22,6 +22,9 @@ LOAD_FIXED_S = 0.5  # process start and the proof run
 # The same bench writes 129, 228 and 373 tokens/s at 1, 4 and 16 sequences: the time of a token
 # grows as the 0.6th power of the batch. An accelerator does better, and its node says so.
 BATCH_EXPONENT = 0.6
+# Of a model that does not say how large it is: an adopted engine may not. What most have on a desk,
+# 8B at four bits; a guess of nothing would make it the quickest of all.
+UNTOLD_BYTES, UNTOLD_PARAMETERS = 5e9, 8e9
 # As ``node_agent.engine.chunks`` has it: what a chunk of a prompt takes at most, and its tokens.
 CHUNK_S, CHUNK_TOKENS_MIN, CHUNK_TOKENS_MAX = 0.1, 16, 128
 
@@ -86,8 +89,9 @@ def interruption(
 
 def told_alone(machine: Machine, model: Model, status: ReplicaStatus) -> tuple[float, float]:
     """Seconds for a token read and for one written, alone, by the node's word or by the prior."""
-    prefill_rate = PREFILL_FLOPS_PER_CORE * max(machine.cores, 1) / (2 * max(model.parameters, 1))
-    decode_rate = DECODE_BYTES_PER_S / max(model.size_bytes, 1)
+    parameters = model.parameters or UNTOLD_PARAMETERS
+    prefill_rate = PREFILL_FLOPS_PER_CORE * max(machine.cores, 1) / (2 * parameters)
+    decode_rate = DECODE_BYTES_PER_S / (model.size_bytes or UNTOLD_BYTES)
     if _measured(status.prefill_tokens_per_s):
         prefill_rate = status.prefill_tokens_per_s
     by_batch = _known(status.decode_rates_by_batch)
@@ -136,7 +140,8 @@ def _load_s(model: Model, status: ReplicaStatus, experience: Experience | None) 
     if status.state is ReplicaState.WARM:
         return 0.0
     measured = LOAD_S_MIN <= status.load_s <= LOAD_S_MAX
-    load_s = status.load_s if measured else LOAD_FIXED_S + model.size_bytes / LOAD_BYTES_PER_S
+    guessed_s = LOAD_FIXED_S + (model.size_bytes or UNTOLD_BYTES) / LOAD_BYTES_PER_S
+    load_s = status.load_s if measured else guessed_s
     if experience is not None:
         load_s = min(LOAD_S_MAX, _blended(load_s, experience.load_s))
     if status.state is ReplicaState.LOADING and 0.0 <= status.load_progress <= 1.0:

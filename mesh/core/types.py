@@ -120,11 +120,18 @@ class Offer:
     model: Model
     context_tokens: int  # that one slot will serve
     capabilities: frozenset[Capability] = frozenset()
+    engine: str = ""  # that runs it and is not ours, such as "Ollama 0.9.6"; "": the node's own
+    off_host: bool = False  # that engine is on another machine: no prompt of tier DEVICE goes there
 
     @property
     def embeds(self) -> bool:
         """A model turns text into vectors or writes text, never both."""
         return Capability.EMBED in self.capabilities
+
+
+def engine_at(node_id: NodeId, model_id: ModelId) -> NodeId:
+    """Stands for a node's adopted engine of a model where a request keeps who failed it."""
+    return NodeId(f"{node_id}/{model_id}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,18 +131,22 @@ class Accelerator(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
 
 class ModelOffer(_message.Message):
-    __slots__ = ("ordinal", "model", "context_tokens", "capabilities", "adapters")
+    __slots__ = ("ordinal", "model", "context_tokens", "capabilities", "adapters", "engine", "off_host")
     ORDINAL_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     ADAPTERS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    OFF_HOST_FIELD_NUMBER: _ClassVar[int]
     ordinal: int
     model: _inference_pb2.ModelView
     context_tokens: int
     capabilities: _containers.RepeatedScalarFieldContainer[_inference_pb2.Capability]
     adapters: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ordinal: _Optional[int] = ..., model: _Optional[_Union[_inference_pb2.ModelView, _Mapping]] = ..., context_tokens: _Optional[int] = ..., capabilities: _Optional[_Iterable[_Union[_inference_pb2.Capability, str]]] = ..., adapters: _Optional[_Iterable[str]] = ...) -> None: ...
+    engine: str
+    off_host: bool
+    def __init__(self, ordinal: _Optional[int] = ..., model: _Optional[_Union[_inference_pb2.ModelView, _Mapping]] = ..., context_tokens: _Optional[int] = ..., capabilities: _Optional[_Iterable[_Union[_inference_pb2.Capability, str]]] = ..., adapters: _Optional[_Iterable[str]] = ..., engine: _Optional[str] = ..., off_host: bool = ...) -> None: ...
 
 class InventoryChanged(_message.Message):
     __slots__ = ("offers",)

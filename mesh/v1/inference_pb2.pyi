@@ -341,7 +341,7 @@ class GenerationStarted(_message.Message):
     def __init__(self, attempt_id: _Optional[int] = ..., model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., prompt_ids: _Optional[_Iterable[int]] = ..., prompt_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., context_tokens: _Optional[int] = ..., seed: _Optional[int] = ..., sampler_version: _Optional[str] = ..., numerics: _Optional[str] = ..., node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., tier: _Optional[_Union[_receipt_pb2.Tier, str]] = ..., why: _Optional[str] = ...) -> None: ...
 
 class GenerationDelta(_message.Message):
-    __slots__ = ("token_offset", "ids", "text", "logprobs", "reasoning", "tool_calls", "signs")
+    __slots__ = ("token_offset", "ids", "text", "logprobs", "reasoning", "tool_calls", "signs", "token_count")
     TOKEN_OFFSET_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -349,6 +349,7 @@ class GenerationDelta(_message.Message):
     REASONING_FIELD_NUMBER: _ClassVar[int]
     TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
     SIGNS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     token_offset: int
     ids: _containers.RepeatedScalarFieldContainer[int]
     text: str
@@ -356,7 +357,8 @@ class GenerationDelta(_message.Message):
     reasoning: str
     tool_calls: _containers.RepeatedCompositeFieldContainer[ToolCall]
     signs: bytes
-    def __init__(self, token_offset: _Optional[int] = ..., ids: _Optional[_Iterable[int]] = ..., text: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[TokenLogprobs, _Mapping]]] = ..., reasoning: _Optional[str] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., signs: _Optional[bytes] = ...) -> None: ...
+    token_count: int
+    def __init__(self, token_offset: _Optional[int] = ..., ids: _Optional[_Iterable[int]] = ..., text: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[TokenLogprobs, _Mapping]]] = ..., reasoning: _Optional[str] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., signs: _Optional[bytes] = ..., token_count: _Optional[int] = ...) -> None: ...
 
 class TokenLogprobs(_message.Message):
     __slots__ = ("id", "logprob", "alternatives", "text")
@@ -466,7 +468,7 @@ class ModelView(_message.Message):
     def __init__(self, model_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., sha256: _Optional[str] = ..., template_sha256: _Optional[str] = ..., quantisation: _Optional[str] = ..., architecture: _Optional[str] = ..., parameters: _Optional[int] = ..., size_bytes: _Optional[int] = ..., context_tokens: _Optional[int] = ..., test: bool = ..., tasks: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaView, _Mapping]]] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., upstream: _Optional[str] = ..., domains: _Optional[_Iterable[str]] = ..., standing: _Optional[str] = ...) -> None: ...
 
 class ReplicaView(_message.Message):
-    __slots__ = ("node_id", "node_name", "state", "slots", "slots_taken", "reason", "load_progress")
+    __slots__ = ("node_id", "node_name", "state", "slots", "slots_taken", "reason", "load_progress", "engine")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -474,6 +476,7 @@ class ReplicaView(_message.Message):
     SLOTS_TAKEN_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     LOAD_PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     node_name: str
     state: ReplicaState
@@ -481,7 +484,8 @@ class ReplicaView(_message.Message):
     slots_taken: int
     reason: str
     load_progress: float
-    def __init__(self, node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., state: _Optional[_Union[ReplicaState, str]] = ..., slots: _Optional[int] = ..., slots_taken: _Optional[int] = ..., reason: _Optional[str] = ..., load_progress: _Optional[float] = ...) -> None: ...
+    engine: str
+    def __init__(self, node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., state: _Optional[_Union[ReplicaState, str]] = ..., slots: _Optional[int] = ..., slots_taken: _Optional[int] = ..., reason: _Optional[str] = ..., load_progress: _Optional[float] = ..., engine: _Optional[str] = ...) -> None: ...
 
 class EmbedRequest(_message.Message):
     __slots__ = ("request_id", "model", "inputs", "tier", "deadline_ms", "origin", "route")

@@ -109,7 +109,7 @@ class Rung(_message.Message):
     def __init__(self, model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., p_ok: _Optional[float] = ..., confidence: _Optional[float] = ..., threshold: _Optional[float] = ..., expected_cost_microusd: _Optional[int] = ..., removed_by: _Optional[str] = ..., chosen: bool = ..., standing: _Optional[str] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("attempt_id", "node_id", "node_name", "model_id", "model_name", "outcome", "reason", "predicted_first_token_s", "first_token_s", "duration_s", "usage", "cost_microusd", "hedge", "numerics", "tier", "accepted_s")
+    __slots__ = ("attempt_id", "node_id", "node_name", "model_id", "model_name", "outcome", "reason", "predicted_first_token_s", "first_token_s", "duration_s", "usage", "cost_microusd", "hedge", "numerics", "tier", "accepted_s", "engine")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +126,7 @@ class Attempt(_message.Message):
     NUMERICS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_S_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
     attempt_id: int
     node_id: str
     node_name: str
@@ -142,7 +143,8 @@ class Attempt(_message.Message):
     numerics: str
     tier: Tier
     accepted_s: float
-    def __init__(self, attempt_id: _Optional[int] = ..., node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., predicted_first_token_s: _Optional[float] = ..., first_token_s: _Optional[float] = ..., duration_s: _Optional[float] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., cost_microusd: _Optional[int] = ..., hedge: bool = ..., numerics: _Optional[str] = ..., tier: _Optional[_Union[Tier, str]] = ..., accepted_s: _Optional[float] = ...) -> None: ...
+    engine: str
+    def __init__(self, attempt_id: _Optional[int] = ..., node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., model_id: _Optional[str] = ..., model_name: _Optional[str] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., predicted_first_token_s: _Optional[float] = ..., first_token_s: _Optional[float] = ..., duration_s: _Optional[float] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., cost_microusd: _Optional[int] = ..., hedge: bool = ..., numerics: _Optional[str] = ..., tier: _Optional[_Union[Tier, str]] = ..., accepted_s: _Optional[float] = ..., engine: _Optional[str] = ...) -> None: ...
 
 class CandidateView(_message.Message):
     __slots__ = ("node_id", "node_name", "model_id", "model_name", "predicted_first_token_s", "predicted_completion_s", "cost", "reason")

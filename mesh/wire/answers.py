@@ -63,6 +63,7 @@ def write_delta(event: Delta) -> inference.GenerationDelta:
             for call in event.tool_calls
         ],
         signs=pack_signs(event.signs),
+        token_count=event.without_ids,
     )
 
 
@@ -99,6 +100,7 @@ def read_event(message: inference.GenerateEvent) -> GenerationEvent | None:
                 read_logprobs(delta.logprobs),
                 delta.reasoning,
                 tuple(ToolCall(c.id, c.name, c.arguments_json) for c in delta.tool_calls),
+                without_ids=0 if delta.ids else delta.token_count,
             )
         case "finished":
             return read_finished(message.finished)
@@ -122,14 +124,19 @@ def read_delta(
         InvalidRequest: more text than any tokens make, calls that are none, or log-probabilities
             as ``check_logprobs``.
     """
-    if len(message.ids) > DELTA_IDS_MAX:
-        raise InvalidRequest(f"a node sent {len(message.ids)} tokens as one batch")
+    if (tokens := tokens_of(message)) > DELTA_IDS_MAX:
+        raise InvalidRequest(f"a node sent {tokens} tokens as one batch")
     text_bytes = len(message.text) + len(message.reasoning)
     if text_bytes > DELTA_CHARACTERS_MAX:
         raise InvalidRequest(f"a node sent {text_bytes} characters as one batch of tokens")
     _check_calls(message.tool_calls)
     check_logprobs(message, request)
     return message
+
+
+def tokens_of(message: inference.GenerationDelta) -> int:
+    """Return how many tokens these are: ids that were told, or the count where none are."""
+    return len(message.ids) or message.token_count
 
 
 def take_signs(message: inference.GenerationDelta) -> tuple[TokenSign, ...]:

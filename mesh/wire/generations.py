@@ -18,6 +18,9 @@ _MODES = {
 }
 
 
+_MODES_WRITTEN = tuple(reversed(_MODES.items()))  # the unspecified one stands first
+
+
 def read_generation(message: inference.GenerateRequest) -> Generation:
     """Check and return the work that an engine of a node does for ``message``.
 
@@ -42,6 +45,49 @@ def read_generation(message: inference.GenerateRequest) -> Generation:
         form=_form(message.response_format),
         resume=resume,
     )
+
+
+def write_generation(work: Generation) -> inference.GenerateRequest:
+    """Write what an answer is made from, for an engine that is asked as others ask it.
+
+    What only our own engine knows is left out: an answer to be continued, hashes, signs.
+    """
+    sampling = work.sampling
+    request = inference.GenerateRequest(
+        messages=[_write_message(each) for each in work.messages],
+        tools=[
+            inference.Tool(
+                name=tool.name, description=tool.description, parameters_json=tool.parameters_json
+            )
+            for tool in work.tools
+        ],
+        tool_choice=inference.ToolChoice(
+            mode=next(wire for wire, mode in _MODES_WRITTEN if mode is work.tool_choice.mode),
+            name=work.tool_choice.name,
+        ),
+        sampling=inference.Sampling(
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            min_p=sampling.min_p,
+            repeat_penalty=sampling.repeat_penalty,
+            presence_penalty=sampling.presence_penalty,
+            frequency_penalty=sampling.frequency_penalty,
+            seed=sampling.seed,
+            logit_bias=dict(sampling.logit_bias),
+        ),
+        max_tokens=work.max_tokens,
+        stop=work.stop,
+        logprobs=work.logprobs,
+    )
+    match work.form:
+        case Form(FormKind.JSON):
+            request.response_format.json = True
+        case Form(FormKind.JSON_SCHEMA, schema):
+            request.response_format.json_schema = schema
+        case Form(FormKind.GRAMMAR, grammar):
+            request.response_format.grammar = grammar
+    return request
 
 
 def read_resume(message: inference.Resume) -> Resume:
@@ -71,6 +117,19 @@ def _message(message: inference.Message, index: int) -> Message:
         tool_calls=tuple(
             ToolCall(call.id, call.name, call.arguments_json) for call in message.tool_calls
         ),
+        tool_call_id=message.tool_call_id,
+        name=message.name,
+    )
+
+
+def _write_message(message: Message) -> inference.Message:
+    return inference.Message(
+        role=enums.write(enums.ROLE, message.role),
+        parts=[inference.Part(text=message.text)] if message.text else [],
+        tool_calls=[
+            inference.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json)
+            for call in message.tool_calls
+        ],
         tool_call_id=message.tool_call_id,
         name=message.name,
     )

@@ -17,6 +17,7 @@ NAMES_MAX = 16
 TASKS_MAX = 32  # as many as the library reads from a model file, and as long
 DOMAINS_MAX = 8  # as many as the library reads
 NAME_CHARACTERS_MAX = 256
+ENGINE_CHARACTERS_MAX = 64
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -37,6 +38,8 @@ def write_offer(ordinal: int, offer: Offer) -> fleet.ModelOffer:
         model=write_model(offer.model),
         context_tokens=offer.context_tokens,
         capabilities=[enums.write(enums.CAPABILITY, each) for each in sorted(offer.capabilities)],
+        engine=offer.engine,
+        off_host=offer.off_host,
     )
 
 
@@ -73,7 +76,7 @@ def write_cloud_model(model: CloudModel) -> inference.ModelView:
 
 
 def write_replica(node: Node, replica: Replica) -> inference.ReplicaView:
-    return _replica(replica.status, node.node_id, node.name)
+    return _replica(replica.offer, replica.status, node.node_id, node.name)
 
 
 def write_own_model(
@@ -85,7 +88,7 @@ def write_own_model(
     view.capabilities.extend(
         enums.write(enums.CAPABILITY, each) for each in sorted(offer.capabilities)
     )
-    view.replicas.append(_replica(status, node_id, node_name))
+    view.replicas.append(_replica(offer, status, node_id, node_name))
     return view
 
 
@@ -112,7 +115,9 @@ def write_models(
     return sorted(views.values(), key=lambda view: (view.test, view.names[0]))
 
 
-def _replica(status: ReplicaStatus, node_id: str, node_name: str) -> inference.ReplicaView:
+def _replica(
+    offer: Offer, status: ReplicaStatus, node_id: str, node_name: str
+) -> inference.ReplicaView:
     return inference.ReplicaView(
         node_id=node_id,
         node_name=node_name,
@@ -121,6 +126,7 @@ def _replica(status: ReplicaStatus, node_id: str, node_name: str) -> inference.R
         slots_taken=status.slots_taken,
         reason=status.reason,
         load_progress=status.load_progress,
+        engine=offer.engine,
     )
 
 
@@ -129,7 +135,13 @@ def _read_offer(offer: fleet.ModelOffer) -> Offer:
     if not offer.context_tokens > 0:
         raise InvalidRequest(f"{model.name} is offered with a context of no tokens")
     known = [enums.CAPABILITY[each] for each in offer.capabilities if each in enums.CAPABILITY]
-    return Offer(model, offer.context_tokens, frozenset(known))  # newer capabilities: not for us
+    return Offer(  # newer capabilities: not for us
+        model,
+        offer.context_tokens,
+        frozenset(known),
+        printable(offer.engine, ENGINE_CHARACTERS_MAX),
+        offer.off_host,
+    )
 
 
 def _read_model(view: inference.ModelView) -> Model:

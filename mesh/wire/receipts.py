@@ -95,6 +95,7 @@ def _attempt(attempt: AttemptAccount) -> inference.Attempt:
         hedge=attempt.hedge,
         accepted_s=attempt.accepted_s,
         tier=enums.write(enums.TIER, attempt.tier),
+        engine=attempt.engine,
     )
 
 

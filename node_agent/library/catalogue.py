@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mesh.core.types import ModelId
+from mesh.core.types import Model, ModelId
 from mesh.home import Home
 from mesh.settings import NodeSettings
 from node_agent.library.cache import DescriptionCache
@@ -117,6 +117,13 @@ class Library:
                     yield self.view
         finally:
             self._save_now()
+
+    def model_in(self, file: str) -> Model | None:
+        """Return the model of which another program says that this file holds it."""
+        if not Path(file).is_absolute():
+            return None
+        entries = self.view.entries
+        return next((e.model for e in entries if any(f.path == Path(file) for f in e.files)), None)
 
     def file_of(self, model_id: ModelId) -> Path | None:
         """Return a file that still is the model, to be loaded now; None if none is left.

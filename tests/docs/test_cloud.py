@@ -10,10 +10,11 @@ from types import ModuleType
 
 import pytest
 
-from coordinator.cloud import call, refusals
+from coordinator.cloud import call
 from coordinator.cloud.gate import MAX_TOKENS_DEFAULT
 from coordinator.cloud.opening import open_upstreams
-from coordinator.cloud.patience import Patience
+from mesh.chat_api import refusals
+from mesh.chat_api.patience import Patience
 from mesh.settings import CloudSettings
 from tests.coordinator.cloud.played_upstream import PlayedUpstream
 from tests.whole.conftest import NewMachine, new_machine
@@ -85,7 +86,8 @@ def test_its_several_upstreams_are_opened_with_a_price_each(
 
 
 def test_its_errors_are_said_by_the_code() -> None:
-    code = "".join(path.read_text() for path in (ROOT / "coordinator" / "cloud").glob("*.py"))
+    folders = (ROOT / "coordinator" / "cloud", ROOT / "mesh" / "chat_api")
+    code = "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
     for message in re.findall(r"^\| `([^`]+)` \|", DOCUMENT, re.MULTILINE):
         words = re.split(r"big-model|\$[\d.]+|\(\d+\)", message)
         for part in filter(None, (each.strip(" ,") for each in words)):

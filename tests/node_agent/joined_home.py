@@ -51,7 +51,8 @@ class JoinedHome:
 
     def settings(self, *, multicast: bool = False, **node: object) -> Settings:
         """Nothing of this machine's owner: no models, nobody to step back for, only loopback."""
-        given = {"generosity": "full", "on_battery": "serve", **node}
+        own = {"generosity": "full", "on_battery": "serve", "find_engines": False}
+        given = {**own, **node}
         return Settings(
             ports=PortSettings(local=0, http=0),
             discovery=DiscoverySettings(multicast=multicast, interfaces=("127.0.0.1",)),

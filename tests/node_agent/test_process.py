@@ -47,6 +47,7 @@ async def process(home: Path, *arguments: str) -> AsyncIterator[Process]:
     environment |= {
         "DESKMESH_NODE__NAME": "desk",
         "DESKMESH_NODE__MODEL_FOLDERS": "[]",
+        "DESKMESH_NODE__FIND_ENGINES": "false",
         "DESKMESH_NODE__GENEROSITY": "full",  # other tests are no owner to step back for
         "DESKMESH_NODE__ON_BATTERY": "serve",
         "DESKMESH_NODE__TEST_MODELS": "false",

@@ -59,6 +59,7 @@ class Machine:
             "DESKMESH_HOME": str(self.home.root),
             "DESKMESH_NODE__NAME": self.name,
             "DESKMESH_NODE__MODEL_FOLDERS": "[]",
+            "DESKMESH_NODE__FIND_ENGINES": "false",  # whoever runs the tests may have some
             "DESKMESH_NODE__GENEROSITY": "full",  # other tests are no owner to step back for
             "DESKMESH_NODE__ON_BATTERY": "serve",
             "PYTHONPATH": str(ROOT),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from coordinator.cloud.anthropic.body import written
 from coordinator.cloud.anthropic.events import Events
 from coordinator.cloud.api import Additions
-from coordinator.cloud.content import to_json
+from mesh.chat_api.content import to_json
 from mesh.core.types import Capability
 from mesh.v1 import inference_pb2 as inference
 

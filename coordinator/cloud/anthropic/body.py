@@ -11,7 +11,7 @@ Source: platform.claude.com, Messages API reference and "Define tools", "Structu
 
 from typing import Any
 
-from coordinator.cloud.content import read_image, read_json_object, read_schema, spoken
+from mesh.chat_api.content import read_image, read_json_object, read_schema, spoken
 from mesh.errors import InvalidRequest, Unsupported
 from mesh.v1 import inference_pb2 as inference
 

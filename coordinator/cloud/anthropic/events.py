@@ -13,9 +13,9 @@ Source: platform.claude.com, "Streaming messages", and the field comments of Ant
 
 from dataclasses import dataclass, field
 
-from coordinator.cloud.answer import Answer
-from coordinator.cloud.checked import Json, read_count, read_object, read_part, read_text
-from coordinator.cloud.refusals import refusal_in_band
+from mesh.chat_api.answer import Answer
+from mesh.chat_api.checked import Json, read_count, read_object, read_part, read_text
+from mesh.chat_api.refusals import refusal_in_band
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import NodeLost
 from mesh.v1 import inference_pb2 as inference

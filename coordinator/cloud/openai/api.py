@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, field
 
 from coordinator.cloud.api import Additions
-from coordinator.cloud.content import to_json
-from coordinator.cloud.openai.body import seed_sent, written
-from coordinator.cloud.openai.chunks import Chunks
+from mesh.chat_api.content import to_json
+from mesh.chat_api.openai_body import seed_sent, written
+from mesh.chat_api.openai_chunks import Chunks
 from mesh.core.types import Capability
 from mesh.v1 import inference_pb2 as inference
 

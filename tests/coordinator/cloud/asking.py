@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from coordinator.cloud.opening import open_upstreams
-from coordinator.cloud.patience import Patience
 from coordinator.cloud.upstream import Upstream
 from coordinator.cloud.upstreams import Upstreams
+from mesh.chat_api.patience import Patience
 from mesh.core import events
 from mesh.core.actions import StartCloudAttempt
 from mesh.core.types import AttemptId, CloudModel, Failure, RequestKey, Tier

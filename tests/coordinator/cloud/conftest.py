@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from coordinator.cloud.patience import Patience
 from coordinator.cloud.upstream import Upstream
 from coordinator.coordinator import Coordinator
+from mesh.chat_api.patience import Patience
 from mesh.settings import (
     CloudSettings,
     DiscoverySettings,

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 import coordinator.cloud
+import mesh.chat_api
 from coordinator.cloud.connection import new_client, read_address
 from coordinator.cloud.gate import PASS, Gate, GatedTransport, Pass, Priced, dollars
 from coordinator.cloud.prices import OwnPrice, find_price
@@ -138,11 +139,11 @@ def test_every_way_out_goes_through_the_gate(cloud_settings: CloudSettings) -> N
 
 def test_nothing_above_the_gate_can_open_a_socket() -> None:
     """No adapter, and no library of a provider's: each of those opens connections by itself."""
-    folder = Path(coordinator.cloud.__file__).parent
+    folders = [Path(package.__path__[0]) for package in (coordinator.cloud, mesh.chat_api)]
     speaking = ("httpx", "httpcore", "socket", "ssl", "http.client", "urllib.request", "requests")
     providers = ("anthropic", "openai", "aiohttp", "grpc")
     found: dict[str, set[str]] = {}
-    for path in folder.rglob("*.py"):
+    for folder, path in [(each, path) for each in folders for path in each.rglob("*.py")]:
         for name in imported_names(ast.parse(path.read_text()), "", is_package=False):
             if name.startswith((*speaking, *providers)):
                 found.setdefault(path.relative_to(folder).as_posix(), set()).add(name)

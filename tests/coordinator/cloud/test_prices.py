@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.cloud.estimates import most
 from coordinator.cloud.prices import CACHE_WRITE_FACTOR, OPERATOR, OwnPrice, Price, find_price
+from mesh.chat_api.estimates import most
 from mesh.cloud_settings import PriceSettings
 from mesh.core.types import Usage
 from tests.coordinator.cloud.asking import a_request

@@ -143,8 +143,11 @@ class Script:
         load: Load | None = None,
         on_coordinator_host: bool = False,
         cores: int = 8,
+        engine: str = "",
+        off_host: bool = False,
     ) -> list[Action]:
         """A node joins; its id is its name, its replicas are warm."""
+        able = frozenset(capabilities)
         self._connections += 1
         stands = status if status is not None else warm(slots, slots_taken)
         return self.happens(
@@ -152,7 +155,7 @@ class Script:
                 connection_id=self._connections,
                 node_id=NodeId(name),
                 machine=a_machine(name, cores),
-                offers=tuple(Offer(m, context_tokens, frozenset(capabilities)) for m in models),
+                offers=tuple(Offer(m, context_tokens, able, engine, off_host) for m in models),
                 statuses=tuple((model.model_id, stands) for model in models),
                 load=load if load is not None else Load(),
                 on_coordinator_host=on_coordinator_host,

@@ -5,8 +5,9 @@ from contextlib import suppress
 
 import pytest
 
-from coordinator.cloud import call, refusals
-from coordinator.cloud.refusals import RETRY_AFTER_MAX_S, told_s, wait_s
+from coordinator.cloud import call
+from mesh.chat_api import refusals
+from mesh.chat_api.refusals import RETRY_AFTER_MAX_S, told_s, wait_s
 from mesh.core import events
 from mesh.core.types import FailureCode
 from tests.coordinator.cloud.asking import Fleet

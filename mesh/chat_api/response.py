@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import httpx2
 
-from coordinator.cloud.refusals import BODY_BYTES_MAX
+from mesh.chat_api.refusals import BODY_BYTES_MAX
 from mesh.errors import NodeLost
 
 

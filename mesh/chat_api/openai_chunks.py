@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from coordinator.cloud.answer import Answer
-from coordinator.cloud.checked import (
+from mesh.chat_api.answer import Answer
+from mesh.chat_api.checked import (
     Json,
     of_type,
     read_count,
@@ -14,7 +14,7 @@ from coordinator.cloud.checked import (
     read_part,
     read_text,
 )
-from coordinator.cloud.refusals import refusal_in_band
+from mesh.chat_api.refusals import refusal_in_band
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import NodeLost
 from mesh.v1 import inference_pb2 as inference

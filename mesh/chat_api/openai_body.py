@@ -7,7 +7,7 @@ Not sent is what OpenAI's API does not know and would refuse: ``top_k``, ``min_p
 
 from typing import Any
 
-from coordinator.cloud.content import read_image, read_schema, spoken
+from mesh.chat_api.content import read_image, read_schema, spoken
 from mesh.errors import Unsupported
 from mesh.v1 import inference_pb2 as inference
 

@@ -7,7 +7,7 @@ what makes no sense is a failure, never an answer.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
-from coordinator.cloud.estimates import likely
+from mesh.chat_api.estimates import likely
 from mesh.core.types import FinishReason, Usage
 from mesh.errors import NodeLost
 from mesh.v1 import inference_pb2 as inference
