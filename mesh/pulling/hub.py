@@ -43,8 +43,10 @@ class HubFile:
 
     @property
     def quantisation(self) -> str:
-        stem = self.path.rpartition("/")[2][: -len(MODEL_SUFFIX)].upper()
-        found = _QUANTISATION.search(stem)
+        base = self.path.rpartition("/")[2]
+        part = SPLIT_NAME.fullmatch(base)
+        stem = part["whole"] if part else base[: -len(MODEL_SUFFIX)]
+        found = _QUANTISATION.search(stem.upper())
         return found["name"] if found else ""
 
 

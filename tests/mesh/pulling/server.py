@@ -1,5 +1,6 @@
 """A real HTTP server that serves one file, with Range, and misbehaves as it is told."""
 
+import json
 import re
 import threading
 import time
@@ -31,6 +32,7 @@ class Behaviour:
     encoding: str = ""
     seen: list[dict[str, str]] = field(default_factory=list)  # headers of each request
     sent_bytes: int = 0
+    json_at: dict[str, object] = field(default_factory=dict)  # paths that answer with JSON
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -48,6 +50,8 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(how.silent_s)
         if how.statuses and (status := how.statuses.pop(0)) != 200:
             self._empty(status, {"Retry-After": how.retry_after} if how.retry_after else {})
+        elif (path := self.path.partition("?")[0]) in how.json_at:
+            self._json(how.json_at[path])
         elif how.redirect_to and self.path != "/there":
             self._empty(302, {"Location": how.redirect_to})
         else:
@@ -59,6 +63,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _json(self, answer: object) -> None:
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _serve(self, how: Behaviour) -> None:
         total = len(how.content) if how.says_bytes is None else how.says_bytes
