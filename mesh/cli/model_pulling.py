@@ -1,6 +1,8 @@
 """``deskmesh models pull`` and ``suggest``: models that are elsewhere."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated
 
@@ -10,7 +12,7 @@ from rich.table import Table
 from mesh.cli.download_shown import shown
 from mesh.cli.model_putting import take_over
 from mesh.cli.model_reading import ReadModel, read_model
-from mesh.cli.output import console, count, print_json, size
+from mesh.cli.output import console, count, errors, print_json, size
 from mesh.cli.own_models import JsonOption, checked_name, name_of, now, progress
 from mesh.errors import InvalidRequest
 from mesh.home import Home
@@ -64,10 +66,15 @@ def pull_model(
             return
         state = Partial(folder, source.name).read()
         here_bytes = state.done_bytes if state else 0
-        if not anyway:
-            refuse_what_cannot_be(source, machine, here_bytes=here_bytes)
-        with shown(source.name, quiet=as_json) as watcher:
-            fetched = fetch(source, folder, watcher)
+
+        def check(size_bytes: int | None) -> None:
+            known = replace(source, size_bytes=size_bytes)
+            if not anyway:
+                refuse_what_cannot_be(known, machine, here_bytes=here_bytes)
+
+        check(source.size_bytes)
+        with shown(source.name, quiet=as_json) as watcher, _told_what_stays():
+            fetched = fetch(source, folder, watcher, on_size=check)
         known = _take(source, fetched, as_json=as_json)
     _show(source, fetched, known, as_json=as_json)
 
@@ -112,6 +119,16 @@ def _verdict(suggestion: Suggestion) -> str:
     if not suggestion.fits:
         return suggestion.why_not
     return "fits, with little room beside it" if suggestion.tight else "fits"
+
+
+@contextmanager
+def _told_what_stays() -> Iterator[None]:
+    """Ctrl-C loses nothing; say so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        errors.print("what came so far is kept: run the same command again to resume", style="dim")
+        raise
 
 
 def _reference(text: str) -> Reference:

@@ -17,6 +17,7 @@ from mesh.core.cloud import CLOUD
 from mesh.core.types import AUTO
 from mesh.errors import InvalidRequest
 from mesh.home import Home
+from mesh.lock import only_one
 from mesh.model_note import (
     DOMAINS_MAX,
     MODEL_SUFFIX,
@@ -24,6 +25,7 @@ from mesh.model_note import (
     SPLIT_NAME,
     ModelNote,
 )
+from mesh.pulling.partial import Partial
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,95}")  # as a file is called on any system
 DOMAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -69,7 +71,14 @@ def add_model(
 
 def remove_model(name: NameArgument, as_json: JsonOption = False) -> None:
     """Take a model away that `deskmesh models add` or `pull` has put here."""
-    removed = take_away(Home.find().models, checked_name(name, given=True))
+    folder, known_as = Home.find().models, checked_name(name, given=True)
+    begun = Partial(folder, known_as)
+    if begun.file.is_file() and not (folder / f"{known_as}{MODEL_SUFFIX}").exists():
+        with only_one(Home.find(), f"pull-{known_as}"):
+            begun.remove()
+        removed = begun.file  # of a pull that nobody wants to end
+    else:
+        removed = take_away(folder, known_as)
     if as_json:
         print_json({"name": name, "removed": str(removed)})
     else:

@@ -66,21 +66,27 @@ class _Later(Exception):
         self.reached = reached
 
 
-def fetch(
+def fetch(  # noqa: PLR0913 - a file, where it goes, who is told, and time in tests
     source: Source,
     folder: Path,
     watcher: Watcher,
     *,
     pace: Pace | None = None,
     wait: Callable[[float], None] = time.sleep,
+    on_size: Callable[[int], None] = lambda _: None,
 ) -> Fetched:
     """Fetch ``source`` into a hidden file of ``folder``. The caller holds the lock of its name.
+
+    Args:
+        on_size: called with the size in bytes before the first of them comes; may raise.
 
     Raises:
         MeshError: says what, why and what to do; what is here already stays for the next time
             unless it is wrong.
     """
-    download = _Download(source, Partial(folder, source.name), watcher, pace or Pace(), wait)
+    download = _Download(
+        source, Partial(folder, source.name), watcher, pace or Pace(), wait, on_size
+    )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return download.run()
@@ -100,6 +106,7 @@ class _Download:
     watcher: Watcher
     pace: Pace
     wait: Callable[[float], None]
+    on_size: Callable[[int], None]
     done_bytes: int = 0
     size_bytes: int = 0  # 0: not told yet
     validator: str = ""
@@ -119,6 +126,8 @@ class _Download:
                 finally:
                     with contextlib.suppress(OSError):
                         self._save(file)
+                        if not self.done_bytes:
+                            self.partial.remove()  # nothing to resume
         finally:
             connection.close()
         self._check_whole()
@@ -254,6 +263,7 @@ class _Download:
         if self.size_bytes not in (0, size_bytes):
             self._begin_anew(file)
             raise _Later(f"{self.source.host} has another file there by now", wait_s=0.0)
+        self.on_size(size_bytes)
         free_bytes = disk_free_bytes(self.partial.folder)
         if why := why_no_room(size_bytes - self.done_bytes, free_bytes):
             raise InvalidRequest(f"{self.source.name} {why}", hint=f"free some space and {AGAIN}")

@@ -1,5 +1,6 @@
 """From what a person wrote to a file with an address, and whether this machine can have it."""
 
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from mesh.errors import InvalidRequest, ModelNotFound
@@ -39,7 +40,7 @@ def plan(reference: Reference, *, name: str, sha256: str, memory_bytes: int) -> 
             hint="it is another file than the one you mean",
         )
     if sha256 and not source.sha256:
-        return Source(source.url, source.name, source.origin, source.size_bytes, sha256)
+        return replace(source, sha256=sha256)
     return source
 
 

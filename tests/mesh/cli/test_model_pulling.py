@@ -214,6 +214,25 @@ def test_a_pulled_model_is_removed(folder: Path, server: FileServer) -> None:
     assert inside(folder) == []
 
 
+def test_a_pull_that_is_not_wanted_any_more_is_removed_as_well(
+    folder: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh.pulling.pace.Pace.wait_s", lambda *_: 0.0)
+    server.how.cut_after = [500_000, *[0] * 6]
+    failure_of("pull", server.url)
+    assert run("remove", "tiny").exit_code == 0
+    assert inside(folder) == []
+
+
+def test_memory_is_asked_once_a_server_has_told_the_size(
+    folder: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh.pulling.this_machine._memory_bytes", lambda: 1_000_000)
+    assert "of memory" in failure_of("pull", server.url).message
+    assert inside(folder) == [], "nothing of it was written"
+    assert run("pull", server.url, "--anyway").exit_code == 0
+
+
 def test_suggestions_come_with_what_each_takes(folder: Path) -> None:
     told = json.loads(run("suggest", "--json").stdout)
     assert told["machine"]["memory_bytes"] > 0
