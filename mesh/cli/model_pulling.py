@@ -61,7 +61,8 @@ def pull_model(
     if not given:
         source = replace(source, name=checked_name(_cleaned(source.name), given=False))
     with only_one(Home.find(), f"pull-{source.name}"):
-        if _is_there(source):
+        if _is_there(source, as_json=as_json):
+            Partial(folder, source.name).remove()  # a crash may have left it beside the model
             _show_there(source, as_json=as_json)
             return
         state = Partial(folder, source.name).read()
@@ -148,7 +149,7 @@ def _cleaned(name: str) -> str:
     return name_of(Home.find().models / f"{name}{MODEL_SUFFIX}")
 
 
-def _is_there(source: Source) -> bool:
+def _is_there(source: Source, *, as_json: bool) -> bool:
     """Whether the very same weights have the name already.
 
     Raises:
@@ -157,9 +158,11 @@ def _is_there(source: Source) -> bool:
     target = Home.find().models / f"{source.name}{MODEL_SUFFIX}"
     if not target.exists():
         return False
-    sized = source.size_bytes is None or target.stat().st_size == source.size_bytes
-    if source.sha256 and sized and sha256_of(target, lambda _: None) == source.sha256:
-        return True
+    size_bytes = target.stat().st_size
+    if source.sha256 and source.size_bytes in (None, size_bytes):
+        with progress("hashing", size_bytes, shown=not as_json) as on_progress:
+            if sha256_of(target, on_progress) == source.sha256:
+                return True
     raise InvalidRequest(
         f"{source.name} is the name of another model in {target.parent}",
         hint=f"give another --name, or `deskmesh models remove {source.name}` first",

@@ -116,9 +116,9 @@ class _Download:
 
     def run(self) -> Fetched:
         connection = Connection(self.source, self.pace)
-        descriptor = os.open(self.partial.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(descriptor, "r+b", buffering=0) as file:
+            self.partial.file.touch(mode=0o600)
+            with self.partial.file.open("r+b", buffering=0) as file:
                 self._take_up(file)
                 resumed_bytes = self.done_bytes
                 try:

@@ -29,6 +29,7 @@ ANSWER_WITHIN_S = 20.0  # one small answer; the slowest of a hundred took 4 s
 _QUANTISATION = re.compile(
     r"(?:^|[-._])(?P<name>(?:UD-)?(?:IQ|Q|TQ)\d[A-Z0-9_]*|BF16|F16|F32|MXFP4[A-Z0-9_]*)$"
 )
+PATH_LETTERS_MAX = 512  # a note holds it, and no repository has half of that
 _WHOLE = ("BF16", "F16", "F32")  # not quantised: twice the memory of Q8_0 and hardly better
 _NO_MODELS = ("mmproj", "imatrix")  # what else repositories keep in such files
 
@@ -107,6 +108,8 @@ def model_files(info: "ModelInfo") -> list[HubFile]:
         base = each.rfilename.rpartition("/")[2].lower()
         if not base.endswith(MODEL_SUFFIX) or any(word in base for word in _NO_MODELS):
             continue
+        if not each.rfilename.isprintable() or len(each.rfilename) > PATH_LETTERS_MAX:
+            continue  # it would be shown on a terminal
         lfs_size = each.lfs.size if each.lfs else None
         size_bytes = lfs_size or each.size or 0
         if size_bytes > 0:
@@ -199,5 +202,6 @@ def no_way_to(host: str) -> NodeLost:
 def _licence(info: "ModelInfo") -> str:
     for tag in info.tags or ():
         if tag.startswith("license:"):
-            return tag.removeprefix("license:")[:96]
+            licence = tag.removeprefix("license:")[:96]
+            return licence if licence.isprintable() else ""
     return ""

@@ -117,6 +117,6 @@ def _hub(text: str) -> HubReference:
 def _hub_file(repository: str, file: str, revision: str) -> HubReference:
     if not file.lower().endswith(MODEL_SUFFIX):
         raise BadReference(f"names no {MODEL_SUFFIX} file")
-    if ".." in file.split("/") or file.startswith("/"):
+    if ".." in file.split("/") or file.startswith("/") or not file.isprintable():
         raise BadReference("names no file of a repository")
     return HubReference(repository, file=file, revision=revision)

@@ -15,7 +15,7 @@ import models as test_models
 from mesh.cli import models
 from mesh.cli.download_shown import Lines
 from mesh.cli.first_model import without_models
-from mesh.errors import InvalidRequest, MeshError, NodeLost
+from mesh.errors import Forbidden, InvalidRequest, MeshError, ModelNotFound, NodeLost
 from mesh.home import Home
 from mesh.lock import only_one
 from mesh.model_note import read_note
@@ -161,6 +161,25 @@ def test_a_repository_is_asked_and_its_file_pulled_with_its_licence(
     assert told["digest_known_before"] is True
     assert server.how.seen[-1]["authorization"] == "Bearer hf_token_of_the_test"
     assert "Q8_0 (" in failure_of("pull", "hf:own/tiny-GGUF:Q2_K").hint
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, Forbidden), (403, Forbidden), (404, ModelNotFound), (500, NodeLost)]
+)
+def test_a_hub_that_says_no_is_told_in_one_line(
+    folder: Path,
+    server: FileServer,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    kind: type[MeshError],
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", server.url.removesuffix("/tiny.gguf"))
+    monkeypatch.setenv("HF_TOKEN", "hf_token_of_the_test")
+    server.how.statuses = [status] * 9
+    failed = failure_of("pull", "hf:own/tiny-GGUF")
+    assert isinstance(failed, kind)
+    assert "hf_token_of_the_test" not in str(failed)
+    assert "\n" not in str(failed)
 
 
 def test_without_a_network_a_repository_is_one_line(
