@@ -184,7 +184,8 @@ class _Download:
                 wait_s = later.wait_s
                 if wait_s is None:
                     wait_s = self.pace.wait_s(failures, die)
-                self.watcher.said(f"{later}: trying again in {wait_s:.0f} s")
+                if reached:  # else one line will say that there is no way
+                    self.watcher.said(f"{later}: trying again in {wait_s:.0f} s")
             self._save(file)
             self.wait(wait_s)
 

@@ -97,7 +97,7 @@ def test_bytes_beyond_what_was_safely_written_are_not_believed(
     refusal(doing)
     how.cut_after.clear()
     with (tmp_path / PART).open("ab") as file:
-        file.write(bytes(50_000))  # as a file system leaves it after a power cut
+        file.write(bytes(1_000_000))  # as a file system leaves it after a power cut
     assert doing.go().file.read_bytes() == CONTENT
 
 
@@ -272,6 +272,7 @@ def test_without_a_network_it_is_said_in_one_line_and_soon(tmp_path: Path) -> No
         doing = Fetching(tmp_path, Source(url=url, name="tiny", origin=url))
         assert "offline" in refusal(doing).message
     assert len(doing.waits_s) == 1
+    assert doing.watcher.lines == []
 
 
 def test_a_full_disk_is_told_before_a_byte_is_fetched(
