@@ -9,7 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import engine, failover, fits, fleet, idle, ladder, ledger, page, relay, routing, warm
+from bench import (
+    engine,
+    failover,
+    fits,
+    fleet,
+    idle,
+    ladder,
+    ledger,
+    page,
+    pull,
+    relay,
+    routing,
+    warm,
+)
 from bench.ladder_rungs import PRICE_USD, own_models, repository_family
 from bench.result import Figures, print_result
 from mesh.errors import InvalidRequest
@@ -23,6 +36,7 @@ BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
     "ladder": ladder.measure,
     "ledger": ledger.measure,
     "page": page.measure,
+    "pull": pull.measure,
     "relay": relay.measure,
     "routing": routing.measure,
     "warm": warm.measure,

@@ -64,6 +64,11 @@ class Home:
         return self.root / "models"
 
     @property
+    def advised(self) -> Path:
+        """There once its owner was told what model to begin with."""
+        return self.root / "advised"
+
+    @property
     def library_cache(self) -> Path:
         """What is known of each model file, so that none is hashed twice."""
         return self.root / "library.json"

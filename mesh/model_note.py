@@ -46,6 +46,14 @@ class ModelNote(Section):
     domains: tuple[Word, ...] = Field(
         default=(), max_length=DOMAINS_MAX, description="In place of those that the file names."
     )
+    source: str = Field(default="", max_length=2048, description="Where it was pulled from.")
+    licence: str = Field(default="", max_length=96, description="As its source names it.")
+    sha256: str = Field(
+        default="", pattern=r"^([0-9a-f]{64})?$", description="What the file had when it came."
+    )
+    verified: str = Field(
+        default="", max_length=32, description="When it last had that sha256: a time in UTC."
+    )
 
     def write(self) -> str:
         """Return the note as TOML."""
@@ -54,6 +62,9 @@ class ModelNote(Section):
             lines.append(f"name = {_toml(self.name)}")
         if self.domains:
             lines.append(f"domains = {_toml(list(self.domains))}")
+        for key in ("source", "licence", "sha256", "verified"):
+            if value := str(getattr(self, key)):
+                lines.append(f"{key} = {_toml(value)}")
         return "\n".join([*lines, ""])
 
 

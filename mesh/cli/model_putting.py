@@ -4,6 +4,7 @@ The file gets there by a hard link, or as a copy where there can be none. It tak
 once it is whole and its note lies beside it, so that a node never sees it without its note.
 """
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -46,11 +47,38 @@ def put(  # noqa: PLR0913 - a file, where it goes, and what is known of it
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if target.exists():
             _check_same(source, target, sha256, on_progress)
-            _write_note(note, target)
+            write_note(note, target)
             return THERE
         return _put_new(source, target, note, sha256, on_progress)
     except OSError as failure:
         raise _in_words(failure, folder) from None
+
+
+def take_over(part: Path, folder: Path, name: str, note: ModelNote) -> Path:
+    """Give a whole file in ``folder``, under a hidden name so far, its name and its note.
+
+    Raises:
+        InvalidRequest: the name is another file's, or it cannot be written.
+    """
+    target = folder / f"{name}{MODEL_SUFFIX}"
+    try:
+        if target.exists():
+            raise _taken(target)
+        write_note(note, target)
+        try:
+            os.link(part, target)  # unlike a rename, it never takes another file's place
+            part.unlink()
+        except OSError as failure:
+            if failure.errno not in _NO_LINK:
+                raise
+            part.rename(target)
+        _sync(folder)
+    except OSError as failure:
+        raise _in_words(failure, folder) from None
+    finally:
+        if not target.exists():
+            note_of(target).unlink(missing_ok=True)
+    return target
 
 
 def take_away(folder: Path, name: str) -> Path:
@@ -66,7 +94,7 @@ def take_away(folder: Path, name: str) -> Path:
         )
     if not note_of(target).is_file():
         raise InvalidRequest(
-            f"{target} was not put there by `deskmesh models add`",
+            f"{target} was not put there by `deskmesh models add` or `pull`",
             hint="it may be the only copy: delete the file yourself",
         )
     try:
@@ -91,7 +119,7 @@ def _put_new(
                 raise
             how = COPIED
             _copy(source, beside, sha256, on_progress)
-        _write_note(note, target)
+        write_note(note, target)
         try:
             os.link(beside, target)  # unlike a rename, it never takes another file's place
         except FileExistsError:
@@ -107,6 +135,16 @@ def _put_new(
         if not target.exists():
             note_of(target).unlink(missing_ok=True)
     return how
+
+
+def _sync(folder: Path) -> None:
+    """Let a new name outlive a loss of power; not every system can sync a folder."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _copy(source: Path, beside: Path, sha256: str, on_progress: Callable[[int], None]) -> None:
@@ -139,7 +177,11 @@ def _check_same(
         return
     if source.stat().st_size == target.stat().st_size and _sha256(target, on_progress) == sha256:
         return
-    raise InvalidRequest(
+    raise _taken(target)
+
+
+def _taken(target: Path) -> InvalidRequest:
+    return InvalidRequest(
         f"{target.stem} is the name of another model in {target.parent}",
         hint=f"give another --name, or `deskmesh models remove {target.stem}` first",
     )
@@ -155,7 +197,8 @@ def _sha256(path: Path, on_progress: Callable[[int], None]) -> str:
     return digest.hexdigest()
 
 
-def _write_note(note: ModelNote, target: Path) -> None:
+def write_note(note: ModelNote, target: Path) -> None:
+    """Put the note of a model file in the place of its last one, in one step."""
     path = note_of(target)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

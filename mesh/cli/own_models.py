@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from mesh.core.cloud import CLOUD
 from mesh.core.types import AUTO
 from mesh.errors import InvalidRequest
 from mesh.home import Home
+from mesh.lock import only_one
 from mesh.model_note import (
     DOMAINS_MAX,
     MODEL_SUFFIX,
@@ -23,6 +25,7 @@ from mesh.model_note import (
     SPLIT_NAME,
     ModelNote,
 )
+from mesh.pulling.partial import Partial
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,95}")  # as a file is called on any system
 DOMAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -49,13 +52,13 @@ def add_model(
 ) -> None:
     """Let this machine serve a model of yours."""
     domains = _domains(domain or [])
-    known_as = _name(name or _name_of(file), given=bool(name))
+    known_as = checked_name(name or name_of(file), given=bool(name))
     source, size_bytes = _checked(file)
-    with _progress("reading", size_bytes, shown=not as_json) as on_progress:
+    with progress("reading", size_bytes, shown=not as_json) as on_progress:
         model = read_model(source, on_progress)
     folder = Home.find().models
-    note = ModelNote(name=known_as, domains=domains)
-    with _progress("copying", size_bytes, shown=not as_json) as on_progress:
+    note = ModelNote(name=known_as, domains=domains, sha256=model.sha256, verified=now())
+    with progress("copying", size_bytes, shown=not as_json) as on_progress:
         how = put(source, folder, known_as, note, sha256=model.sha256, on_progress=on_progress)
     target = folder / f"{known_as}{MODEL_SUFFIX}"
     if as_json:
@@ -67,8 +70,15 @@ def add_model(
 
 
 def remove_model(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Take a model away that `deskmesh models add` has put here."""
-    removed = take_away(Home.find().models, _name(name, given=True))
+    """Take a model away that `deskmesh models add` or `pull` has put here."""
+    folder, known_as = Home.find().models, checked_name(name, given=True)
+    begun = Partial(folder, known_as)
+    if begun.file.is_file() and not (folder / f"{known_as}{MODEL_SUFFIX}").exists():
+        with only_one(Home.find(), f"pull-{known_as}"):
+            begun.remove()
+        removed = begun.file  # of a pull that nobody wants to end
+    else:
+        removed = take_away(folder, known_as)
     if as_json:
         print_json({"name": name, "removed": str(removed)})
     else:
@@ -103,14 +113,15 @@ def _checked(file: Path) -> tuple[Path, int]:
         raise InvalidRequest(f"{file}: {why}", hint="name a GGUF file") from None
 
 
-def _name_of(file: Path) -> str:
+def name_of(file: Path) -> str:
+    """Return what a model is called after its file."""
     stem = (
         file.name[: -len(MODEL_SUFFIX)] if file.name.lower().endswith(MODEL_SUFFIX) else file.name
     )
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", stem).strip("-._+")[:96]
 
 
-def _name(name: str, *, given: bool) -> str:
+def checked_name(name: str, *, given: bool) -> str:
     """Raises BadParameter, which is wrong usage, for a name that no model can have."""
     if name.lower() in {AUTO, CLOUD} or _MODEL_ID.fullmatch(name.lower()):
         problem = "means something else already"
@@ -124,6 +135,11 @@ def _name(name: str, *, given: bool) -> str:
     raise typer.BadParameter(f"{name[:40]!r} {problem}{hint}")
 
 
+def now() -> str:
+    """Return the time as a note tells it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def _domains(given: list[str]) -> tuple[str, ...]:
     domains = tuple(dict.fromkeys(each.lower() for each in given))
     for each in domains:
@@ -135,7 +151,7 @@ def _domains(given: list[str]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _progress(what: str, size_bytes: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def progress(what: str, size_bytes: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
     """Show how far it is, where somebody looks; nothing is left of it afterwards."""
     with Progress(
         console=errors, transient=True, disable=not (shown and errors.is_terminal)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mesh.cli.children import Child, running
+from mesh.cli.first_model import without_models
 from mesh.cli.machine import require_engine, this_command
 from mesh.cli.output import console, count, errors
 from mesh.cli.run import node_environment
@@ -129,12 +130,7 @@ def _say_ready(view: operations.MeshView) -> None:
         many = "1 model" if len(real) == 1 else f"{len(real)} models"
         console.print(f"Serving {many} of this machine: {listed}", soft_wrap=True)
     else:
-        console.print(
-            "No usable model of your own was found: serving the bundled test model, which only\n"
-            f"knows a few toy tasks. Put a GGUF file into {Home.find().models}, or start\n"
-            "with --models FOLDER.",
-            soft_wrap=True,
-        )
+        console.print(without_models(Home.find()), soft_wrap=True)
     console.print("\nIn another terminal:\n")
     for line in _lines_to_paste(real or models):
         console.print(f"    {line}", soft_wrap=True)

@@ -1,0 +1,235 @@
+"""``deskmesh models show`` and ``verify``: what is known of a model here, and whether it is so."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mesh.cli.model_putting import write_note
+from mesh.cli.model_reading import ReadModel, read_model
+from mesh.cli.output import console, count, how_near, print_json, size
+from mesh.cli.own_models import NAME, JsonOption, NameArgument, now, progress
+from mesh.client import connect
+from mesh.errors import InvalidRequest, MeshError, ModelNotFound
+from mesh.home import Home
+from mesh.model_note import MODEL_SUFFIX, BrokenNote, ModelNote, note_of, read_note
+from mesh.process import FAILED
+from mesh.pulling.partial import sha256_of
+from mesh.v1 import inference_pb2 as inference
+from mesh.wire import enums
+from mesh.wire.plain import to_plain
+
+MESH_WITHIN_S = 3.0  # it is on this very machine, or it does not run
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to those of ``deskmesh models``."""
+    app.command("show")(show_model)
+    app.command("verify")(verify_models)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What hashing one file has told."""
+
+    name: str
+    file: Path
+    sha256: str
+    known_sha256: str  # "": nobody has ever said
+
+    @property
+    def state(self) -> str:
+        if not self.known_sha256:
+            return "first seen"
+        return "right" if self.sha256 == self.known_sha256 else "changed"
+
+
+def show_model(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Show all that is known of a model, here and in the mesh."""
+    file = _file_of(name)
+    replicas_of = asyncio.run(_views())
+    if file is None:
+        view = next((each for each in replicas_of if name in (each.model_id, *each.names)), None)
+        if view is None:
+            raise ModelNotFound(
+                f"no model {name} in {Home.find().models}, nor in a mesh that runs here",
+                hint="`deskmesh models list` says what there is",
+            )
+        facts = _facts_of_view(view)
+    else:
+        with progress("reading", file.stat().st_size, shown=not as_json) as on_progress:
+            model = read_model(file.absolute(), on_progress)
+        view = next((each for each in replicas_of if each.model_id == model.model_id), None)
+        facts = _facts_of_file(name, file, model, _note(file))
+    if view is not None:
+        facts |= _facts_of_mesh(view)
+    if as_json:
+        print_json(facts | ({"mesh": to_plain(view)} if view is not None else {}))
+        return
+    width = max(map(len, facts))
+    for key, value in facts.items():
+        console.print(f"{key.replace('_', ' '):<{width}}  {value}", soft_wrap=True)
+
+
+def verify_models(
+    name: Annotated[str, typer.Argument(help="One model; without it, all that are here.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Hash model files again, and compare with what they had; exit 1 where a byte has changed."""
+    verified = [_verify(file, quiet=as_json) for file in _files(name)]
+    changed = [each for each in verified if each.state == "changed"]
+    if as_json:
+        print_json({"models": [_plain(each) for each in verified]})
+    elif not verified:
+        console.print(f"no models in {Home.find().models}")
+    else:
+        for each in verified:
+            console.print(_line(each), style="bold red" if each in changed else "", soft_wrap=True)
+    if changed:
+        raise typer.Exit(FAILED)
+
+
+def _files(name: str) -> Sequence[Path]:
+    if not name:
+        found = Home.find().models.glob(f"*{MODEL_SUFFIX}")
+        return sorted(each for each in found if not each.name.startswith(".") and each.is_file())
+    file = _file_of(name)
+    if file is None:
+        raise ModelNotFound(
+            f"no model {name} in {Home.find().models}",
+            hint="`deskmesh models verify` without a name takes all that are there",
+        )
+    return [file]
+
+
+def _verify(file: Path, *, quiet: bool) -> Verified:
+    """Hash the file, and keep in its note when it was right, or what it had when first seen."""
+    note = _note(file)
+    try:
+        with progress(f"hashing {file.stem}", file.stat().st_size, shown=not quiet) as on_progress:
+            sha256 = sha256_of(file, on_progress)
+    except OSError as failure:
+        why = (failure.strerror or type(failure).__name__).lower()
+        raise InvalidRequest(f"{file}: {why}", hint="mend it, and try again") from None
+    verified = Verified(file.stem, file, sha256, note.sha256)
+    if verified.state == "right":
+        _keep(file, note, {"verified": now()})
+    elif verified.state == "first seen" and note_of(file).is_file():
+        _keep(file, note, {"sha256": sha256, "verified": now()})
+    return verified
+
+
+def _keep(file: Path, note: ModelNote, known: dict[str, str]) -> None:
+    try:
+        write_note(note.model_copy(update=known), file)
+    except OSError as failure:
+        why = (failure.strerror or type(failure).__name__).lower()
+        raise InvalidRequest(f"{note_of(file)}: {why}", hint="mend it, and try again") from None
+
+
+def _line(verified: Verified) -> str:
+    match verified.state:
+        case "right":
+            return f"{verified.name}: right, sha256 {verified.sha256}"
+        case "first seen":
+            return f"{verified.name}: nothing to compare with, sha256 {verified.sha256}"
+    return (
+        f"{verified.name}: CHANGED, {verified.file} has sha256 {verified.sha256[:16]}… and had"
+        f" {verified.known_sha256[:16]}…; `deskmesh models remove {verified.name}`, then pull or"
+        " add it again"
+    )
+
+
+def _plain(verified: Verified) -> dict[str, str]:
+    return {
+        "name": verified.name,
+        "file": str(verified.file),
+        "state": verified.state,
+        "sha256": verified.sha256,
+        "known_sha256": verified.known_sha256,
+    }
+
+
+def _file_of(name: str) -> Path | None:
+    """Return the file of that name in this machine's own folder, if there is one."""
+    file = Home.find().models / f"{name}{MODEL_SUFFIX}"
+    return file if NAME.fullmatch(name) and file.is_file() else None
+
+
+def _note(file: Path) -> ModelNote:
+    """Return what the note says; an empty one where there is none.
+
+    Raises:
+        InvalidRequest: it is broken; nothing is written in its place.
+    """
+    path = note_of(file)
+    if not path.is_file():
+        return ModelNote()
+    try:
+        return read_note(path)
+    except BrokenNote as why:
+        raise InvalidRequest(f"{path}: {why}", hint="mend or remove it") from None
+
+
+async def _views() -> Sequence[inference.ModelView]:
+    """Return the models of the mesh; none where none runs here."""
+    try:
+        async with asyncio.timeout(MESH_WITHIN_S), connect(None) as mesh:
+            return await mesh.models()
+    except (MeshError, TimeoutError):
+        return ()
+
+
+def _facts_of_file(name: str, file: Path, model: ReadModel, note: ModelNote) -> dict[str, object]:
+    return {
+        "name": name,
+        "model_id": model.model_id,
+        "file": str(file),
+        "size": size(model.size_bytes),
+        "sha256": model.sha256,
+        "architecture": model.architecture,
+        "parameters": count(model.parameters),
+        "quantisation": model.quantisation,
+        "context_tokens": model.context_tokens,
+        "does": "embeds" if model.embeds else "writes",
+        "template": model.template_sha256 or "none",
+        "domains": ", ".join(note.domains or model.domains) or "none",
+        "source": note.source or "not pulled",
+        "licence": note.licence or "not known",
+        "verified": _verdict(model, note),
+    }
+
+
+def _verdict(model: ReadModel, note: ModelNote) -> str:
+    if not note.sha256:
+        return "never: nobody has said what it should be"
+    if note.sha256 != model.sha256:
+        return f"NOT what it was: its sha256 was {note.sha256[:16]}…"
+    return note.verified or "now"
+
+
+def _facts_of_view(view: inference.ModelView) -> dict[str, object]:
+    return {
+        "name": ", ".join(view.names),
+        "model_id": view.model_id,
+        "file": "not in this machine's own folder",
+        "size": size(view.size_bytes),
+        "sha256": view.sha256,
+        "architecture": view.architecture,
+        "parameters": count(view.parameters),
+        "quantisation": view.quantisation,
+        "context_tokens": view.context_tokens,
+        "template": view.template_sha256 or "none",
+    }
+
+
+def _facts_of_mesh(view: inference.ModelView) -> dict[str, object]:
+    able = sorted(enums.CAPABILITY[each].value for each in view.capabilities)
+    near = (
+        f"{each.node_name} ({how_near(enums.REPLICA_STATE[each.state], each.load_progress)})"
+        for each in view.replicas
+    )
+    return {"can": ", ".join(able) or "not known", "served_by": ", ".join(near) or "nobody"}

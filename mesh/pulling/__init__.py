@@ -1,0 +1,1 @@
+"""Fetches model files: what a name means, if it fits, the bytes, and whether they are right."""

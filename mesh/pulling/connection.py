@@ -1,0 +1,63 @@
+"""One request for the rest of a file, through redirects, with the token for its own host alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx2
+
+from mesh.errors import InvalidRequest
+from mesh.pulling.pace import Pace
+from mesh.pulling.redirects import REDIRECTS_MAX, follow
+from mesh.pulling.source import Source
+from mesh.version import VERSION
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Connection:
+    """A client that fetches one source. Proxies are those that the environment names, but for this
+    very machine, which needs none."""
+
+    def __init__(self, source: Source, pace: Pace) -> None:
+        self._source = source
+        self._client = httpx2.Client(
+            timeout=httpx2.Timeout(pace.read_s, connect=pace.connect_s),
+            follow_redirects=False,  # each is looked at first, and the token stays behind
+            trust_env=urlsplit(source.url).scheme == "https",
+            headers={"user-agent": f"deskmesh/{VERSION}", "accept-encoding": "identity"},
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    @contextmanager
+    def rest(self, done_bytes: int, if_range: str) -> Iterator[httpx2.Response]:
+        """Yield the answer to a request for what follows ``done_bytes``; its body is not read yet.
+
+        Raises:
+            InvalidRequest: a redirect leads where nothing is fetched from, or in circles.
+            httpx2.HTTPError: no answer.
+        """
+        asked = {"range": f"bytes={done_bytes}-"} if done_bytes else {}
+        if done_bytes and if_range:
+            asked["if-range"] = if_range
+        url = self._source.url
+        for _ in range(REDIRECTS_MAX + 1):
+            with self._client.stream("GET", url, headers={**asked, **self._secret(url)}) as answer:
+                location = answer.headers.get("location", "")
+                if answer.status_code not in _REDIRECTS or not location:
+                    yield answer
+                    return
+            url = follow(self._source.url, url, location)
+        raise InvalidRequest(
+            f"{self._source.host} redirects more than {REDIRECTS_MAX} times",
+            hint="name the address that the file has",
+        )
+
+    def _secret(self, url: str) -> dict[str, str]:
+        """Only where it was meant for: the same host and port, and as encrypted."""
+        here, there = urlsplit(self._source.url), urlsplit(url)
+        own = (here.scheme, here.netloc) == (there.scheme, there.netloc)
+        token = self._source.token
+        return {"authorization": f"Bearer {token}"} if own and token else {}

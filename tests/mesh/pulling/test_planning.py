@@ -1,0 +1,124 @@
+"""What is chosen, from the catalogue and from a repository, and for which machine."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from mesh.cli.first_model import advice
+from mesh.errors import InvalidRequest, ModelNotFound
+from mesh.pulling.catalogue import entries, find
+from mesh.pulling.fitting import Machine
+from mesh.pulling.hub import HubFile, choose
+from mesh.pulling.planning import plan, refuse_what_cannot_be
+from mesh.pulling.reference import HubReference, read_reference
+from mesh.pulling.suggesting import best, suggestions
+
+GB = 1_000_000_000
+FILES = (
+    HubFile("x-Q2_K.gguf", 1 * GB, "a" * 64),
+    HubFile("x-Q4_K_M.gguf", 2 * GB, "b" * 64),
+    HubFile("x-Q8_0.gguf", 4 * GB, "c" * 64),
+    HubFile("x-F16.gguf", 8 * GB, "d" * 64),
+)
+SPLIT = (HubFile("x-Q8_0-00001-of-00002.gguf", 4 * GB), HubFile("x-Q8_0-00002-of-00002.gguf", GB))
+
+
+def chosen(text: str, memory_gb: float = 16, files: Sequence[HubFile] = FILES) -> str:
+    asked = read_reference(text)
+    assert isinstance(asked, HubReference)
+    return choose(asked, files, int(memory_gb * GB)).path
+
+
+def test_without_a_quantisation_the_best_that_fits_is_taken() -> None:
+    assert chosen("hf:a/b", 16) == "x-Q8_0.gguf", "F16 is twice the memory and hardly better"
+    assert chosen("hf:a/b", 4) == "x-Q4_K_M.gguf"
+    assert chosen("hf:a/b", 1) == "x-Q2_K.gguf", "the plan says that it does not fit"
+
+
+def test_a_named_quantisation_or_file_is_that_one() -> None:
+    assert chosen("hf:a/b:q4_k_m", 1) == "x-Q4_K_M.gguf"
+    assert chosen("hf:a/b:F16") == "x-F16.gguf"
+    assert chosen("hf:a/b/x-Q2_K.gguf") == "x-Q2_K.gguf"
+
+
+def test_what_is_not_there_is_told_with_what_is() -> None:
+    with pytest.raises(ModelNotFound) as refused:
+        chosen("hf:a/b:Q5_K_M")
+    assert "Q4_K_M (2.0 GB)" in refused.value.hint
+
+
+def test_a_model_in_parts_is_refused_with_a_reason() -> None:
+    with pytest.raises(InvalidRequest, match="several parts"):
+        chosen("hf:a/b:Q8_0", files=SPLIT)
+
+
+def test_every_entry_of_the_catalogue_is_whole_and_found_by_each_of_its_names() -> None:
+    known = entries()
+    assert 8 <= len(known) <= 15
+    names = [name for each in known for name in (each.name, *each.names)]
+    assert len(names) == len(set(names))
+    assert all(find(name.upper()) for name in names)
+    assert {each.kind for each in known} == {"general", "code", "embedding"}
+    assert len({each.sha256 for each in known}) == len(known)
+
+
+def test_a_catalogue_name_needs_no_question_and_keeps_the_hub_that_was_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/")
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    source = plan(read_reference("qwen3:4b"), name="", sha256="", memory_bytes=16 * GB)
+    assert source.name == "qwen3-4b"
+    assert source.url.startswith("https://mirror.example/Qwen/Qwen3-4B-GGUF/resolve/main/")
+    assert source.token == "secret"
+    assert source.size_bytes == 2_497_280_256
+    with pytest.raises(InvalidRequest, match="not 0000"):
+        plan(read_reference("qwen3:4b"), name="", sha256="0" * 64, memory_bytes=GB)
+    monkeypatch.setenv("HF_ENDPOINT", "http://mirror.example")
+    with pytest.raises(InvalidRequest, match="HF_ENDPOINT"):
+        plan(read_reference("qwen3:4b"), name="", sha256="", memory_bytes=GB)
+
+
+def test_a_name_that_nobody_knows_is_told_with_those_that_are() -> None:
+    with pytest.raises(ModelNotFound, match="no-such-model"):
+        plan(read_reference("no-such-model"), name="", sha256="", memory_bytes=GB)
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "disk_gb", "why"), [(2, 100, "of memory"), (16, 3, "of disk"), (16, 100, "")]
+)
+def test_memory_and_disk_are_checked_before(memory_gb: int, disk_gb: int, why: str) -> None:
+    source = plan(read_reference("qwen3-4b"), name="", sha256="", memory_bytes=GB)
+    machine = Machine(memory_gb * GB, disk_gb * GB)
+    if not why:
+        refuse_what_cannot_be(source, machine, here_bytes=0)
+        return
+    with pytest.raises(InvalidRequest, match=why):
+        refuse_what_cannot_be(source, machine, here_bytes=0)
+    if "disk" in why:
+        refuse_what_cannot_be(source, machine, here_bytes=2 * GB)
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "name"),
+    [(64, "qwen3-30b-a3b"), (16, "qwen3-8b"), (8, "qwen3-4b"), (1.5, "qwen3-0.6b")],
+)
+def test_each_machine_is_told_what_suits_it(memory_gb: float, name: str) -> None:
+    machine = Machine(int(memory_gb * GB), 100 * GB)
+    suggestion = best(entries(), machine)
+    assert suggestion is not None
+    assert suggestion.entry.name == name
+    assert f"pull {name}`" in advice(machine, "deskmesh")
+
+
+def test_what_does_not_fit_is_told_with_its_reason_and_comes_last() -> None:
+    judged = suggestions(entries(), Machine(8 * GB, 100 * GB))
+    fitting = [each.fits for each in judged]
+    assert fitting == sorted(fitting, reverse=True)
+    assert all(bool(each.why_not) != each.fits for each in judged)
+
+
+def test_a_machine_too_small_for_any_is_told_why() -> None:
+    assert "Test models only" in advice(Machine(GB // 2, 100 * GB), "deskmesh")
+    assert "of memory" in advice(Machine(GB // 2, 100 * GB), "deskmesh")
+    assert "of disk" in advice(Machine(16 * GB, 0), "deskmesh")
