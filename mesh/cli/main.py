@@ -29,6 +29,7 @@ _FILES = {
     "join": "join",
     "members": "members",
     "revoke": "members",
+    "engine": "engine",
     "demo": "demo",
     "version": "version",
 }
