@@ -29,6 +29,8 @@ _FILES = {
     "join": "join",
     "members": "members",
     "revoke": "members",
+    "engine": "engine",
+    "doctor": "doctor",
     "demo": "demo",
     "version": "version",
 }

@@ -54,10 +54,10 @@ class Device:
 
 def devices() -> tuple[Device, ...]:
     """Return the devices that are there. Call it after ``llama_backend_init``."""
-    count = _function("ggml_backend_dev_count", ctypes.c_size_t)
-    get = _function("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
-    name = _function("ggml_backend_dev_name", ctypes.c_char_p, ctypes.c_void_p)
-    kind = _function("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
+    count = ggml_function("ggml_backend_dev_count", ctypes.c_size_t)
+    get = ggml_function("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    name = ggml_function("ggml_backend_dev_name", ctypes.c_char_p, ctypes.c_void_p)
+    kind = ggml_function("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
     found = [get(index) for index in range(count())]
     gpus = (_GPU, _INTEGRATED_GPU)
     return tuple(Device(name(one).decode(), kind(one) in gpus) for one in found)
@@ -73,11 +73,11 @@ def are_finite(floats: Any, count: int) -> bool:
 
 def free_gpu_bytes() -> tuple[int, ...]:
     """Return what is free on each GPU that llama.cpp would use: integrated ones if that is all."""
-    count = _function("ggml_backend_dev_count", ctypes.c_size_t)
-    get = _function("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
-    kind = _function("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
+    count = ggml_function("ggml_backend_dev_count", ctypes.c_size_t)
+    get = ggml_function("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    kind = ggml_function("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
     size = ctypes.POINTER(ctypes.c_size_t)
-    memory = _function("ggml_backend_dev_memory", None, ctypes.c_void_p, size, size)
+    memory = ggml_function("ggml_backend_dev_memory", None, ctypes.c_void_p, size, size)
     found = [get(index) for index in range(count())]
     gpus = [one for one in found if kind(one) == _GPU]
     free_bytes = []
@@ -88,12 +88,13 @@ def free_gpu_bytes() -> tuple[int, ...]:
     return tuple(free_bytes)
 
 
-def _function(name: str, returns: type | None, *takes: type) -> Callable[..., Any]:
+def ggml_function(name: str, returns: type | None, *takes: type) -> Callable[..., Any]:
+    """Return a function of ggml's library, which the bindings have no names for."""
     function = getattr(_ggml, name)
     function.restype, function.argtypes = returns, takes
     return cast(Callable[..., Any], function)
 
 
-_validate = _function(
+_validate = ggml_function(
     "ggml_validate_row_data", ctypes.c_bool, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t
 )
