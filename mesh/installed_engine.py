@@ -47,16 +47,20 @@ class InstalledEngine(BaseModel):
         return tuple(device for device in self.devices if device.is_gpu)
 
 
-def installed_engine(python: str = sys.executable) -> InstalledEngine:
+def installed_engine(
+    python: str = sys.executable, *, before: Path | None = None
+) -> InstalledEngine:
     """Load the engine of an environment in a child, and return what it says. Never raises.
 
     Args:
         python: the interpreter of the environment.
+        before: a folder with an unpacked engine that is loaded instead.
     """
-    if python == sys.executable and find_spec("llama_cpp") is None:
+    if before is None and python == sys.executable and find_spec("llama_cpp") is None:
         return InstalledEngine(missing=True, error="llama-cpp-python is not installed")
     root = str(Path(mesh.__file__).absolute().parents[1])
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
+    given = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join(filter(None, (str(before) if before else "", root, given)))
     try:
         done = subprocess.run(  # noqa: S603 - a program of the machine, and words of ours
             [python, "-m", MODULE],

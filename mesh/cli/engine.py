@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from mesh.cli.engine_installing import install
 from mesh.cli.output import console, print_json, size
 from mesh.errors import Unsupported
 from mesh.gpus.gpu import Gpu
@@ -17,6 +18,7 @@ app = typer.Typer(help="The engine of this machine: what it is, and what it comp
 
 
 def register(parent: typer.Typer) -> None:
+    app.command("install")(install)
     parent.add_typer(app, name="engine", no_args_is_help=True)
 
 

@@ -1,0 +1,5 @@
+"""Builds the engine for what a machine computes on, and puts it in place once it is proven.
+
+``plan`` decides what is built and says what it takes, purely; ``making`` runs pip and CMake;
+``proving`` loads the new library before it takes the old one's place.
+"""
