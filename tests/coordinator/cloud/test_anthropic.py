@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from coordinator.cloud import connection
 from mesh.cloud_settings import CloudSettings
 from mesh.core import events
 from mesh.core.types import Capability, FinishReason, Usage
@@ -78,9 +79,13 @@ async def test_an_answer_streams_and_is_counted(fleet: Fleet, upstream: PlayedUp
     assert asked.body["messages"][0]["content"][0]["text"] == PROMPT
 
 
-async def test_connections_are_used_again(fleet: Fleet, upstream: PlayedUpstream) -> None:
-    for _ in range(3):
-        await finished(fleet)
+async def test_connections_are_used_again_where_they_are_kept(
+    anthropic_settings: CloudSettings, upstream: PlayedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "IDLE_CONNECTIONS_PLAIN_MAX", 8)  # as for https
+    async with adapter(anthropic_settings) as fleet:
+        for _ in range(3):
+            await finished(fleet)
     assert (upstream.connections, len(upstream.asked)) == (1, 3)
 
 
