@@ -10,7 +10,6 @@ no ``.netrc``. Redirects are not followed: they would carry the key to a place n
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -18,6 +17,7 @@ import httpx2
 from pydantic import SecretStr
 
 from coordinator.cloud.gate import Gate, GatedTransport
+from mesh.engine_address import is_loopback
 from mesh.errors import InvalidRequest
 from mesh.version import VERSION
 
@@ -62,7 +62,7 @@ def read_address(base_url: str, where: str = "cloud") -> Address:
         raise _bad_address(where, "holds a password", hint=hint)
     if url.query or url.fragment or not base_url.isprintable() or " " in base_url:
         raise _bad_address(where, "must end with a path such as /v1")
-    if url.scheme == "http" and not _is_loopback(host):
+    if url.scheme == "http" and not is_loopback(host):
         raise _bad_address(
             where,
             "is plain http to another machine, where key and prompts could be read on the way",
@@ -119,20 +119,11 @@ def new_client(
 
 
 def _proxy_for(address: Address) -> str | None:
-    if address.scheme != "https" or _is_loopback(address.host) or proxy_bypass(address.host):
+    if address.scheme != "https" or is_loopback(address.host) or proxy_bypass(address.host):
         return None
     proxies = getproxies()
     proxy = proxies.get("https") or proxies.get("all")
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _name(url: SplitResult, port: int | None) -> str:
