@@ -113,7 +113,8 @@ def place_doubted(
             pick.weigh(replica)
             for model_id in rung.model_ids
             for replica in directory.holders(model_id).doubtful()
-            if replica.room > 0 and unfit(request, replica, avoid) is None
+            if replica.room > 0 and replica.refused is None
+            if unfit(request, replica, avoid) is None
         ]
         if scored:
             scored.sort(key=itemgetter(0))

@@ -234,6 +234,18 @@ def test_an_answer_that_waits_goes_on_at_one_that_fails_once_it_has_room(script:
     assert again.key != moved.key
 
 
+def test_one_that_fails_and_is_full_is_not_asked_again_and_again(script: Script) -> None:
+    resume = (Capability.RESUME,)
+    script.attach("bad", LLAMA, capabilities=resume, status=FAST)
+    script.attach("shelf", LLAMA, capabilities=resume, slots=1, slots_taken=1)
+    script.attach("attic", LLAMA, capabilities=resume, slots=8)
+    fails(script, "bad", 3)
+    script.stream("r1", 3, resumable=True)
+    moved = only(script.lose("attic"), StartAttempt)
+    assert moved.connection_id == script.node("bad").connection_id
+    assert of_type(script.refuse(moved), StartAttempt) == [], "until it reports that it has room"
+
+
 def test_who_has_seen_nothing_waits_for_those_that_do_not_fail(script: Script) -> None:
     script.attach("bad", LLAMA, status=FAST)
     script.attach("shelf", LLAMA, slots=1)
