@@ -5,17 +5,12 @@ import sys
 from collections.abc import Sequence
 
 from mesh.doctor.finding import Finding, failed, ok, warning
+from mesh.engine_build.plan import COMPILER
 from mesh.gpus.gpu import Gpu
 from mesh.gpus.unused import unused_gpus
 from mesh.installed_engine import InstalledEngine
 
-COMPILERS = ("c++", "g++", "clang++", "cl")
 BUILD_AGAIN = "deskmesh engine install"
-HOW_TO_GET_A_COMPILER = {
-    "darwin": "xcode-select --install",
-    "win32": "winget install Microsoft.VisualStudio.2022.BuildTools, with the C++ workload",
-}
-GET_A_COMPILER = "apt install g++ (Debian, Ubuntu) or dnf install gcc-c++ (Fedora)"
 
 
 def judge_engine(engine: InstalledEngine, *, lends: bool) -> Finding:
@@ -49,7 +44,7 @@ def judge_gpus(gpus: Sequence[Gpu], engine: InstalledEngine) -> Finding:
 
 def compiler(engine: InstalledEngine) -> Finding:
     """What would build an engine."""
-    found = next((path for name in COMPILERS if (path := shutil.which(name))), None)
+    found = next((path for name in COMPILER.names if (path := shutil.which(name))), None)
     return judge_compiler(found, engine, platform=sys.platform)
 
 
@@ -59,8 +54,8 @@ def judge_compiler(found: str | None, engine: InstalledEngine, *, platform: str)
         return ok("compiler", found)
     if not engine.error:
         return ok("compiler", "none, and none needed: the engine is built")
-    mend = HOW_TO_GET_A_COMPILER.get(platform, GET_A_COMPILER)
-    return warning("compiler", "none found, so no engine can be built here", mend)
+    what = "none found, so no engine can be built here"
+    return warning("compiler", what, COMPILER.how_to_get(platform))
 
 
 def _names(gpus: Sequence[Gpu]) -> str:

@@ -3,10 +3,13 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -57,16 +60,20 @@ def build_wheel(cmake_args: Sequence[str], folder: Path, told: Callable[[int, in
         text=True,
         errors="replace",
         env=environment,
+        start_new_session=True,  # so that compilers end with it
     ) as building:
+        late = threading.Timer(BUILDS_WITHIN_S, _end, (building,))
+        late.start()
         try:
             assert building.stdout is not None
             for line in building.stdout:
                 last.append(line.rstrip()[:500])
                 if step := _STEP.search(line):
                     told(int(step[1]), int(step[2]))
-            code = building.wait(BUILDS_WITHIN_S)
+            code = building.wait()
         finally:
-            building.kill()
+            late.cancel()
+            _end(building)
     wheels = sorted(folder.glob("*.whl"))
     if code or not wheels:
         raise InvalidRequest(
@@ -74,6 +81,13 @@ def build_wheel(cmake_args: Sequence[str], folder: Path, told: Callable[[int, in
             hint="the engine that was there is as it was",
         )
     return wheels[0]
+
+
+def _end(building: "subprocess.Popen[str]") -> None:
+    """End a build and all that it has started; one that has ended is left alone."""
+    if building.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(building.pid, signal.SIGKILL)
 
 
 def put_in_place(wheel: Path) -> None:

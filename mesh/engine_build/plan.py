@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mesh.gpus.gpu import Gpu, Vendor
+from mesh.gpus.gpu import Gpu
+from mesh.gpus.unused import BACKENDS
 
 # The tools that come with llama.cpp for images are not ours to serve, and take a tenth of the time.
 ALWAYS = ("-DLLAVA_BUILD=OFF", "-DGGML_RPC=OFF")
@@ -36,8 +37,12 @@ class Tool:
     what: str
     get: dict[str, str]  # platform -> what to do
 
+    def how_to_get(self, platform: str) -> str:
+        """Say where people get it; ``platform`` is as ``sys.platform`` has it."""
+        return self.get.get(platform, f"not to be had on {platform}")
 
-_COMPILER = Tool(
+
+COMPILER = Tool(
     ("c++", "g++", "clang++", "cl"),
     "a C++ compiler",
     {
@@ -81,12 +86,6 @@ _OPTIONS: dict[Backend, tuple[str, ...]] = {
     Backend.METAL: ("-DGGML_METAL=ON",),
     Backend.ROCM: ("-DGGML_HIP=ON",),
 }
-_OF_VENDOR = {
-    Vendor.NVIDIA: Backend.CUDA,
-    Vendor.AMD: Backend.VULKAN,  # ROCm supports a list of cards; Vulkan comes with every driver
-    Vendor.INTEL: Backend.VULKAN,
-    Vendor.APPLE: Backend.METAL,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def pick(gpus: Sequence[Gpu]) -> tuple[Backend, str]:
     worth = next((gpu for gpu in gpus if gpu.ready and not gpu.integrated), None)
     if worth is None:
         return Backend.CPU, "no GPU that is worth it was found"
-    return _OF_VENDOR[worth.vendor], f"this machine has {worth.name}"
+    return Backend(BACKENDS[worth.vendor]), f"this machine has {worth.name}"
 
 
 def plan(
@@ -130,9 +129,9 @@ def plan(
         cores: that compile at a time.
         found: returns something true where a program of that name is in PATH.
     """
-    tools = [_COMPILER, *([_OWN[backend]] if backend in _OWN else [])]
+    tools = [COMPILER, *([_OWN[backend]] if backend in _OWN else [])]
     missing = tuple(
-        f"{tool.what} ({tool.get.get(platform, f'not to be had on {platform}')})"
+        f"{tool.what} ({tool.how_to_get(platform)})"
         for tool in tools
         if not any(found(name) for name in tool.names)
     )

@@ -1,5 +1,6 @@
 """An engine takes the old one's place only if it loads: real libraries, and broken ones."""
 
+import socket
 import zipfile
 from collections.abc import Callable
 from importlib import metadata
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh.engine_build import making
 from mesh.engine_build.making import build_wheel, pinned_version
 from mesh.engine_build.plan import Backend
 from mesh.engine_build.proving import prove
@@ -83,3 +85,13 @@ def test_a_build_that_fails_says_what_was_said_last(
     with pytest.raises(InvalidRequest, match="No matching distribution") as failure:
         build_wheel(("-DGGML_CUDA=ON",), tmp_path / "wheel", lambda done, all_: None)
     assert "as it was" in failure.value.hint
+
+
+def test_a_build_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index is reached, and never answers."""
+    monkeypatch.setattr(making, "BUILDS_WITHIN_S", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        monkeypatch.setenv("PIP_TIMEOUT", "600")
+        with pytest.raises(InvalidRequest, match="pip ended with -9"):
+            build_wheel((), tmp_path / "wheel", lambda done, all_: None)
