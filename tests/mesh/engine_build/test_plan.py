@@ -53,7 +53,5 @@ def test_what_is_missing_is_named_with_how_to_get_it() -> None:
 
 
 def test_what_it_takes_depends_on_the_cores() -> None:
-    assert (
-        planned(Backend.CPU, "g++", cores=2).takes == "about 10 min of all cores, and up to 3 GiB"
-    )
+    assert planned(Backend.CPU, "g++", cores=2).takes == "about 7 min of all cores, and up to 3 GiB"
     assert planned(Backend.CUDA, "g++", "nvcc", cores=64).takes.startswith("at least 1 min")
