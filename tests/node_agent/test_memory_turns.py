@@ -51,7 +51,7 @@ class Machine:
         self.loading += 1
         assert self.loading == 1, "one at a time"
         needed = Footprint(entry.shape).taken_bytes(slots, context_tokens)
-        engine = _Engine(self, slots)
+        engine = _Engine(self, slots, context_tokens)
         self.taken[engine] = needed
         assert sum(self.taken.values()) <= self.budget_bytes, "over the budget"
         assert sum(self.taken.values()) + MARGIN_BYTES <= self.free_bytes, "more than is free"
@@ -82,8 +82,8 @@ class Machine:
 
 
 class _Engine(EchoEngine):
-    def __init__(self, machine: Machine, slots: int) -> None:
-        super().__init__(slots=slots)
+    def __init__(self, machine: Machine, slots: int, context_tokens: int) -> None:
+        super().__init__(slots=slots, context_tokens=context_tokens)
         self._machine = machine
 
     async def close(self) -> None:
