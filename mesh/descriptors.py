@@ -3,9 +3,10 @@
 import asyncio
 import errno
 import logging
-import sys
 import time
 from typing import Any
+
+from mesh.platforms.here import HERE
 
 # A mesh of 4,096 nodes with two connections each, and room for tools. Systems let a process ask for
 # more than the 1,024 (Linux) or 256 (macOS) that it has by default.
@@ -22,21 +23,8 @@ log = logging.getLogger("deskmesh")
 
 def raise_descriptor_limit() -> int:
     """Let this process open up to ``WANTED`` files, or as many as it may; return how many."""
-    if sys.platform == "win32":
-        return UNLIMITED
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (WANTED, SMALLER):
-        asked = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        if soft == resource.RLIM_INFINITY or soft >= asked:
-            break
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (asked, hard))
-        except (ValueError, OSError):
-            continue
-        soft = asked
-    return UNLIMITED if soft == resource.RLIM_INFINITY else soft
+    granted = HERE.raise_descriptor_limit(iter((WANTED, SMALLER)))
+    return UNLIMITED if granted is None else granted
 
 
 class TellingOnce:

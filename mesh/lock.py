@@ -1,6 +1,5 @@
 """One coordinator and one node a home: two of either would fight over one identity."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from mesh.errors import InvalidRequest, ServiceError
 from mesh.home import Home
+from mesh.platforms.here import HERE
 
 
 @contextmanager
@@ -27,16 +27,15 @@ def only_one(home: Home, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        HERE.remove_locked(descriptor, path)
 
 
 def _locked(path: Path, home: Home, what: str) -> int:
     """Return the open descriptor of the lock file, locked and with our process id in it."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | HERE.open_flags, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            HERE.lock(descriptor)
             # Its last holder may have removed the file between our two steps: then it is no lock.
             if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
                 os.ftruncate(descriptor, 0)

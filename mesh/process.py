@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 
 from mesh.descriptors import TellingOnce, raise_descriptor_limit
 from mesh.errors import MeshError
+from mesh.platforms.here import HERE
 
 # Set for a child of ours: it stops when its stdin ends, which is when its parent is gone.
 SUPERVISED = "DESKMESH_SUPERVISED"
@@ -54,11 +54,9 @@ async def until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> Non
             task.cancel()
         stopping.set()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+    HERE.hear_stop(stop)
     if SUPERVISED in os.environ:
-        await _watch_parent(stop)
+        await HERE.hear_end_of_input(stop)
     await task
 
 
@@ -71,16 +69,6 @@ def configure_logging(level: int = logging.INFO) -> None:
         datefmt="%H:%M:%S",
         force=True,
     )
-
-
-async def _watch_parent(stop: Callable[[], None]) -> None:
-    """Call ``stop`` once stdin ends."""
-
-    class Watch(asyncio.Protocol):
-        def connection_lost(self, failure: Exception | None) -> None:
-            stop()
-
-    await asyncio.get_running_loop().connect_read_pipe(Watch, sys.stdin)
 
 
 def _leaves(failure: BaseException) -> list[BaseException]:

@@ -86,8 +86,7 @@ def missing_memory_bytes(pid: int) -> int | None:
         memory = psutil.Process(pid).memory_info()
     except psutil.Error:
         return None
-    pages_of_files = int(memory.shared) if sys.platform == "linux" else 0
-    return int(memory.rss) - pages_of_files
+    return int(memory.rss) - int(getattr(memory, "shared", 0))  # which Linux alone tells
 
 
 def missing_of(told: Foretold) -> int:

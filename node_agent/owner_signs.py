@@ -94,7 +94,8 @@ def _sensors() -> Mapping[str, Iterable[Reading]]:
     if not hasattr(psutil, "sensors_temperatures"):  # macOS: only root may ask
         return {}
     try:
-        return psutil.sensors_temperatures()
+        sensors: Mapping[str, Iterable[Reading]] = psutil.sensors_temperatures()
+        return sensors
     except (OSError, RuntimeError, ValueError, psutil.Error):
         return {}  # a driver that is broken
 

@@ -89,7 +89,7 @@ def _process_seconds(pid: int) -> float:
 
 
 def _cpu_by_load_average() -> float:
-    return min(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return min(1.0, psutil.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _cores() -> int:

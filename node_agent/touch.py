@@ -1,6 +1,7 @@
 """When somebody last typed, or moved a mouse, at this machine. A reader for each platform."""
 
 import asyncio
+import ctypes
 import os
 import re
 import stat
@@ -20,6 +21,8 @@ async def untouched_s() -> float | None:
     """Return the seconds since then; None: the platform does not tell."""
     if sys.platform == "darwin":
         return hid_idle_s(await output_of(_IOREG))
+    if sys.platform == "win32":
+        return _last_input_s()
     return await asyncio.to_thread(terminals_untouched_s, _TERMINALS)
 
 
@@ -27,6 +30,21 @@ def hid_idle_s(registry: bytes) -> float | None:
     """Return it as macOS has it in its I/O registry, in nanoseconds."""
     found = _HID_IDLE.search(registry)
     return int(found[1]) / 1e9 if found else None
+
+
+def _last_input_s() -> float | None:
+    """Return it as Windows tells a session's own programs: by ``GetLastInputInfo``."""
+    if sys.platform != "win32":
+        raise NotImplementedError
+    told = (ctypes.c_uint * 2)(ctypes.sizeof(ctypes.c_uint) * 2, 0)  # LASTINPUTINFO: size, ticks
+    if not ctypes.windll.user32.GetLastInputInfo(ctypes.byref(told)):
+        return None
+    return ticks_between_s(told[1], ctypes.windll.kernel32.GetTickCount())
+
+
+def ticks_between_s(then: int, now: int) -> float:
+    """Return the seconds between two readings of a millisecond counter of 32 bits."""
+    return ((now - then) & 0xFFFFFFFF) / 1000
 
 
 def terminals_untouched_s(patterns: Sequence[str]) -> float | None:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.pool import NullPool
 
 from mesh.errors import MeshError, Unsupported
+from mesh.platforms.here import HERE
 
 # How long one statement waits for another process's lock before we call it trouble: more than any
 # transaction of ours takes, less than a stop of the coordinator may.
@@ -154,7 +155,7 @@ def _make_private(path: Path) -> None:
     """Make the file, empty, for its owner alone; SQLite gives its log the same mode."""
     try:
         # Only where there is none: to close a file that SQLite has open would drop its locks.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | HERE.open_flags, 0o600))
     except FileExistsError:
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)

@@ -22,6 +22,7 @@ from pathlib import Path
 from zlib import crc32
 
 from coordinator.ledger.records import Record, read_record
+from mesh.platforms.here import HERE
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ class Journal:
             megabytes = held // 2**20
             raise OSError(errno.EDQUOT, f"it holds {megabytes} MiB that the store has not taken")
         number = max(_next_number(existing), self.first_segment)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | HERE.open_flags
         descriptor = os.open(path_of(self._folder, number), flags, 0o600)
         self._abandon_segment()
         self._descriptor, self._size_bytes = descriptor, 0

@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh.platforms.here import HERE
 from mesh.process import SUPERVISED
 
 STOP_WITHIN_S = 10.0  # an agent lets its running answers finish for 5 s
@@ -28,7 +28,8 @@ class Child:
         """Ask it to stop, then make it."""
         if self.process.returncode is not None:
             return
-        self.process.send_signal(signal.SIGTERM)
+        assert self.process.stdin is not None
+        self.process.stdin.close()  # which is how it would learn of our end as well
         try:
             async with asyncio.timeout(STOP_WITHIN_S):
                 await self.process.wait()
@@ -62,7 +63,7 @@ async def running(
             env={**os.environ, **environment, SUPERVISED: "1"},
             stdin=asyncio.subprocess.PIPE,
             stderr=log,
-            start_new_session=True,  # Ctrl-C comes to us alone, and we stop it in order
+            **HERE.apart,  # Ctrl-C comes to us alone, and we stop it in order
         )
     child = Child(package, process)
     try:

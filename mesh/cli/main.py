@@ -30,6 +30,7 @@ _FILES = {
     "members": "members",
     "revoke": "members",
     "engine": "engine",
+    "service": "service",
     "doctor": "doctor",
     "demo": "demo",
     "version": "version",

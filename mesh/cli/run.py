@@ -9,6 +9,7 @@ import typer
 
 from mesh.errors import InvalidRequest
 from mesh.identity.address import split_address
+from mesh.platforms.here import HERE
 
 
 def register(app: typer.Typer) -> None:
@@ -45,4 +46,4 @@ def node_environment(name: str, models: list[Path], seeds: list[str]) -> dict[st
 def become(package: str, environment: dict[str, str]) -> None:
     """Replace this process by ``python -m package``: signals and exit code are then its own."""
     command = [sys.executable, "-m", package]
-    os.execve(sys.executable, command, os.environ | environment)  # noqa: S606 - our own module
+    HERE.become(command, os.environ | environment)

@@ -3,17 +3,16 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 from mesh.errors import InternalError, InvalidRequest
+from mesh.platforms.here import HERE
 
 PACKAGE = "llama-cpp-python"
 BUILDS_WITHIN_S = 4 * 3600.0  # CUDA on a small machine; whoever waits longer has another problem
@@ -60,7 +59,7 @@ def build_wheel(cmake_args: Sequence[str], folder: Path, told: Callable[[int, in
         text=True,
         errors="replace",
         env=environment,
-        start_new_session=True,  # so that compilers end with it
+        **HERE.apart,  # so that compilers end with it
     ) as building:
         late = threading.Timer(BUILDS_WITHIN_S, _end, (building,))
         late.start()
@@ -86,8 +85,7 @@ def build_wheel(cmake_args: Sequence[str], folder: Path, told: Callable[[int, in
 def _end(building: "subprocess.Popen[str]") -> None:
     """End a build and all that it has started; one that has ended is left alone."""
     if building.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(building.pid, signal.SIGKILL)
+        HERE.kill_group(building.pid)
 
 
 def put_in_place(wheel: Path) -> None:

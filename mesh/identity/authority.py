@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mesh.errors import Forbidden, NotAuthenticated
 from mesh.home import Home
 from mesh.identity.certificates import authority_certificate, machine_certificate
-from mesh.identity.files import JOIN_AGAIN, cannot, read_trusted, sync_folder, write_private
+from mesh.identity.files import JOIN_AGAIN, cannot, read_trusted, write_private
 from mesh.identity.keys import (
     PrivateKey,
     PublicKey,
@@ -35,6 +35,7 @@ from mesh.identity.machine import MachineIdentity, assemble
 from mesh.identity.peer import PeerIdentity, PeerRole, certified_peer
 from mesh.identity.reading import certified_key, load_certificate
 from mesh.identity.request import requested_key
+from mesh.platforms.here import HERE
 
 CERTIFICATE_BYTES_MAX = 16_384  # ours take 800
 MEND_AUTHORITY = (
@@ -200,7 +201,7 @@ def _create(home: Home, *, now_s: float) -> None:
         save_key(key_file, key)
         write_private(certificate_file, certificate.public_bytes(Encoding.PEM))
         made.rename(home.authority)
-        sync_folder(home.root)
+        HERE.sync_folder(home.root)
     except OSError as failure:
         if not _holds_something(home.authority):  # else another process was faster: load its work
             raise cannot("make", home.authority, failure) from failure

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mesh.errors import NotAuthenticated, ServiceError
+from mesh.platforms.here import HERE
 
 FILE_BYTES_MAX = 65_536  # keys, certificates and addresses take a few kilobytes
 JOIN_AGAIN = "run deskmesh join again, with a new code"
@@ -42,7 +43,7 @@ def write_private(path: Path, content: bytes) -> None:
     try:
         with _written_beside(path, content) as temporary:
             temporary.replace(path)
-        sync_folder(path.parent)
+        HERE.sync_folder(path.parent)
     except OSError as failure:
         raise cannot("write", path, failure) from failure
 
@@ -58,7 +59,7 @@ def write_private_once(path: Path, content: bytes) -> bool:
     try:
         with _written_beside(path, content) as temporary:
             os.link(temporary, path)  # unlike a rename, a link never replaces
-        sync_folder(path.parent)
+        HERE.sync_folder(path.parent)
     except FileExistsError:
         return False
     except OSError as failure:
@@ -88,15 +89,6 @@ def read_trusted(path: Path, *, mend: str = JOIN_AGAIN) -> bytes:
     return _read(path, forbidden=0o022, mend=mend)
 
 
-def sync_folder(folder: Path) -> None:
-    """Put the names in ``folder`` on disk, so that a rename survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def cannot(action: str, path: Path, failure: OSError) -> ServiceError:
     """Say that the machine's disk, not the mesh, is what stands in the way."""
     if failure.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -109,13 +101,14 @@ def cannot(action: str, path: Path, failure: OSError) -> ServiceError:
 def _read(path: Path, *, forbidden: int, mend: str) -> bytes:
     try:
         with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            status = os.fstat(file.fileno())
             content = file.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
         raise
     except OSError as failure:
         raise cannot("read", path, failure) from failure
-    if mode & forbidden:
+    if HERE.open_to_others(status, forbidden):
+        mode = stat.S_IMODE(status.st_mode)
         raise NotAuthenticated(
             f"{path} is open to other users (mode {mode:03o}), so it is not used",
             hint=f"close it: chmod 600 {shlex.quote(str(path))}",
@@ -129,7 +122,7 @@ def _read(path: Path, *, forbidden: int, mend: str) -> bytes:
 def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
     """Yield a new file in ``path``'s folder that holds ``content``, on disk; then remove it."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | HERE.open_flags, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from node_agent.engine.warm_folder import WarmPlace
 
+NICENESS = 5  # a busy program beside us keeps three quarters of a core that we both want
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:

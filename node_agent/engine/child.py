@@ -8,16 +8,16 @@ not let go of the process.
 
 import asyncio
 import os
-import signal
 import site
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import node_agent
+from mesh.platforms.here import HERE
 from node_agent.engine.codec import decode_from_engine, encode
 from node_agent.engine.death import exit_in_words
 from node_agent.engine.frames import FrameDecoder, FrameError, encode_frame
@@ -93,18 +93,24 @@ class Child(asyncio.Protocol):
         ours, theirs = socket.socketpair()
         with theirs:
             await loop.create_connection(lambda: child, sock=ours)
+            passed = HERE.pass_socket(theirs)
+            options: dict[str, Any] = {
+                "stdin": asyncio.subprocess.DEVNULL,
+                **passed.options,
+                **HERE.apart,  # Ctrl-C is for the agent, also while an engine starts
+            }
             try:
-                await loop.subprocess_exec(
+                process, _ = await loop.subprocess_exec(
                     lambda: _Process(child),
                     *command,
-                    *("--descriptor", str(theirs.fileno()), *arguments),
-                    stdin=asyncio.subprocess.DEVNULL,
+                    *("--descriptor", passed.word, *arguments),
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.PIPE,
-                    pass_fds=[theirs.fileno()],
                     env=_environment(os.environ),
-                    start_new_session=True,  # Ctrl-C is for the agent, also while an engine starts
+                    **options,
                 )
+                if share := HERE.socket_share(theirs, process.get_pid()):
+                    _say_and_close(process, share)
             except BaseException:
                 child._close_frames()
                 raise
@@ -140,7 +146,7 @@ class Child(asyncio.Protocol):
         # Not the transport's kill: that one may reap the process before asyncio's watcher does,
         # which then knows no exit status.
         with suppress(ProcessLookupError):
-            os.kill(self._process.get_pid(), signal.SIGKILL)
+            HERE.kill(self._process.get_pid())
         self._wait_for(_KILL_GRACE_S, self._abandon)
 
     async def close(self, reason: str) -> None:
@@ -246,12 +252,20 @@ class _Process(asyncio.SubprocessProtocol):
         self._child.process_gone()
 
 
+def _say_and_close(process: asyncio.SubprocessTransport, said: bytes) -> None:
+    """Write to the standard input of a process, and end it."""
+    pipe = cast(asyncio.WriteTransport, process.get_pipe_transport(0))
+    pipe.write(said)
+    pipe.close()
+
+
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of an engine, in which this very code can be imported."""
+    names = _ENVIRONMENT_NAMES | HERE.environment_needed
     kept = {
         name: value
         for name, value in ours.items()
-        if (name in _ENVIRONMENT_NAMES or name.startswith(_ENVIRONMENT_PREFIXES))
+        if (name in names or name.startswith(_ENVIRONMENT_PREFIXES))
         and not any(word in name for word in _SECRETIVE)
     }
     root = str(Path(node_agent.__file__).parents[1])

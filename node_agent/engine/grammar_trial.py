@@ -8,25 +8,21 @@ little memory and a second of processor time. One process serves until something
 after its length in bytes, and answers each with a line: empty, or what is wrong with it.
 """
 
-import ctypes
 import math
-import resource
-import selectors
-import signal
 import subprocess
 import sys
 import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO
+
+from mesh.platforms.here import HERE
 
 CPU_LIMIT_S = 1.0  # 128 tools take as long, one takes milliseconds (measured)
 WALL_LIMIT_S = 5.0  # of a machine that has other things to do
 _MEMORY_BYTES = 512 << 20
 _STACK_BYTES = 4 << 20  # threads of an engine have 8 MB
 _LENGTH_BYTES = 4
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PROGRAM = (sys.executable, "-P", "-m", "node_agent.engine.grammar_trial")
 _TOO_MUCH = "it takes too much time, memory or depth to compile"
 
@@ -50,7 +46,7 @@ class GrammarTrial:
             assert process.stdout is not None
             process.stdin.write(len(body).to_bytes(_LENGTH_BYTES, "big") + body)
             process.stdin.flush()
-            answer = _line_within(process.stdout, WALL_LIMIT_S)
+            answer = HERE.line_within(process.stdout, WALL_LIMIT_S)
         except OSError:
             pass  # it died while it read
         if not answer.endswith(b"\n"):
@@ -83,13 +79,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
-def _line_within(stream: IO[bytes], limit_s: float) -> bytes:
-    """Return a line; what there is of it, where none comes in time or the stream ends."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        return stream.readline() if selector.select(limit_s) else b""
-
-
 class _Bytes:
     """A vocabulary as large as the model's, in which only bytes are known as tokens."""
 
@@ -108,23 +97,14 @@ def main(vocabulary_size: int) -> None:
     """Serve until standard input ends, as it does with the engine."""
     from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
+    HERE.end_with_parent()
     tokenizer = LLTokenizer(TokenizerWrapper(_Bytes(max(257, vocabulary_size))))
-    for limit, most in (
-        (resource.RLIMIT_AS, _MEMORY_BYTES),
-        (resource.RLIMIT_STACK, _STACK_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with suppress(ValueError, OSError):  # one that this system does not take
-            resource.setrlimit(limit, (most, most))
+    HERE.limit_trial(_MEMORY_BYTES, _STACK_BYTES)
     reading, writing = sys.stdin.buffer, sys.stdout.buffer
     while length := reading.read(_LENGTH_BYTES):
         grammar = reading.read(int.from_bytes(length, "big")).decode()
         began_s = time.process_time()
-        until_s = math.ceil(began_s + CPU_LIMIT_S)
-        resource.setrlimit(resource.RLIMIT_CPU, (until_s, resource.RLIM_INFINITY))
+        HERE.limit_processor(math.ceil(began_s + CPU_LIMIT_S))
         matcher = LLMatcher(tokenizer, grammar, log_level=0)
         if not matcher.is_error():
             matcher.compute_bitmask()  # the first one makes what the others use

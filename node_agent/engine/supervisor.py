@@ -18,7 +18,7 @@ from mesh.core.generation import Generation, GenerationEvent, Sampling
 from mesh.core.types import Capability, PrefixHeld
 from mesh.errors import ContextOverflow, MeshError, NodeLost, Overloaded, Unsupported
 from node_agent.engine.answer_stream import AnswerStream
-from node_agent.engine.arguments import Start
+from node_agent.engine.arguments import NICENESS, Start
 from node_agent.engine.checks import refuse_invalid, refuse_invalid_texts
 from node_agent.engine.child import WORKER, Child
 from node_agent.engine.counting import Counting
@@ -46,7 +46,6 @@ from node_agent.engine.messages import (
     TokensCounted,
 )
 from node_agent.engine.prerequisites import check_installed, physical_cores
-from node_agent.engine.priority import NICENESS
 from node_agent.engine.protocol import EngineInfo, LoadFailed
 from node_agent.engine.vector_answer import VectorAnswer
 from node_agent.engine.warm_folder import WarmPlace

@@ -7,12 +7,9 @@ Hugging Face expect of ``transformers``.
 
 import json
 import re
-import signal
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from types import FrameType
 from typing import Any, NoReturn
 
 from jinja2 import TemplateError
@@ -24,6 +21,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mesh.core.chat import Message, Tool
 from mesh.errors import InvalidRequest
+from mesh.platforms.here import HERE
+from mesh.platforms.platform import OutOfTime
 from node_agent.engine.abilities import find_abilities
 from node_agent.engine.reply import THINK
 from node_agent.engine.tool_formats import ToolFormat
@@ -134,7 +133,7 @@ class ChatTemplate:
     def _render(
         self, turns: Sequence[Turn], tools: Sequence[dict[str, Any]] | None, limit_s: float
     ) -> str:
-        with _cpu_time_limit(limit_s):
+        with _time_limit(limit_s):
             return _joined(
                 self._template.generate(messages=turns, tools=tools, add_generation_prompt=True)
             )
@@ -151,24 +150,13 @@ def _joined(parts: Iterator[str]) -> str:
 
 
 @contextmanager
-def _cpu_time_limit(limit_s: float) -> Iterator[None]:
+def _time_limit(limit_s: float) -> Iterator[None]:
     """Raise TemplateOverrun in the block once this thread has computed for ``limit_s``."""
-    until_s = time.thread_time() + limit_s
-
-    def overrun(_: int, __: FrameType | None) -> None:
-        # The timer counts every thread of the process, and those of the model compute as well.
-        left_s = until_s - time.thread_time()
-        if left_s <= 0:
-            raise TemplateOverrun(f"it ran longer than {limit_s:g} s")
-        signal.setitimer(signal.ITIMER_PROF, left_s)
-
-    previous = signal.signal(signal.SIGPROF, overrun)
-    signal.setitimer(signal.ITIMER_PROF, limit_s)
     try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, previous)
+        with HERE.time_limit(limit_s):
+            yield
+    except OutOfTime:
+        raise TemplateOverrun(f"it ran longer than {limit_s:g} s") from None
 
 
 def _reason(failure: Exception, source: str | None = None) -> str:

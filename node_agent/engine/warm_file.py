@@ -15,6 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
+from mesh.platforms.here import HERE
 from node_agent.engine.fields import Fields
 from node_agent.engine.frames import FrameError
 from node_agent.engine.held_prefixes import Chain
@@ -87,7 +88,7 @@ def check_seal(path: Path) -> None:
 
 def _opened(path: Path) -> BinaryIO:
     """Open a file of ours; never wait for a pipe, nor follow a link."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = HERE.open_plain(path)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise Unusable("it is no file")

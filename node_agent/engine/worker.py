@@ -7,9 +7,7 @@ cancellation is read at once.
 """
 
 import argparse
-import ctypes
 import os
-import resource
 import signal
 import socket
 import sys
@@ -20,7 +18,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from mesh.errors import InvalidRequest
+from mesh.platforms.here import HERE
 from node_agent.engine.abort import AbortFlag
+from node_agent.engine.arguments import NICENESS
 from node_agent.engine.capabilities import CAPABILITIES, EMBEDDER_CAPABILITIES
 from node_agent.engine.codec import ASKED, decode_to_engine, encode
 from node_agent.engine.embed_loop import EmbedLoop
@@ -39,7 +39,6 @@ from node_agent.engine.messages import (
     LoadRefused,
 )
 from node_agent.engine.pace import Pace
-from node_agent.engine.priority import NICENESS, step_back
 from node_agent.engine.prompts import Prompter
 from node_agent.engine.proof import prove
 from node_agent.engine.step_loop import StepLoop
@@ -47,14 +46,13 @@ from node_agent.engine.template import ChatTemplate
 from node_agent.engine.warm_folder import WarmFolder, WarmPlace
 
 _READ_BYTES = 256 * 1024  # one read for all but the largest prompts
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Channel:
     """The socket to the agent. Ends the process when the agent is gone."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._socket = socket.socket(fileno=descriptor)
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
         self._sending = threading.Lock()  # prompts are counted on another thread than answered
 
     def send(self, message: FromEngine) -> None:
@@ -97,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     """Load, then serve until the agent closes the socket."""
     options = _parser().parse_args(arguments)
     _become_engine(options.niceness)
-    channel = Channel(options.descriptor)
+    channel = Channel(HERE.inherited_socket(options.descriptor))
     abort = AbortFlag()
     inbox = Inbox(abort, lambda number: channel.send(Cancelled(number)))
     threading.Thread(target=channel.read_into, args=(inbox,), name="reader", daemon=True).start()
@@ -180,16 +178,15 @@ def _work(run: Callable[[], NoReturn]) -> NoReturn:
 def _become_engine(niceness: int) -> None:
     """Step back behind the owner's work, leave no memory dump, and die with the agent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the agent: it decides
-    step_back(niceness)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold prompts, and weights besides
-    if sys.platform == "linux":
-        # The end of the socket does the same, but for a process that is too stuck to notice.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    HERE.step_back(niceness)
+    HERE.leave_no_dump()
+    # The end of the socket does the same, but for a process that is too stuck to notice.
+    HERE.end_with_parent()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="node_agent.engine.worker")
-    parser.add_argument("--descriptor", type=int, required=True, help="of the inherited socket")
+    parser.add_argument("--descriptor", required=True, help="of the inherited socket")
     parser.add_argument("--model", required=True, help="path of the GGUF file")
     parser.add_argument("--context-tokens", type=int, required=True)
     parser.add_argument("--slots", type=int, required=True, help="answers at a time")

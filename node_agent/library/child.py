@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import node_agent
+from mesh.platforms.here import HERE
 from node_agent.library.description import ChildLine, Description, Fault, Outcome, Rejection
 from node_agent.library.found import FoundFile
 from node_agent.library.known_architectures import FOLDER_VARIABLE
@@ -61,7 +61,8 @@ async def describe_in_child(file: FoundFile, on_progress: Callable[[int], None])
 
 
 async def _start(paths: Sequence[Path]) -> Process:
-    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    needed = (*ENVIRONMENT, *HERE.environment_needed)
+    environment = {name: os.environ[name] for name in needed if name in os.environ}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", MODULE, "--memory-bytes", str(MEMORY_BYTES), "--", *paths,
         stdin=DEVNULL,
@@ -95,12 +96,10 @@ def _misbehaved(how: str) -> Rejection:
 
 
 def _how_it_ended(status: int) -> str:
-    if status >= 0:
+    ending = HERE.ending(status)
+    if ending is None:
         return f"ended with status {status} and no answer"
-    try:
-        return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was killed by signal {-status}"
+    return f"was killed by {ending.name}"
 
 
 async def _end(child: Process) -> None:

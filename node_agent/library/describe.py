@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
+from mesh.platforms.here import HERE
 from node_agent.library.found import times_of
 from node_agent.library.kinds import Kind
 from node_agent.library.known_architectures import is_known
@@ -49,10 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("files", type=Path, nargs="+", help="one model; its parts in order")
     parser.add_argument("--memory-bytes", type=int, default=0, help="limit; 0: none")
     options = parser.parse_args(arguments)
-    _lower_priority()
+    HERE.step_far_back()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy takes 30 MB a core for threads we never use
     if options.memory_bytes:
-        _limit_memory(options.memory_bytes)
+        # What a hostile header can make us allocate.
+        HERE.limit_data(options.memory_bytes, RESERVE_BYTES)
+        HERE.leave_no_dump()
     answer = describe(options.files, lambda done: _say({"progress_bytes": done}))
     _say(answer)
     return 0 if "description" in answer else 1
@@ -121,7 +124,7 @@ def _header_of(files: Sequence[BinaryIO], size_bytes: int) -> "Header":
     try:
         return read_header(*files)
     except MemoryError:
-        _free_reserve()
+        HERE.free_reserve()
         _reject("broken", "its header takes more memory than any model's should; remove it")
     except MalformedHeader as failure:
         _reject("broken", f"{failure}; download another, or convert it again")
@@ -222,37 +225,6 @@ def _rejection(fault: str, reason: str, kind: Kind = Kind.OTHER) -> Answer:
 def _say(line: Answer | dict[str, int]) -> None:
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
-
-
-def _lower_priority() -> None:
-    """The owner's work comes first, on the processor and, where the system knows how, the disk."""
-    os.nice(19)
-    if sys.platform == "linux":
-        import psutil
-
-        psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
-
-
-def _limit_memory(limit_bytes: int) -> None:
-    """Bound what a hostile header can make us allocate, and leave no core file of somebody's model.
-
-    RLIMIT_DATA, as RLIMIT_AS would count the mapped model as well. macOS accepts the limit without
-    enforcing it; there, the parent's time limit has to do.
-    """
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    allowed_bytes = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    if allowed_bytes == resource.RLIM_INFINITY or allowed_bytes > limit_bytes + RESERVE_BYTES:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes + RESERVE_BYTES))
-
-
-def _free_reserve() -> None:
-    """Take what was kept for the answer, once the limit is reached."""
-    import resource
-
-    hard_bytes = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    resource.setrlimit(resource.RLIMIT_DATA, (hard_bytes, hard_bytes))
 
 
 if __name__ == "__main__":

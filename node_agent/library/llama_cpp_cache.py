@@ -12,11 +12,11 @@ Newer versions use the Hub's layout (``hugging_face``), also within ``$LLAMA_CAC
 """
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mesh.platforms.here import HERE
 from node_agent.library.found import Findings, FolderLook, FoundFile
 from node_agent.library.origins import LLAMA_CPP
 from node_agent.library.quantisations import quantisation_in
@@ -28,12 +28,7 @@ def llama_cpp_cache(user: Path, environment: Mapping[str, str]) -> Path:
     """Return where the cache is in the home of ``user``, whether it exists or not."""
     if named := environment.get("LLAMA_CACHE"):
         return Path(named)
-    if sys.platform == "darwin":
-        return user / "Library" / "Caches" / "llama.cpp"
-    if sys.platform == "win32":
-        local = environment.get("LOCALAPPDATA")
-        return Path(local or user / "AppData" / "Local") / "llama.cpp"
-    return Path(environment.get("XDG_CACHE_HOME") or user / ".cache") / "llama.cpp"
+    return HERE.llama_cpp_cache(user, environment)
 
 
 @dataclass(frozen=True, slots=True)

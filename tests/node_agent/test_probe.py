@@ -19,7 +19,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A machine of one core with counters that a test turns."""
     counters = SimpleNamespace(busy_s=100.0, total_s=1000.0, ours_s=0.0)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setattr(os, "getloadavg", lambda: (0.25, 0.0, 0.0))
+    monkeypatch.setattr(psutil, "getloadavg", lambda: (0.25, 0.0, 0.0))
     monkeypatch.setattr(probe, "_processor_seconds", lambda: (counters.busy_s, counters.total_s))
     monkeypatch.setattr(probe, "_process_seconds", lambda pid: counters.ours_s)
     return counters

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from mesh.settings import NodeSettings
-from node_agent.engine.priority import NICENESS
+from node_agent.engine.arguments import NICENESS
 from node_agent.engine.supervisor import EngineProcess
 
 _AUTOGROUP = Path("/proc/self/autogroup")
@@ -39,6 +39,6 @@ def test_the_setting_and_the_engine_agree() -> None:
 def test_a_session_of_others_is_left_as_it_is() -> None:
     """A process that does not lead its session shares it with whoever started it."""
     before = autogroup_of("self")
-    code = "from node_agent.engine.priority import step_back; step_back(7)"
+    code = "from mesh.platforms.here import HERE; HERE.step_back(7)"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert autogroup_of("self") == before
