@@ -7,7 +7,7 @@ the models that are known already, then the coordinators that are known, then th
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from random import Random
 
@@ -17,6 +17,7 @@ from mesh.identity.peer import PeerRole
 from mesh.identity.store import IdentityStore
 from mesh.member import own_identity
 from mesh.settings import Advertise, Settings
+from node_agent.accelerators import accelerators_here
 from node_agent.addresses import Origin
 from node_agent.adopted.adoption import Adoption
 from node_agent.attach import Myself
@@ -37,6 +38,7 @@ from node_agent.shelf import Shelf
 from node_agent.uplink import Uplink
 from node_agent.warm_keeping import keep_tidy, warm_folder
 
+GPUS_WITHIN_S = 5.0  # no GPU: milliseconds; an engine with CUDA starts in a second or two
 DRAIN_S = 5.0  # a short answer ends well; a long one is worth less than an owner's patience
 
 log = logging.getLogger("node")
@@ -90,11 +92,18 @@ class Agent:
             await self._serve(links, _nothing(), stopping)
             return
         async with aclosing(self.library.changes()) as views, self.shelf.running():
+            await self._know_gpus()
             view = await anext(views)
             self.shelf.show(view)
             self._say_hello(f"node {self._myself.machine.name}", _models_in_words(view), links)
             self._tell_if_useless(view)
             await self._serve(links, views, stopping)
+
+    async def _know_gpus(self) -> None:
+        with suppress(TimeoutError):  # then it attaches without, until it is started again
+            async with asyncio.timeout(GPUS_WITHIN_S):
+                found = await accelerators_here()
+                self._myself.machine = replace(self._myself.machine, accelerators=found)
 
     async def _serve(
         self, links: Links, views: AsyncGenerator[LibraryView, None], stopping: asyncio.Event

@@ -34,12 +34,12 @@ AttachCall = grpc.aio.StreamStreamCall[fleet.NodeMessage, fleet.CoordinatorMessa
 log = logging.getLogger("node")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Myself:
     """What a node says of itself, the same to every coordinator."""
 
     node_id: NodeId
-    machine: Machine
+    machine: Machine  # as the next attach will tell it
     load: Callable[[], Load]  # of this moment
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coordinator.pages.shown import duration, memory, rtt
+from coordinator.pages.shown import duration, gpus_of, memory, rtt
 from coordinator.pages.views import NodeView, key_of, view_node, word_of
 from mesh.core.fleet import Fleet
 from mesh.core.node import Node, Replica
@@ -63,6 +63,7 @@ def _facts(node: Node, now_s: float) -> list[tuple[str, str]]:
         ("Platform", machine.platform),
         ("Cores", str(machine.cores)),
         ("Memory", f"{memory(machine.memory_bytes)}{free}"),
+        ("GPU", gpus_of(machine, whether_idle=True)),
         ("Processor in use", f"{load.cpu:.0%}"),
         ("Power", "battery" if load.on_battery else ""),
         ("Last report", f"{duration(max(0.0, now_s - node.reported_s))} ago"),

@@ -1,6 +1,11 @@
 """Numbers as people read them on the page. Each is as short as it may be and still true."""
 
+from collections import Counter
+
+from mesh.core.types import Machine
+
 _UNITS = ("B", "KB", "MB", "GB", "TB")
+GPUS_SHOWN_MAX = 3  # kinds; who has more has a page for them
 _STEP = 5  # per cent: finer steps would only flicker
 
 
@@ -18,6 +23,18 @@ def memory(count_bytes: float) -> str:
     """Memory is sold in powers of two: ``17179869184`` is ``16 GB``."""
     gib = count_bytes / 2**30
     return f"{gib:.0f}\u00a0GB" if gib >= 4 else f"{gib:.1f}\u00a0GB"
+
+
+def gpus_of(machine: Machine, *, whether_idle: bool = False) -> str:
+    """Name a machine's GPUs with their memory, each kind once: ``2 x NVIDIA L4 24 GB``."""
+    named = Counter(
+        f"{each.name}{f' {memory(each.memory_bytes)}' if each.memory_bytes else ''}"
+        f"{' (unused: its engine was built without it)' if whether_idle and each.idle else ''}"
+        for each in machine.accelerators
+    )
+    shown = [f"{many} x {name}" if many > 1 else name for name, many in named.items()]
+    more = [f"{len(shown) - GPUS_SHOWN_MAX} more kinds"] if len(shown) > GPUS_SHOWN_MAX else []
+    return ", ".join([*shown[:GPUS_SHOWN_MAX], *more])
 
 
 def count(number: float) -> str:

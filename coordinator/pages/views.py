@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 
 from coordinator.pages.flow import NAME_SHOWN_MAX, Flow, Passing
-from coordinator.pages.shown import memory, rtt, since, step
+from coordinator.pages.shown import gpus_of, memory, rtt, since, step
 from mesh.core.fleet import Fleet
 from mesh.core.node import Node, Replica
 from mesh.core.trust import doubts
@@ -171,7 +171,9 @@ def view_node(node: Node, now_s: float) -> NodeView:
         key=key_of(node),
         name=node.name,
         machine=" · ".join(
-            each for each in (machine.platform, cores, memory(machine.memory_bytes)) if each
+            each
+            for each in (machine.platform, cores, memory(machine.memory_bytes), gpus_of(machine))
+            if each
         ),
         status=status_of(node),
         why=_why(node, now_s),

@@ -10,7 +10,6 @@ from rich.text import Text
 from mesh.cli.operations import mesh_view
 from mesh.cli.output import console, errors, how_near, print_json, seconds
 from mesh.core.types import NodeState
-from mesh.home import Home
 from mesh.settings import load_settings
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
@@ -55,7 +54,7 @@ def status(
         print_json(to_plain(view))
     else:
         show_mesh(view)
-        _warn_of_unused_gpu()
+        warn_of_idle_gpus(view)
 
 
 def show_mesh(view: operations.MeshView) -> None:
@@ -112,24 +111,17 @@ def _replica(model: inference.ModelView) -> str:
     return f"{model.names[0]} ({'test, ' if model.test else ''}{near})"
 
 
-def _warn_of_unused_gpu() -> None:
-    """Say so where this machine lends, and has a GPU that its engine does not use.
-
-    The engine is asked only beside a GPU: it takes a fifth of a second, or seconds with CUDA.
-    """
-    from mesh.gpus.look import gpus_here
-    from mesh.gpus.unused import unused_gpus
-    from mesh.installed_engine import installed_engine
-
-    if not Home.find().lends:
-        return
-    gpus = gpus_here()
-    if unused_gpus(gpus, engine_sees=0) is None:
-        return
-    engine = installed_engine()
-    unused = unused_gpus(gpus, engine_sees=len(engine.gpus))
-    if unused is not None and not engine.error:
-        errors.print(f"this machine: {unused.what}; {unused.command}", style="yellow")
+def warn_of_idle_gpus(view: operations.MeshView) -> None:
+    """Say which machines have a GPU that their engine does not use, and what to run there."""
+    for node in view.nodes:
+        idle = [each for each in node.machine.accelerators if each.idle]
+        if idle:
+            names = ", ".join(dict.fromkeys(each.name for each in idle))
+            errors.print(
+                f"{node.machine.name}: {names} unused: its engine was built without GPU support;"
+                f" there: deskmesh engine install --{idle[0].kind}",
+                style="yellow",
+            )
 
 
 def _show_nearby(found: "Nearby", *, as_json: bool) -> None:

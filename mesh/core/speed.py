@@ -17,6 +17,13 @@ from mesh.core.types import BATCHES, Machine, Model, ReplicaState, ReplicaStatus
 # at 129 tokens/s, which is 18.7 GB/s of weights read; a little less leaves room for slower memory.
 DECODE_BYTES_PER_S = 15e9
 PREFILL_FLOPS_PER_CORE = 20e9  # two operations a parameter and token
+# Of GPUs that a node's engine computes on, by their makers' data sheets, and as if two thirds were
+# had of it: the slowest cards that are bought for this read 272 to 300 GB/s (RTX 4060, L4) and
+# compute some 15e12 half-precision operations a second; the slowest of Apple's chips read 68 GB/s
+# and compute 2.6e12 (M1). Their nodes' own figures follow with the first answer.
+CARD_BYTES_PER_S, CARD_FLOPS = 180e9, 10e12
+METAL_BYTES_PER_S, METAL_FLOPS = 45e9, 1.7e12
+IN_CARD_FACTOR = 1.2  # what a model takes there, by its size: keys, values and buffers beside it
 LOAD_BYTES_PER_S = 500e6  # a cold page cache on a SATA disk
 LOAD_FIXED_S = 0.5  # process start and the proof run
 # The same bench writes 129, 228 and 373 tokens/s at 1, 4 and 16 sequences: the time of a token
@@ -90,8 +97,10 @@ def interruption(
 def told_alone(machine: Machine, model: Model, status: ReplicaStatus) -> tuple[float, float]:
     """Seconds for a token read and for one written, alone, by the node's word or by the prior."""
     parameters = model.parameters or UNTOLD_PARAMETERS
-    prefill_rate = PREFILL_FLOPS_PER_CORE * max(machine.cores, 1) / (2 * parameters)
-    decode_rate = DECODE_BYTES_PER_S / (model.size_bytes or UNTOLD_BYTES)
+    size_bytes = model.size_bytes or UNTOLD_BYTES
+    bytes_per_s, flops = _prior(machine, size_bytes)
+    prefill_rate = flops / (2 * parameters)
+    decode_rate = bytes_per_s / size_bytes
     if _measured(status.prefill_tokens_per_s):
         prefill_rate = status.prefill_tokens_per_s
     by_batch = _known(status.decode_rates_by_batch)
@@ -101,6 +110,22 @@ def told_alone(machine: Machine, model: Model, status: ReplicaStatus) -> tuple[f
     elif _measured(status.decode_tokens_per_s):
         decode_rate = status.decode_tokens_per_s
     return 1 / prefill_rate, 1 / decode_rate
+
+
+def _prior(machine: Machine, size_bytes: float) -> tuple[float, float]:
+    """Return what such machines read a second, and compute: bytes, and operations.
+
+    A GPU counts where its engine uses it and the whole model fits. One that shares the processor's
+    memory reads no quicker than that, but on Apple's chips.
+    """
+    for gpu in machine.accelerators:
+        if gpu.idle:
+            continue
+        if gpu.memory_bytes >= size_bytes * IN_CARD_FACTOR:
+            return CARD_BYTES_PER_S, CARD_FLOPS
+        if gpu.kind == "metal":
+            return METAL_BYTES_PER_S, METAL_FLOPS
+    return DECODE_BYTES_PER_S, PREFILL_FLOPS_PER_CORE * max(machine.cores, 1)
 
 
 def slowdown(rates_by_batch: Sequence[float], batch: float) -> float:

@@ -200,6 +200,16 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Accelerator:
+    """A GPU of a machine."""
+
+    name: str
+    kind: str  # what computes best on it, such as "cuda"
+    memory_bytes: int = 0  # its own; 0: it shares the machine's, or does not tell
+    idle: bool = False  # worth computing on, and the node's engine does not
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """What a node's machine is, fixed while it is attached."""
 
@@ -208,6 +218,7 @@ class Machine:
     cores: int
     memory_bytes: int
     version: str  # of deskmesh
+    accelerators: tuple[Accelerator, ...] = ()  # the best first
 
 
 @dataclass(frozen=True, slots=True)

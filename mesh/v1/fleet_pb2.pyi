@@ -121,14 +121,16 @@ class MachineInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., platform: _Optional[str] = ..., cores: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., version: _Optional[str] = ..., accelerators: _Optional[_Iterable[_Union[Accelerator, _Mapping]]] = ...) -> None: ...
 
 class Accelerator(_message.Message):
-    __slots__ = ("name", "kind", "memory_bytes")
+    __slots__ = ("name", "kind", "memory_bytes", "idle")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    IDLE_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     memory_bytes: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+    idle: bool
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., idle: bool = ...) -> None: ...
 
 class ModelOffer(_message.Message):
     __slots__ = ("ordinal", "model", "context_tokens", "capabilities", "adapters", "engine", "off_host")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mesh.core.node import Node
 from mesh.core.trust import doubts
-from mesh.core.types import BATCHES, Load, Machine, ModelId, Offer, ReplicaStatus
+from mesh.core.types import BATCHES, Accelerator, Load, Machine, ModelId, Offer, ReplicaStatus
 from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import inference_pb2 as inference
@@ -18,6 +18,9 @@ from mesh.wire.text import printable
 SLOTS_MAX = 1024  # of one replica; no engine batches more
 RATE_MAX = 1e7  # tokens/s; beyond it the clock was wrong
 NAME_CHARACTERS_MAX = 64
+ACCELERATORS_MAX = 16  # a server that is sold has 8; who says more is shown so many
+GPU_NAME_CHARACTERS_MAX = 80
+GPU_KIND_CHARACTERS_MAX = 16
 
 
 def read_machine(info: fleet.MachineInfo) -> Machine:
@@ -31,6 +34,15 @@ def read_machine(info: fleet.MachineInfo) -> Machine:
         cores=min(info.cores, 4096),
         memory_bytes=info.memory_bytes,
         version=printable(info.version, 32),
+        accelerators=tuple(
+            Accelerator(
+                name=printable(each.name, GPU_NAME_CHARACTERS_MAX),
+                kind=printable(each.kind, GPU_KIND_CHARACTERS_MAX),
+                memory_bytes=each.memory_bytes,
+                idle=each.idle,
+            )
+            for each in info.accelerators[:ACCELERATORS_MAX]
+        ),
     )
 
 
@@ -41,6 +53,12 @@ def write_machine(machine: Machine) -> fleet.MachineInfo:
         cores=machine.cores,
         memory_bytes=machine.memory_bytes,
         version=machine.version,
+        accelerators=[
+            fleet.Accelerator(
+                name=each.name, kind=each.kind, memory_bytes=each.memory_bytes, idle=each.idle
+            )
+            for each in machine.accelerators[:ACCELERATORS_MAX]
+        ],
     )
 
 

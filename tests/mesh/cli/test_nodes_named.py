@@ -3,7 +3,7 @@
 import pytest
 
 from mesh.cli.draining import NAMES_SHOWN_MAX, named
-from mesh.cli.status import state_of
+from mesh.cli.status import state_of, warn_of_idle_gpus
 from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import operations_pb2 as operations
@@ -87,3 +87,22 @@ def test_two_of_one_name_are_told_apart_by_id() -> None:
 )
 def test_a_state_says_what_an_operator_asks_next(node: operations.NodeView, words: str) -> None:
     assert state_of(node).plain == words
+
+
+def test_a_gpu_that_an_engine_leaves_idle_is_told_with_what_to_run_where(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    idle = fleet.Accelerator(name="NVIDIA L4", kind="cuda", idle=True)
+    used = fleet.Accelerator(name="Radeon", kind="vulkan")
+    view = operations.MeshView(
+        nodes=[
+            operations.NodeView(machine=fleet.MachineInfo(name="desk", accelerators=[used])),
+            operations.NodeView(machine=fleet.MachineInfo(name="shelf", accelerators=[idle, idle])),
+        ]
+    )
+    warn_of_idle_gpus(view)
+    told = capsys.readouterr().err
+    assert told.splitlines() == [
+        "shelf: NVIDIA L4 unused: its engine was built without GPU support;"
+        " there: deskmesh engine install --cuda"
+    ]

@@ -1,6 +1,7 @@
 """How fast a replica is taken to be: by its node's word, its batch, and what we measured."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from mesh.core.experience import Experience
 from mesh.core.speed import TOLD_WITHIN, slowdown, speed_of
-from mesh.core.types import ReplicaState, ReplicaStatus
+from mesh.core.types import Accelerator, ReplicaState, ReplicaStatus
 from tests.mesh.core.script import LLAMA, a_machine, warm
 
 MACHINE = a_machine("desk")
@@ -87,3 +88,26 @@ def test_what_was_measured_long_ago_gives_way_to_what_the_node_says() -> None:
     experience.age(3600)
     speed = speed_of(MACHINE, LLAMA, warm(prefill=500, decode=50), experience)
     assert speed.decode_s == pytest.approx(1 / 50, rel=0.1)
+
+
+def test_an_unmeasured_gpu_is_expected_to_be_quicker_where_it_is_used_and_the_model_fits() -> None:
+    unmeasured = ReplicaStatus(state=ReplicaState.WARM)
+
+    def decode_s(*gpus: Accelerator) -> float:
+        machine = replace(MACHINE, accelerators=gpus)
+        return speed_of(machine, LLAMA, unmeasured).decode_s
+
+    card = Accelerator("NVIDIA L4", "cuda", memory_bytes=2 * LLAMA.size_bytes)
+    processor = decode_s()
+    assert decode_s(card) < processor / 5
+    assert decode_s(Accelerator("Apple GPU", "metal")) < processor / 2
+    assert decode_s(replace(card, idle=True)) == processor
+    assert decode_s(replace(card, memory_bytes=LLAMA.size_bytes)) == processor
+    assert decode_s(Accelerator("Iris Xe", "vulkan")) == processor
+    assert decode_s(replace(card, idle=True), card) < processor / 5
+
+
+def test_what_a_node_measured_counts_more_than_what_it_has() -> None:
+    card = Accelerator("NVIDIA L4", "cuda", memory_bytes=2 * LLAMA.size_bytes)
+    machine = replace(MACHINE, accelerators=(card,))
+    assert speed_of(machine, LLAMA, TOLD).decode_s == pytest.approx(1 / 100)

@@ -11,8 +11,10 @@ from mesh.core.asked import Origin
 from mesh.core.generation import LOGPROB_MIN, Alternative, Delta, TokenLogprob
 from mesh.core.types import (
     BATCHES,
+    Accelerator,
     Capability,
     Load,
+    Machine,
     Model,
     ModelIdentity,
     Offer,
@@ -28,7 +30,7 @@ from mesh.wire import enums
 from mesh.wire.answers import read_attempt_failed, read_delta, read_event, write_delta
 from mesh.wire.generations import read_generation
 from mesh.wire.models import read_offers, write_offer
-from mesh.wire.nodes import read_load, read_machine, read_statuses, write_report
+from mesh.wire.nodes import read_load, read_machine, read_statuses, write_machine, write_report
 from mesh.wire.plain import to_plain
 from mesh.wire.requests import HOLD_TOKENS_MAX, PARTS_MAX, read_request
 
@@ -136,6 +138,18 @@ def test_a_model_without_identity_or_name_is_refused(view: inference.ModelView) 
 def test_a_machine_needs_a_printable_name() -> None:
     with pytest.raises(InvalidRequest, match="printable name"):
         read_machine(fleet.MachineInfo(name="\x1b[31m"))
+
+
+def test_a_machines_gpus_are_told_both_ways_and_bounded() -> None:
+    gpus = (Accelerator("NVIDIA L4", "cuda", 24 << 30, idle=True), Accelerator("Iris Xe", "vulkan"))
+    machine = Machine("desk", "Linux x86_64", 8, 1 << 34, "0.1.0", gpus)
+    assert read_machine(write_machine(machine)) == machine
+    loud = fleet.Accelerator(name="\x1b[31m" + "x" * 999, kind="cuda\n" * 99)
+    told = read_machine(fleet.MachineInfo(name="desk", accelerators=[loud] * 99)).accelerators
+    assert len(told) == 16
+    assert told[0].name.isprintable()
+    assert 70 < len(told[0].name) <= 80
+    assert 10 < len(told[0].kind) <= 16
 
 
 def _request(**fields: object) -> inference.GenerateRequest:
