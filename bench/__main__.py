@@ -25,7 +25,7 @@ from bench import (
 )
 from bench.ladder_rungs import PRICE_USD, own_models, repository_family
 from bench.result import Figures, print_result
-from mesh.errors import InvalidRequest
+from mesh.errors import InvalidRequest, MeshError
 
 BENCHES: dict[str, Callable[[bool], Coroutine[Any, Any, Figures]]] = {
     "engine": engine.measure,
@@ -59,7 +59,12 @@ def main() -> int:
         bench = partial(fleet.measure, nodes=given.nodes)
     if given.name == "ladder":
         bench = partial(ladder.measure, given=_ladder(parser, given))
-    print_result(given.name, asyncio.run(bench(given.short)))
+    try:
+        print_result(given.name, asyncio.run(bench(given.short)))
+    except MeshError as failure:
+        hint = f"; {failure.hint}" if failure.hint else ""
+        print(f"error: {failure.message}{hint}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -6,6 +6,7 @@ are asked, over gRPC, a few at a time: each model by its name, and ``auto`` unde
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ from bench.result import Figures
 from mesh.core.domains import recognised
 from mesh.core.features import domain_buckets, prompt_features
 from mesh.core.scorer import Scorer
+from mesh.errors import ServiceError
 from mesh.scorer_file import read_scorer
 
 LIMIT_S = 870.0
@@ -116,7 +118,9 @@ class _Run:
                 learning.write_outcomes(self.outcomes, self.learned, labels)
             await warm_up(client, rungs, self.learned[0])
             self.progress.say(f"asking {len(self.asked)} questions of each model by its name")
-            return await by_name(client, rungs, self.asked)
+            told = await by_name(client, rungs, self.asked)
+            refuse_useless(told[LARGE])
+            return told
 
     async def ask_by_policy(self, figures: dict[str, float | int | None]) -> dict[str, list[Told]]:
         """With a scorer: the ladder under each policy, and an agent's task."""
@@ -191,6 +195,19 @@ class _Run:
     def _say_plan(self, plan: Mapping[str, Sequence[Question]]) -> None:
         counts = ", ".join(f"{name} {len(some)}" for name, some in plan.items())
         self.progress.say(f"asking what there is to learn from: {counts}")
+
+
+def refuse_useless(told: Sequence[Told]) -> None:
+    """Raises ServiceError: the paid model got nothing right: nothing to compare with."""
+    if any(each.right for each in told):
+        return
+    failures = Counter(each.failure for each in told if each.failure)
+    lost = ", ".join(f"{many} {failure}" for failure, many in failures.most_common(3))
+    raise ServiceError(
+        f"the upstream answered none of {len(told)} questions right ({lost or 'none was lost'})",
+        hint="ask it by hand; a server that breaks an answer off for the next request needs telling"
+        " (llama-cpp-python's: --interrupt_requests false)",
+    )
 
 
 def _compared(told: Mapping[str, Sequence[Told]], rungs: Rungs) -> Figures:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.ladder import Given, measure
+from bench.ladder import Given, measure, refuse_useless
 from bench.ladder_answers import Told, cost_microusd
 from bench.ladder_learning import Label, plan, without_domain, write_outcomes
 from bench.ladder_questions import Question, drawn, of_domain
@@ -16,7 +17,7 @@ from bench.ladder_strategies import LARGE as ALWAYS_LARGE
 from bench.ladder_strategies import SMALL as ALWAYS_SMALL
 from bench.ladder_strategies import Tally, at_random, oracle, table
 from bench.ladder_trace import STEPS, Trace, steps_of
-from mesh.errors import InvalidRequest
+from mesh.errors import InvalidRequest, ServiceError
 from mesh.v1 import inference_pb2 as inference
 from models.tasks import TASKS
 
@@ -33,6 +34,14 @@ def learned(asked: Sequence[Question]) -> list[Question]:
 
 def told(question: Question, *, right: bool, cost: float, paid: bool = False) -> Told:
     return Told(question, "", right, "m", ("m",), paid, cost, 0.1, 0.2)
+
+
+def test_an_upstream_that_gets_nothing_right_is_no_measure(asked: list[Question]) -> None:
+    wrong = told(asked[0], right=False, cost=1.0, paid=True)
+    lost = replace(wrong, failure="node_lost")
+    with pytest.raises(ServiceError, match=r"none of 3 questions right \(2 node_lost\)"):
+        refuse_useless([wrong, lost, lost])
+    refuse_useless([wrong, lost, replace(wrong, right=True)])
 
 
 def test_every_task_is_asked_and_no_question_twice(asked: list[Question]) -> None:
