@@ -35,6 +35,7 @@ from node_agent.own_models import OwnModels
 from node_agent.presence import Presence
 from node_agent.probe import Probe, read_machine
 from node_agent.shelf import Shelf
+from node_agent.sleeping import mind_sleep
 from node_agent.uplink import Uplink
 from node_agent.warm_keeping import keep_tidy, warm_folder
 
@@ -137,6 +138,7 @@ class Agent:
                 owned.append(tasks.create_task(adoption.run(), name="engines"))
                 minding = mind_owner(self.shelf, self._settings.node)
                 owned.append(tasks.create_task(minding, name="manners"))
+                owned.append(tasks.create_task(mind_sleep(links), name="sleep"))
             async with self._open_to_own_programs(links):
                 await stopping.wait()
             await links.stop(drain_s=DRAIN_S)

@@ -31,6 +31,9 @@ REPLACED_WITHIN_S = 0.25
 # A busy node may have no moment without an answer: after so long it takes no new ones, to have one.
 IDLE_WITHIN_S = 600.0
 
+# A system that has said it sleeps does so within seconds, or was kept from it.
+SILENT_S_MAX = 30.0
+
 log = logging.getLogger("node")
 
 
@@ -66,6 +69,7 @@ class Links:
         self._attached: dict[Address, Session] = {}  # those welcomed
         self._changed = asyncio.Event()
         self._stopping = False
+        self._silent_until_s = 0.0  # on this machine's clock: it is about to sleep
         self._clock = asyncio.get_running_loop().time
         self.lost_s = self._clock()  # since when nobody is in reach; of no meaning while one is
 
@@ -73,6 +77,11 @@ class Links:
     def attached(self) -> frozenset[NodeId]:
         """The coordinators that we are attached to."""
         return frozenset(address.coordinator_id for address in self._attached)
+
+    @property
+    def _silent_s(self) -> float:
+        """For how long nobody is to be dialled."""
+        return self._silent_until_s - self._clock()
 
     def targets(self) -> list[str]:
         """Every address that is known."""
@@ -89,7 +98,9 @@ class Links:
             while True:
                 self._changed.clear()
                 wait_s = None
-                if not self._stopping:
+                if self._silent_s > 0:
+                    wait_s = self._silent_s
+                elif not self._stopping:
                     for address in self._book.dial(self.attached, self._clock()):
                         held = tasks.create_task(self._hold(address), name=address.target)
                         self._held[address] = held
@@ -141,6 +152,21 @@ class Links:
         if self._attached.get(address) is session:
             self._held[address].cancel()
 
+    async def sleep(self) -> None:
+        """Say everywhere that this machine goes to sleep, and dial nobody until ``wake``.
+
+        If it does not sleep after all, that lasts for ``SILENT_S_MAX``: this clock stands still
+        while it does.
+        """
+        self._silent_until_s = self._clock() + SILENT_S_MAX
+        await self._leave(fleet.Leaving.WHY_SLEEP)
+
+    def wake(self) -> None:
+        """Dial everybody at once."""
+        self._silent_until_s = 0.0
+        self._book.hurry()
+        self._changed.set()
+
     async def stop(self, *, drain_s: float) -> None:
         """Let running answers finish for ``drain_s`` at most, then say goodbye everywhere."""
         self._stopping = True
@@ -151,9 +177,13 @@ class Links:
             with suppress(TimeoutError):
                 async with asyncio.timeout(drain_s):
                     await self._each(lambda session: session.finish())
+        await self._leave(fleet.Leaving.WHY_SHUTDOWN)
+
+    async def _leave(self, why: fleet.Leaving.Why) -> None:
+        """Say goodbye everywhere, and wait until that is heard, but not for long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_WITHIN_S):
-                await self._each(lambda session: session.leave(fleet.Leaving.WHY_SHUTDOWN))
+                await self._each(lambda session: session.leave(why))
                 while self._attached:
                     self._changed.clear()
                     await self._changed.wait()
@@ -168,7 +198,7 @@ class Links:
                 await asyncio.sleep(REPLACED_WITHIN_S)
             replaced = was_attached and address.coordinator_id in self.attached
             refused = isinstance(ended, REFUSALS) and not replaced
-            if not (self._stopping or replaced):
+            if not (self._stopping or replaced or self._silent_s > 0):
                 _tell(address, ended, was_attached=was_attached)
         finally:
             self._parted(address)

@@ -4,10 +4,11 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from mesh.platforms.logind import announced_sleep
 from mesh.platforms.posix import PosixFiles, PosixLimits, PosixSignals
 from mesh.platforms.service import LABEL, Service, ServiceSteps, Step
 
@@ -47,6 +48,11 @@ class Linux(PosixFiles, PosixSignals, PosixLimits):
 
         super().step_back(19)
         psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+
+    async def hear_sleep(
+        self, sleeps: Callable[[], Awaitable[None]], wakes: Callable[[], None]
+    ) -> str:
+        return await announced_sleep(sleeps, wakes)
 
     def end_with_parent(self) -> None:
         if sys.platform == "win32":

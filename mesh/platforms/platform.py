@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -103,6 +103,15 @@ class Signals(Protocol):
 
     async def hear_end_of_input(self, ended: Callable[[], None]) -> None:
         """Have the running event loop call ``ended`` once standard input ends."""
+        ...
+
+    async def hear_sleep(
+        self, sleeps: Callable[[], Awaitable[None]], wakes: Callable[[], None]
+    ) -> str:
+        """Await ``sleeps`` before each sleep of this machine and call ``wakes`` after it, for ever.
+
+        Return why, where the system announces none.
+        """
         ...
 
     def become(self, command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, MappingProxyType
@@ -78,6 +78,11 @@ class PosixSignals:
                 ended()
 
         await asyncio.get_running_loop().connect_read_pipe(Watch, sys.stdin)
+
+    async def hear_sleep(
+        self, sleeps: Callable[[], Awaitable[None]], wakes: Callable[[], None]
+    ) -> str:
+        return f"it is not listened for on {sys.platform}"
 
     def become(self, command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
         os.execve(command[0], list(command), environment)  # noqa: S606 - the caller's own words

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -104,6 +104,11 @@ class Windows:
                 loop.call_soon_threadsafe(ended)
 
         threading.Thread(target=read, name="end of input", daemon=True).start()
+
+    async def hear_sleep(
+        self, sleeps: Callable[[], Awaitable[None]], wakes: Callable[[], None]
+    ) -> str:
+        return "it is not listened for on Windows"
 
     def become(self, command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
         """As a child of ours: a process cannot be replaced here without its shell going on."""
