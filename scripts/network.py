@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
@@ -46,6 +47,7 @@ class Network:
         self._machines: list[str] = []  # a machine's port has its position as its number
         self._plugged: list[str] = []  # ports
         self._multicast = True
+        self._cables: list[subprocess.Popen[bytes]] = []  # programs in the middle of some
 
     def __enter__(self) -> Self:
         remove_leftovers()
@@ -60,6 +62,9 @@ class Network:
         failure: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        for cable in self._cables:
+            with cable:  # which closes its pipe, and waits
+                cable.kill()
         _remove([*self._machines, self.switch])
 
     def machine(self, name: str) -> str:
@@ -96,6 +101,26 @@ class Network:
     def end_silence(self, machine: str) -> None:
         ip("-n", self.switch, "link", "set", self._port(machine), "master", "br0")
         self._carry_multicast(self._port(machine))  # a port that comes back begins anew
+
+    def worsen(self, machine: str, *, delay_ms: float, jitter_ms: float, loss: float) -> None:
+        """Carry a machine's frames late and lose a share of them, each way, from now on."""
+        port = self._port(machine)
+        outer, inner = f"{port}o", f"{port}i"
+        ip("-n", self.switch, "link", "set", port, "nomaster")
+        ip("-n", self.switch, "link", "add", outer, "type", "veth", "peer", "name", inner)
+        ip("-n", self.switch, "link", "set", outer, "master", "br0", "up")
+        ip("-n", self.switch, "link", "set", inner, "up")
+        self._carry_multicast(outer)
+        program = (sys.executable, "-m", "scripts.slow_cable")
+        for namespace, name in ((machine, "eth0"), (self.switch, outer)):
+            subprocess.run([*inside(namespace), *program, "plain", name], check=True, timeout=30)
+        how = ("--delay-ms", str(delay_ms), "--jitter-ms", str(jitter_ms), "--loss", str(loss))
+        cable = subprocess.Popen(
+            [*inside(self.switch), *program, "carry", port, inner, *how], stdout=subprocess.PIPE
+        )
+        assert cable.stdout is not None
+        assert cable.stdout.readline() == b"carrying\n"
+        self._cables.append(cable)
 
     def mute(self, machine: str) -> None:
         """Lose what a machine sends; what is sent to it arrives. `hear_again` ends it.

@@ -44,6 +44,10 @@ class Host(Machine):
     def end_silence(self) -> None:
         self.network.end_silence(self.namespace)
 
+    def worsen(self, *, delay_ms: float, jitter_ms: float, loss: float) -> None:
+        """Make its link slow and lossy, each way."""
+        self.network.worsen(self.namespace, delay_ms=delay_ms, jitter_ms=jitter_ms, loss=loss)
+
     def mute(self) -> None:
         """Lose every packet that it sends; those that are sent to it arrive."""
         self.network.mute(self.namespace)

@@ -167,6 +167,24 @@ async def test_the_cable_is_pulled(mesh: Mesh, figure: Figure) -> None:
 
 
 @pytest.mark.long
+async def test_a_slow_link_that_loses_frames_costs_time_and_no_token(
+    mesh: Mesh, figure: Figure
+) -> None:
+    whole = await mesh.ask("whole")
+    for node in mesh.nodes.values():
+        node.host.worsen(delay_ms=30, jitter_ms=10, loss=0.02)
+    began_s = time.monotonic()
+    slow = await mesh.ask("slow")
+    figure("a long answer over 60 ms there and back, and 2 % of the frames lost", _since(began_s))
+    assert (slow.ids, slow.text) == (whole.ids, whole.text)
+    assert slow.attempts[-1][1] == "answered"
+
+
+def _since(began_s: float) -> float:
+    return time.monotonic() - began_s
+
+
+@pytest.mark.long
 async def test_the_engine_is_killed(mesh: Mesh, figure: Figure) -> None:
     struck, answer = await mesh.moves(Node.kill_engine)
     figure("engine killed in an answer's middle to the next token", answer.gap_s)

@@ -45,6 +45,14 @@ SAY = """
 import socket, sys
 socket.socket(type=socket.SOCK_DGRAM).sendto(sys.argv[2].encode(), (sys.argv[1], 7000))
 """
+SAY_MUCH = """
+import socket, sys, time
+with socket.socket(type=socket.SOCK_DGRAM) as saying:
+    for number in range(200):
+        saying.sendto(f"number {number}".encode(), (sys.argv[1], 7000))
+    for _ in range(20):
+        saying.sendto(b"end", (sys.argv[1], 7000))
+"""
 CLOCK = """
 import datetime, subprocess, sys, time
 began, true = time.time(), time.monotonic()
@@ -105,6 +113,29 @@ async def test_one_way_loss_loses_one_way(cut: str, new_host: NewHost) -> None:
     deaf, well = (at_here, at_there) if cut == "mute" else (at_there, at_here)
     assert "heard one" in well.text
     assert "heard one" not in deaf.text
+
+
+async def test_a_bad_link_is_late_and_loses_some_of_what_nobody_sends_again(
+    new_host: NewHost,
+) -> None:
+    here, there = new_host("here"), new_host("there")
+    there.worsen(delay_ms=40, jitter_ms=10, loss=0.2)
+    async with there.running_program(sys.executable, "-c", LISTEN) as listener:
+        await listener.says("listening")
+        async with here.running_program(sys.executable, "-c", CALL, there.address) as caller:
+            for number in range(40):
+                await caller.tell(f"line {number}")
+            heard_s = await listener.says("heard line 39")
+            said_s = await caller.says("said line 39")
+            lines = [line for _, line in listener.lines if line.startswith("heard")]
+            assert lines == [f"heard line {number}" for number in range(40)]
+            assert heard_s - said_s > 0.02
+    async with there.running_program(sys.executable, "-c", HEAR) as hearer:
+        await hearer.says("hearing")
+        await here.run_program(sys.executable, "-c", SAY_MUCH, there.address)
+        await hearer.says("heard end")
+        arrived = sum(line.startswith("heard number") for _, line in hearer.lines)
+        assert 100 < arrived < 195
 
 
 async def test_a_silenced_host_still_sees_its_link(new_host: NewHost) -> None:
