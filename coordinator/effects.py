@@ -17,7 +17,7 @@ from mesh.core.directory import Directory
 from mesh.core.receipt import Receipt
 from mesh.core.types import AttemptId, Failure, FailureCode, NodeId, Request, RequestKey
 from mesh.v1 import inference_pb2 as inference
-from mesh.wire.answers import write_origin
+from mesh.wire.answers import write_origin, write_restarted
 from mesh.wire.commands import write_cancel, write_start, write_welcome
 from mesh.wire.receipts import write_failed, write_receipt
 
@@ -82,6 +82,8 @@ class Relay:
                 self.deliveries[action.attempt_id] = delivery
             case actions.SendStarted():
                 self._send_started(action)
+            case actions.SendRestarted():
+                self._send_restarted(action)
             case actions.SendMoved():
                 for watcher in self.watchers:
                     watcher.request_moved(action)
@@ -179,6 +181,11 @@ class Relay:
         for watcher in self.watchers:
             watcher.request_started(action)
         client.send(inference.GenerateEvent(started=started))
+
+    def _send_restarted(self, action: actions.SendRestarted) -> None:
+        self.given.forget(action.key)
+        if (client := self.clients.get(action.key)) is not None:
+            client.send(inference.GenerateEvent(restarted=write_restarted(action)))
 
     def _finish(self, action: actions.FinishRequest) -> None:
         answered = action.receipt.attempts[-1]

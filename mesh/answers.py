@@ -42,6 +42,8 @@ class AnswerStream:
     """
 
     _events: AsyncGenerator[inference.GenerateEvent, None]
+    # How often it began anew where nobody could go on with it: what came before is void then.
+    restarts: int = 0
     started: inference.GenerationStarted = field(default_factory=inference.GenerationStarted)
     usage: inference.Usage = field(default_factory=inference.Usage)
     receipt: inference.Receipt = field(default_factory=inference.Receipt)
@@ -78,6 +80,8 @@ class AnswerStream:
                             yield event.delta.text
                     case "started":
                         self.started = event.started
+                    case "restarted":
+                        self._begin_anew()
                     case "finished":
                         self._finish(event.finished)
                     case "failed":
@@ -94,6 +98,13 @@ class AnswerStream:
     def reasoning(self) -> str:
         """The model's thoughts so far, where it tells them."""
         return "".join(self._thoughts)
+
+    def _begin_anew(self) -> None:
+        self.restarts += 1
+        self.logprobs.clear()
+        self._shown, self._pieces = ShownTokens(), CallPieces("call_")
+        self._thoughts.clear()
+        self._calls.clear()
 
     def _take(self, delta: inference.GenerationDelta) -> None:
         self.logprobs += self._shown.take(delta.text, read_logprobs(delta.logprobs))

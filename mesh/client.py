@@ -158,6 +158,7 @@ class MeshClient:
         domain: str = "",
         origin: Origin = NO_ORIGIN,
         accept_substitute: bool = False,
+        accept_restart: bool = False,
         explain: bool = False,
         request_id: str = "",
         timeout_s: float = TIMEOUT_S,
@@ -165,19 +166,17 @@ class MeshClient:
         """Ask; use the result as ``async with ... as answer`` and iterate over its text.
 
         Args:
-            prompt: a string, or messages: each a ``Message``, or a mapping with its keys, such as
-                ``{"role": "user", "content": "..."}``.
+            prompt: a string, or messages: ``Message`` or ``{"role": "user", "content": "..."}``.
             model: a name, an identity, or "auto".
             max_tokens: 0 leaves the end to the model.
-            logprobs: tell how likely each token was, and so many of the likeliest in its place, 0
-                to 20.
+            logprobs: tell how likely each token was, and so many (0 to 20) of those in its place.
             tools: what the model may ask the program to call; see ``AnswerStream.tool_calls``.
             tool_choice: "auto", "none", "required", or the one tool that must be called.
             tier: how far the prompt may travel: "device", "mesh" or "cloud"; "" is the mesh's own.
             domain: what it is about, such as "networking"; "" lets the mesh recognise it.
             origin: who or what began it, and for whom: for the operator's rules and the ledger.
-            accept_substitute: another model, at least as capable, may answer where the one that was
-                asked for is not there; the receipt says so.
+            accept_substitute: another model, at least as capable, may answer; the receipt says so.
+            accept_restart: a cut answer may begin anew, see ``AnswerStream.restarts``.
             explain: let the receipt say for every node why it could not.
 
         Raises:
@@ -202,6 +201,7 @@ class MeshClient:
                 domain=domain,
                 origin=write_origin(origin),
                 accept_substitute=accept_substitute,
+                accept_restart=accept_restart,
                 explain=explain,
                 deadline_ms=max(1, int(timeout_s * 1000)),
             )
@@ -227,11 +227,20 @@ class MeshClient:
             raise way.gone(failure) from None
 
     async def ask(self, prompt: Messages, **parameters: Any) -> Answer:
-        """Ask, and wait for the whole answer. Takes what ``generate`` takes."""
-        async with self.generate(prompt, **parameters) as stream:
-            text = "".join([piece async for piece in stream])
+        """Ask, and wait for the whole answer. Takes what ``generate`` takes.
+
+        Nothing of it is shown before its end, so it may begin anew unless told otherwise.
+        """
+        pieces: list[str] = []
+        restarts = 0
+        async with self.generate(prompt, **{"accept_restart": True, **parameters}) as stream:
+            async for piece in stream:
+                if stream.restarts != restarts:
+                    restarts = stream.restarts
+                    pieces.clear()
+                pieces.append(piece)
         return Answer(
-            text,
+            "".join(pieces) if stream.restarts == restarts else "",
             stream.finish_reason,
             stream.usage,
             stream.receipt,

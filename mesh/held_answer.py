@@ -35,6 +35,9 @@ class HeldAnswer:
                 self.delta = True
                 self._resume.emitted_ids.extend(event.delta.ids)
                 self._resume.text_bytes_sent += len(event.delta.text.encode())
+            case "restarted":
+                self.delta = False
+                self._resume.CopyFrom(self._request.resume)
             case "started" if self.delta:
                 return False
             case "started":

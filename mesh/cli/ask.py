@@ -67,6 +67,7 @@ def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
         "domain": domain,
         "origin": Origin(team=team, task=task, tags=tuple(tag or ())),
         "accept_substitute": substitute,
+        "accept_restart": as_json,  # which shows nothing before its end
         "timeout_s": timeout,
         "explain": explained,
     }
@@ -84,15 +85,21 @@ async def _ask(
     as_json: bool,
 ) -> int:
     pieces: list[str] = []
+    restarts = 0
     async with connect(address or None) as mesh, mesh.generate(messages, **parameters) as answer:
         try:
             async for piece in answer:
+                if answer.restarts != restarts:
+                    restarts = answer.restarts
+                    pieces.clear()
                 pieces.append(piece)
                 if not as_json:
                     sys.stdout.write(piece)
                     sys.stdout.flush()
         except MeshError as failure:
             return _failed(failure, answer, pieces, explained=explained, as_json=as_json)
+    if answer.restarts != restarts:  # and nothing came after
+        pieces.clear()
     if as_json:
         print_json(_plain(answer, pieces))
         return DONE

@@ -135,6 +135,15 @@ class SendMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class SendRestarted:
+    """What the client has is void: its answer begins anew, or the request fails."""
+
+    key: RequestKey
+    attempt_id: AttemptId  # whose answer it was
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SendDelta:
     """Pass tokens on to the client."""
 
@@ -172,6 +181,7 @@ Action = (
     | RejectDelivery
     | EndDelivery
     | SendStarted
+    | SendRestarted
     | SendMoved
     | SendDelta
     | FinishRequest

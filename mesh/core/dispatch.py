@@ -7,7 +7,13 @@ from math import inf
 from random import Random
 
 from mesh.core import told
-from mesh.core.actions import Action, CancelAttempt, FailRequest, StopCloudAttempt
+from mesh.core.actions import (
+    Action,
+    CancelAttempt,
+    FailRequest,
+    SendRestarted,
+    StopCloudAttempt,
+)
 from mesh.core.admission import DECLINED_MAX, in_time, waited_enough
 from mesh.core.books import Books
 from mesh.core.choosing import Choosing
@@ -130,7 +136,8 @@ class Dispatch:
         if elsewhere and progress.given.movable and (seen or self._budget.spend()):
             actions = self.place(progress, now_s, failure)
         else:
-            actions = self.fail(progress, failure, now_s)
+            anew = self._anew(progress, failure, now_s) if elsewhere else []
+            actions = anew or self.fail(progress, failure, now_s)
         return actions + self.slots_freed(attempt.node_id, now_s)
 
     def stop(self, attempt: Attempt, reason: str) -> list[Action]:
@@ -318,12 +325,23 @@ class Dispatch:
         """No machine can: ask the cloud if the request may go there, else end it."""
         if self._onwards(progress):
             return self.place(progress, now_s, failure)
+        if anew := self._anew(progress, failure, now_s):
+            return anew
         model = cloud_for(progress, self._clouds)
         if model is None or progress.given.seen:  # nobody else goes on with an answer of a machine
             return self.fail(progress, failure, now_s, explained)
         progress.instead_of = failure
         progress.why = f"cloud: {failure.message}"
         return [self._starting.in_cloud(progress, model, now_s)]
+
+    def _anew(self, progress: Progress, failure: Failure, now_s: float) -> list[Action]:
+        """Begin an answer anew that nobody can go on with, if its client takes that; else []."""
+        if not progress.may_begin_anew or not self._budget.spend():
+            return []
+        lost = progress.past[-1].attempt_id
+        progress.begin_anew()
+        restarted = SendRestarted(progress.request.key, lost, failure.message)
+        return [restarted, *self.place(progress, now_s, failure)]
 
     def _other_cloud_may(self, progress: Progress, code: FailureCode) -> bool:
         """Is there another cloud model that may answer where one failed so?"""

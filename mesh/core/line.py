@@ -152,5 +152,6 @@ def kind_of(request: Request) -> Request:
         hold_tokens=0,
         cost_microusd_max=0,
         accept_substitute=False,
+        accept_restart=False,
         block_hashes=no_hashes,
     )

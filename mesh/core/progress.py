@@ -167,6 +167,8 @@ class Progress:
     clouds: tuple[CloudModel, ...] = ()  # on offer when it came; of equals, the drawn one first
     models_changed: int = 0  # as the directory counts it, when the ladder was made
     held: Held | None = None  # what of its answer is held back
+    restarts: int = 0  # how often it began anew
+    void_attempts: int = 0  # of the past ones: what they gave counts no more
     visible_s: float | None = None  # when the client got the first token, on the fleet's clock
 
     given: Given = field(init=False)
@@ -220,6 +222,19 @@ class Progress:
         """May a machine that can go on with the answer come back in time?"""
         lost_s = self.lost_s
         return lost_s is not None and self.given.movable and now_s < lost_s + GOES_ON_WITHIN_S
+
+    @property
+    def may_begin_anew(self) -> bool:
+        """May it, where nobody can go on with what its client has? Not what that client resumes:
+        it began elsewhere, and was shown there."""
+        return self.request.accept_restart and self.given.seen and not self.request.resumed_tokens
+
+    def begin_anew(self) -> None:
+        """What the client has of the answer is void."""
+        self.given = Given(0)
+        self.lost = self.lost_s = self.first_token_s = self.visible_s = self.held = None
+        self.void_attempts = len(self.past)
+        self.restarts += 1
 
     @property
     def untried(self) -> bool:
@@ -282,7 +297,8 @@ class Progress:
         if last is not None and self.first_token_s is not None:  # so it ended just now
             first_token_s = self.first_token_s - self.arrived_s
             decoding_s = now_s - self.first_token_s
-            decoded = sum(each.usage.completion_tokens for each in self.past)
+            counted = self.past[self.void_attempts :]
+            decoded = sum(each.usage.completion_tokens for each in counted)
             decoded -= self.request.resumed_tokens
             if decoding_s > 0 and decoded >= RATED_TOKENS_MIN:
                 tokens_per_s = (decoded - 1) / decoding_s
@@ -335,6 +351,9 @@ class Progress:
         last, notes = self.past[-1], []
         if self.climb is not None and self.climb.stands_in:
             notes.append(substituted(self.request.model, last.model_name))
+        if self.restarts:
+            times = f", {self.restarts} times" if self.restarts > 1 else ""
+            notes.append(f"the answer began anew, as nobody could go on with it{times}")
         if last.engine:
             notes.append(f"cannot be continued elsewhere: served by {last.engine}")
         return tuple(notes)

@@ -263,6 +263,7 @@ class Request:
     hold_tokens: int = 0  # of the answer, until its confidence is known; 0: the policy's
     cost_microusd_max: int = 0  # 0: the budget's
     accept_substitute: bool = False  # another model may answer, at least as capable
+    accept_restart: bool = False  # an answer that nobody can go on with may begin anew
     plan: Plan | None = None  # of one for AUTO; None: any model may, in the policy's order
     # Of its prompt as a model gets it, see ``mesh.core.blocks``. Worked out when asked for.
     block_hashes: Callable[[ModelId], Sequence[int]] = field(

@@ -116,6 +116,7 @@ def _write_request(body: ChatBody, headers: AskedHeaders) -> inference.GenerateR
         domain=headers.domain,
         origin=headers.origin,
         accept_substitute=headers.accept_substitute,
+        accept_restart=not body.stream,  # nothing of it is shown before its end
     )
 
 

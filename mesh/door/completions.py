@@ -74,6 +74,8 @@ class _Answering:
                 match event.WhichOneof("event"):
                     case "delta":
                         answer.add(event.delta)
+                    case "restarted":
+                        answer = WholeAnswer(self._asked, self._answer_id, self._created)
                     case "finished":
                         finished = event.finished
                     case _:

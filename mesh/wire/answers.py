@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from mesh.core.actions import SendStarted
+from mesh.core.actions import SendRestarted, SendStarted
 from mesh.core.chat import ToolCall
 from mesh.core.generation import Delta, Finished, GenerationEvent, Started
 from mesh.core.signs import TokenSign, pack_signs, unpack_signs
@@ -49,6 +49,10 @@ def write_origin(started: inference.GenerationStarted, action: SendStarted) -> N
     started.model_id, started.model_name = candidate.model_id, candidate.model_name
     started.node_id, started.node_name = candidate.node_id, candidate.node_name
     started.tier = enums.write(enums.TIER, action.tier)
+
+
+def write_restarted(action: SendRestarted) -> inference.GenerationRestarted:
+    return inference.GenerationRestarted(reason=action.reason, attempt_id=action.attempt_id)
 
 
 def write_delta(event: Delta) -> inference.GenerationDelta:

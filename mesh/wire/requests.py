@@ -91,6 +91,7 @@ def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
         hold_tokens=min(message.hold_tokens, HOLD_TOKENS_MAX),
         cost_microusd_max=message.cost_microusd_max,
         accept_substitute=message.accept_substitute,
+        accept_restart=message.accept_restart,
     )
 
 

@@ -235,6 +235,22 @@ async def test_a_node_lost_amid_a_stream_is_an_error_and_not_an_end(
         assert told.value.code == "answer_lost"
 
 
+async def test_what_is_not_streamed_begins_anew_where_nobody_can_go_on(
+    tool: openai.AsyncOpenAI, new_node: NewNode
+) -> None:
+    async with new_node(QWEN) as node:
+        asking = asyncio.create_task(tool.chat.completions.create(model="qwen", messages=MESSAGES))
+        delivery = await node.deliver().open((await node.told_to_start()).attempt_id)
+        await delivery.start(0)  # as an engine that tells no ids
+        await delivery.tokens(0, "half ")
+        async with new_node(QWEN) as other:
+            delivery.drop()
+            start = await other.told_to_start()
+            await other.deliver().answer(start.attempt_id, "whole")
+            answer = await asking
+    assert answer.choices[0].message.content == "whole"
+
+
 async def test_the_other_node_answers_when_the_first_dies_before_a_token(
     tool: openai.AsyncOpenAI, new_node: NewNode
 ) -> None:

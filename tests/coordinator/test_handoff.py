@@ -88,6 +88,38 @@ async def test_the_sentence_ends_on_another_machine(client: MeshClient, new_node
     assert receipt.numerics_changed_at_token == 0
 
 
+async def test_a_whole_answer_that_nobody_can_go_on_with_begins_anew(
+    client: MeshClient, new_node: NewNode
+) -> None:
+    async with new_node(QWEN) as first:
+        asking = asyncio.create_task(client.ask("hi"))
+        await begun(first, "half", prompt_tokens=0)  # as an engine that tells no ids
+        async with new_node(QWEN) as second:
+            await gone(first)
+            start = await second.told_to_start()
+            assert not start.request.HasField("resume")
+            await second.deliver().answer(start.attempt_id, "all", " of it")
+            async with asyncio.timeout(WITHIN_S):
+                answer = await asking
+    assert answer.text == "all of it"
+    assert [each.outcome for each in answer.receipt.attempts] == ["node_lost", "answered"]
+    assert "the answer began anew, as nobody could go on with it" in answer.receipt.notes
+
+
+async def test_whoever_reads_along_and_takes_it_is_told_what_is_void(
+    client: MeshClient, new_node: NewNode
+) -> None:
+    async with new_node(QWEN) as first, client.generate("hi", accept_restart=True) as answer:
+        reader = Reader(answer)
+        await begun(first, "half", prompt_tokens=0)
+        await reader.until("half")
+        async with new_node(QWEN) as second:
+            await gone(first)
+            await second.deliver().answer((await second.told_to_start()).attempt_id, "all of it")
+            assert await reader.whole() == "half" + "all of it"
+    assert answer.restarts == 1
+
+
 async def test_what_is_too_large_for_a_command_comes_down_the_answer_stream(
     client: MeshClient, new_node: NewNode
 ) -> None:

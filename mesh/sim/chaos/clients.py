@@ -13,6 +13,7 @@ from mesh.sim.chaos.judging import TRYING, assessed
 
 PATIENCE_S = (5.0, 30.0, 60.0, 60.0)  # what a request's deadline is drawn from
 BURST = 25  # requests at once
+RESTARTS_EVERY = 3  # of so many requests one takes an answer that begins anew
 RESUMED_MAX = 30  # tokens that a client has from before the coordinator's restart
 
 
@@ -86,6 +87,7 @@ class Clients:
             from_coordinator_host=host,
             explain=rng.random() < habits.explain_share,
             resumed_tokens=rng.randrange(1, RESUMED_MAX) if resumed else 0,
+            accept_restart=self._asked % RESTARTS_EVERY == 0,
         )
         if not (named or resumed) and self._ladders.random() < habits.assessed_share:
             assessment = assessed(key, self._names)

@@ -69,7 +69,7 @@ class Promises:
         self.attendance = Attendance(limits)
         self._resumable: set[AttemptId] = set()
         self.arrived = self.attempts = self.refused = self.finished = 0
-        self.handovers = self.relieved = self.climbed = 0
+        self.handovers = self.relieved = self.climbed = self.restarted = 0
         self.failed: Counter[FailureCode] = Counter()
         self.late_s = 0.0  # the longest that the coordinator was ever late
 
@@ -159,6 +159,13 @@ class Promises:
                 assert asked.model_id is None, "an answer that was seen began again"
                 asked.told = action.candidate.model_id
                 asked.resumable = action.attempt_id in self._resumable
+            case actions.SendRestarted():
+                asked = self._asked[action.key]
+                assert asked.request.accept_restart, "nobody said that it may"
+                assert asked.model_id is not None, "there is nothing to take back"
+                asked.model_id, asked.told, asked.resumable = None, None, False
+                asked.tokens = asked.request.resumed_tokens
+                self.restarted += 1
             case actions.SendMoved():
                 asked = self._asked[action.key]
                 assert asked.model_id == action.candidate.model_id, "another model goes on"

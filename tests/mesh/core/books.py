@@ -125,6 +125,12 @@ class Books:
                 start = self.running[attempt_id]
                 if isinstance(start, act.StartAttempt):
                     self.open[key].seen_by = start.model_id
+            case act.SendRestarted(key=key):
+                asked = self.open[key]
+                assert asked.request.accept_restart, "nobody said that it may"
+                assert asked.seen, "there is nothing to take back"
+                asked.seen = asked.resumable = False
+                asked.tokens, asked.shown, asked.seen_by = 0, None, None
             case act.SendMoved(key=key, attempt_id=attempt_id):
                 assert attempt_id in self.open[key].attempts
                 assert self.open[key].seen

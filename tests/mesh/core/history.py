@@ -165,6 +165,7 @@ class History:
                 needs=frozenset(rng.sample([Capability.TOOLS], rng.choice([0, 0, 0, 1]))),
                 from_coordinator_host=rng.random() < 0.5,
                 explain=rng.random() < 0.2,
+                accept_restart=self.made % 3 == 0,
             )
         )
 

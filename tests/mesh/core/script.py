@@ -214,6 +214,7 @@ class Script:
         hold_tokens: int = 0,
         resumed_tokens: int = 0,
         accept_substitute: bool = False,
+        accept_restart: bool = False,
     ) -> list[Action]:
         return self.happens(
             events.RequestArrived(
@@ -234,6 +235,7 @@ class Script:
                     hold_tokens=hold_tokens,
                     resumed_tokens=resumed_tokens,
                     accept_substitute=accept_substitute,
+                    accept_restart=accept_restart,
                 )
             )
         )

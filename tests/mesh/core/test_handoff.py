@@ -10,6 +10,7 @@ from mesh.core.actions import (
     FailRequest,
     FinishRequest,
     SendMoved,
+    SendRestarted,
     StartAttempt,
 )
 from mesh.core.events import CloudOffered
@@ -97,6 +98,86 @@ def test_an_answer_without_ids_is_lost(script: Script) -> None:
     failure = lost(script, script.lose("desk"))
     assert failure.code is FailureCode.ANSWER_LOST
     assert failure.message == "desk failed mid-answer: connection reset"
+
+
+def restartable(script: Script, request_id: str = "r1", tokens: int = 3) -> StartAttempt:
+    """The client has some tokens that nobody can go on with, and takes another beginning."""
+    asked = script.ask(request_id, accept_restart=True)
+    start = script.accept(only(asked, StartAttempt))
+    script.progress(start, 0, tokens)
+    return start
+
+
+def test_an_answer_without_ids_begins_anew_where_its_client_takes_that(script: Script) -> None:
+    attach(script, "desk")
+    first = restartable(script)
+    attach(script, "shelf")
+    told = script.lose("desk")
+    restarted = only(told, SendRestarted)
+    assert restarted.attempt_id == first.attempt_id
+    assert restarted.reason == "desk failed mid-answer: connection reset"
+    second = only(told, StartAttempt)
+    assert (where(script, second), second.resumed_tokens) == ("shelf", 0)
+    script.open(second)
+    assert kinds(script.say_started(second)) == ["SendStarted"]
+    assert kinds(script.progress(second, 0, 3)) == ["SendDelta"]
+    receipt = only(script.finish(second), FinishRequest).receipt
+    assert [each.outcome for each in receipt.attempts] == [FailureCode.NODE_LOST, "answered"]
+    assert receipt.notes == ("the answer began anew, as nobody could go on with it",)
+
+
+def test_it_goes_on_rather_than_begin_anew(script: Script) -> None:
+    attach(script, "desk", "shelf")
+    asked = script.ask("r1", accept_restart=True)
+    first = script.accept(only(asked, StartAttempt), resumable=True)
+    script.progress(first, 0, 3)
+    told = script.lose(where(script, first))
+    assert of_type(told, SendRestarted) == []
+    assert only(told, StartAttempt).resumed_tokens == 3
+
+
+def test_it_begins_anew_once_nobody_came_back_to_go_on(script: Script) -> None:
+    attach(script, "desk")
+    asked = script.ask("r1", accept_restart=True)
+    script.progress(script.accept(only(asked, StartAttempt), resumable=True), 0, 3)
+    attach(script, "other weights", model=a_model("llama", digit="e"))
+    told = list(script.lose("desk"))
+    assert of_type(told, SendRestarted) == []
+    for _ in range(14):
+        told += script.report("other weights") + script.after(1.0)
+    only(told, SendRestarted)
+    assert where(script, only(told, StartAttempt)) == "other weights"
+
+
+def test_what_cannot_begin_anew_either_fails_as_what_was_lost(script: Script) -> None:
+    attach(script, "desk")
+    restartable(script)
+    told = list(script.lose("desk"))
+    only(told, SendRestarted)
+    assert only(told, FailRequest).failure.code is FailureCode.ANSWER_LOST
+
+
+def test_it_does_not_begin_anew_for_ever(script: Script) -> None:
+    names = [f"n{number}" for number in range(3 * script.limits.attempts_max)]
+    attach(script, *names)
+    start, restarts = restartable(script), 0
+    while True:
+        told = script.lose(where(script, start))
+        if of_type(told, FailRequest):
+            break
+        restarts += len(of_type(told, SendRestarted))
+        start = script.accept(only(told, StartAttempt))
+        script.progress(start, 0, 1)
+    assert 1 <= restarts < script.limits.attempts_max
+
+
+def test_what_a_client_resumes_does_not_begin_anew(script: Script) -> None:
+    attach(script, "desk")
+    asked = script.ask("r1", accept_restart=True, resumed_tokens=5, needs=RESUME)
+    start = script.accept(only(asked, StartAttempt))
+    script.progress(start, 5, 3)
+    attach(script, "shelf")
+    assert lost(script, script.lose("desk")).code is FailureCode.ANSWER_LOST
 
 
 def test_it_goes_on_where_the_same_model_can_be_resumed_only(script: Script) -> None:

@@ -60,6 +60,7 @@ def test_a_kind_keeps_what_decides_who_may_serve_and_nothing_else() -> None:
         "hold_tokens": 5,
         "cost_microusd_max": 6,
         "accept_substitute": True,
+        "accept_restart": True,
     }
     other = {
         "model": "qwen",
