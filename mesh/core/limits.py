@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+# Of the requests on its ground: what a service risks of its traffic on a canary.
+CANARY_SHARE = 0.05
+# Of the answer to a request with tools, which may be a call to the end: a call has some 50.
+HELD_TOKENS_MAX = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class FleetLimits:
