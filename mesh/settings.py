@@ -189,6 +189,12 @@ class FleetSettings(Section):
     beat_every_s: float = Field(default=1.0, gt=0, le=60)
     suspect_after_s: float = Field(default=3.0, gt=0, description="No report: no new attempts.")
     lost_after_s: float = Field(default=10.0, gt=0, description="No report: its attempts are lost.")
+    goes_on_within_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=600,
+        description="A cut answer waits so long for a machine to go on with it, then it is lost.",
+    )
     nodes_max: int = Field(default=4096, ge=1, description="Further nodes are refused.")
     waiting_max: int = Field(
         default=1000, ge=0, description="Requests that wait for a slot; further ones are refused."
