@@ -19,8 +19,8 @@ class FleetLimits:
     # A told node that has not opened its answer stream is wedged. A burst of 200 on two busy cores
     # took 5 s to open; a node that is gone is noticed sooner by its connection or its silence.
     delivery_within_s: float = 15.0
-    # A cut answer waits for a machine that can go on with it. An agent that died is back within 2 to
-    # 5 s where something starts it again; longer, and whoever reads thinks that we hang.
+    # A cut answer waits for a machine that can go on with it. An agent that died is back within 2
+    # to 5 s where something starts it again; longer, and whoever reads thinks that we hang.
     goes_on_within_s: float = 10.0
     line_checked_every_s: float = 3.0  # who waits for machines that are gone is told within this
     nodes_max: int = 4096
