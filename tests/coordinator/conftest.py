@@ -37,9 +37,7 @@ def patient_settings(*, goes_on_within_s: float = 10.0) -> Settings:
     return Settings(
         ports=PortSettings(mesh=0, join=0, local=0, http=0),
         discovery=DiscoverySettings(multicast=False),
-        fleet=FleetSettings(
-            suspect_after_s=50, lost_after_s=60, goes_on_within_s=goes_on_within_s
-        ),
+        fleet=FleetSettings(suspect_after_s=50, lost_after_s=60, goes_on_within_s=goes_on_within_s),
     )
 
 
