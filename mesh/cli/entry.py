@@ -2,12 +2,14 @@
 
 import sys
 
+from mesh.cli.becoming import become_at_once
 from mesh.lasting import lasting, leave_the_rest
 
 
 def main() -> None:
     """Run the command line, or leave quietly."""
     try:
+        become_at_once(sys.argv[1:])
         with lasting():
             from mesh.cli.main import main as run
         run()
