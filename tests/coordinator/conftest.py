@@ -23,6 +23,11 @@ NewNode = Callable[..., ScriptedNode]
 
 @pytest.fixture
 def settings() -> Settings:
+    return quick_settings()
+
+
+def quick_settings() -> Settings:
+    """For silence that is noticed within a second."""
     return Settings(
         ports=PortSettings(mesh=0, join=0, local=0, http=0),
         discovery=DiscoverySettings(multicast=False),
