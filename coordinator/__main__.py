@@ -3,8 +3,8 @@
 import asyncio
 import sys
 
-from coordinator.coordinator import Coordinator
 from mesh.home import Home
+from mesh.lasting import lasting
 from mesh.lock import only_one
 from mesh.process import run_process
 from mesh.settings import load_settings
@@ -12,6 +12,9 @@ from mesh.settings import load_settings
 
 async def coordinate(stopping: asyncio.Event) -> None:
     """Serve until ``stopping`` is set."""
+    with lasting():
+        from coordinator.coordinator import Coordinator
+
     home = Home.find()
     with only_one(home, "coordinator"):
         async with Coordinator(home, load_settings()).running():

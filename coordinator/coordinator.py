@@ -309,6 +309,7 @@ def _limits(settings: Settings) -> FleetLimits:
     return FleetLimits(
         suspect_after_s=fleet.suspect_after_s,
         lost_after_s=fleet.lost_after_s,
+        goes_on_within_s=fleet.goes_on_within_s,
         nodes_max=fleet.nodes_max,
         waiting_max=fleet.waiting_max,
     )

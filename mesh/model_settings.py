@@ -6,8 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from mesh.core.catalogue import Stated, TokenPrice
-from mesh.core.cloud import CLOUD
-from mesh.core.types import AUTO
+from mesh.core.types import AUTO, CLOUD
 from mesh.section import Section
 
 MODELS_MAX = 1024  # as many as a machine may offer

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 from mesh.descriptors import TellingOnce, raise_descriptor_limit
 from mesh.errors import MeshError
+from mesh.lasting import leave_the_rest
 from mesh.platforms.here import HERE
 
 # Set for a child of ours: it stops when its stdin ends, which is when its parent is gone.
@@ -37,6 +38,7 @@ def run_process(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
             log.error("%s", failure)
     except* (asyncio.CancelledError, KeyboardInterrupt):
         code = FAILED
+    leave_the_rest()
     return code
 
 

@@ -21,9 +21,8 @@ from pydantic_settings import (
 
 from mesh.cloud_settings import CloudModelSettings, UpstreamSettings
 from mesh.cloud_settings import CloudSettings as CloudSettings  # noqa: PLC0414 - part of the whole
-from mesh.core.canary import SHARE
 from mesh.core.catalogue import Stated
-from mesh.core.held import HELD_TOKENS_MAX
+from mesh.core.limits import CANARY_SHARE, HELD_TOKENS_MAX
 from mesh.core.policies import POLICY_NAME, WEIGHT_MAX, Order, Policy, policies
 from mesh.core.rung_cost import USD_PER_KWH
 from mesh.engine_address import read_engine_address
@@ -190,6 +189,12 @@ class FleetSettings(Section):
     beat_every_s: float = Field(default=1.0, gt=0, le=60)
     suspect_after_s: float = Field(default=3.0, gt=0, description="No report: no new attempts.")
     lost_after_s: float = Field(default=10.0, gt=0, description="No report: its attempts are lost.")
+    goes_on_within_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=600,
+        description="A cut answer waits so long for a machine to go on with it, then it is lost.",
+    )
     nodes_max: int = Field(default=4096, ge=1, description="Further nodes are refused.")
     waiting_max: int = Field(
         default=1000, ge=0, description="Requests that wait for a slot; further ones are refused."
@@ -273,7 +278,7 @@ class LadderSettings(Section):
         default=True, description="Off: no prompt is looked at, and the policy's order decides."
     )
     canary_share: float = Field(
-        default=SHARE,
+        default=CANARY_SHARE,
         ge=0,
         le=0.5,
         description="Of the requests on a new model's ground, to try it on. 0: it is not tried.",

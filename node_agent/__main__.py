@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mesh.home import HOME_VARIABLE, Home
+from mesh.lasting import lasting
 from mesh.lock import only_one
 from mesh.process import run_process
 from mesh.settings import load_settings
@@ -27,7 +28,8 @@ def main(arguments: list[str]) -> int:
 
 
 async def _lend(stopping: asyncio.Event) -> None:
-    from node_agent.agent import Agent
+    with lasting():
+        from node_agent.agent import Agent
 
     home = Home.find()
     with only_one(home, "node"):

@@ -1,37 +1,109 @@
-"""Runs the tests in two halves, side by side: ``python -m scripts.test [pytest's options]``.
+"""Runs the tests in parts, side by side: ``python -m scripts.test [pytest's options]``.
 
 Most tests wait for processes of theirs, so one after the other they leave most of two cores idle.
-The halves are whole folders, as tests of one folder share fixtures. The first one's output is shown
-as it comes, the second one's once the first has ended.
+Parts are whole folders, as tests of one folder share fixtures. They stand in a queue, the longest
+first, and each core takes the next one when it is free. What a part said is shown when it has
+ended, and at the end one line for all of them.
 """
 
+import os
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
 
-HALVES = (
-    ("tests", "--ignore=tests/node_agent", "--ignore=tests/whole"),
-    ("tests/node_agent", "tests/whole"),
+FOLDERS = ("whole", "hosts", "node_agent", "coordinator", "mesh")
+PARTS = (
+    *((f"tests/{folder}",) for folder in FOLDERS),
+    ("tests", *(f"--ignore=tests/{folder}" for folder in FOLDERS)),
 )
+SLOWEST = "--durations=10"
+# Tests start some hundred processes, which compile their sources anew where nothing keeps them.
+BYTECODE = Path(__file__).parents[1] / "build" / "bytecode"
+PASSED, NOTHING_CHOSEN = 0, 5  # pytest's exit codes
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a part ended, and all that it printed."""
+
+    part: tuple[str, ...]
+    code: int
+    output: str
+    took_s: float
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many tests passed, failed and so on, as pytest's last line has it."""
+        found = re.findall(r"(\d+) ([a-z]+)", self.output.rstrip().rpartition("\n")[2])
+        return Counter({word.removesuffix("s"): int(number) for number, word in found})
 
 
 def main(options: Sequence[str]) -> int:
-    """Return 0 if both halves pass, else the exit code of one that does not."""
-    pytest = (sys.executable, "-m", "pytest")
-    first, second = ((*pytest, *half, *options) for half in HALVES)
+    """Return 0 if all parts pass, else the exit code of one that does not."""
+    began_s = time.monotonic()
+    results = []
+    print(f"{len(PARTS)} parts, {workers()} at a time: {', '.join(map(name, PARTS))}", flush=True)
+    with ThreadPoolExecutor(workers()) as pool:
+        running = [pool.submit(run, part, options) for part in PARTS]
+        for ended in as_completed(running):
+            results.append(result := ended.result())
+            print(f"\n===== {name(result.part)}\n{result.output}", flush=True)
+    print(f"\n{total(results)} in {time.monotonic() - began_s:.0f} s", flush=True)
+    return exit_code(results)
+
+
+def run(part: tuple[str, ...], options: Sequence[str]) -> Result:
+    """Run one part to its end."""
+    command = (sys.executable, "-m", "pytest", "-q", *part, SLOWEST, *options)
+    began_s = time.monotonic()
     with tempfile.TemporaryFile() as told:
-        beside = subprocess.Popen(second, stdout=told, stderr=subprocess.STDOUT)
-        try:
-            code = subprocess.run(first, check=False).returncode
-            print(f"\nThe other half, {' '.join(HALVES[1])}, ran beside it:", flush=True)
-            beside_code = beside.wait()
-        finally:
-            beside.kill()
+        code = subprocess.run(
+            command, stdout=told, stderr=subprocess.STDOUT, env=environment(os.environ), check=False
+        ).returncode
         told.seek(0)
-        sys.stdout.buffer.write(told.read())
-        sys.stdout.flush()
-    return code or beside_code
+        output = told.read().decode(errors="replace")
+    return Result(part, code, output, time.monotonic() - began_s)
+
+
+def environment(outer: Mapping[str, str]) -> dict[str, str]:
+    """Return what tests run in: as outside, but bytecode is kept, if need be out of the way."""
+    inner = dict(outer)
+    if inner.pop("PYTHONDONTWRITEBYTECODE", ""):
+        inner.setdefault("PYTHONPYCACHEPREFIX", str(BYTECODE))
+    return inner
+
+
+def workers() -> int:
+    """Two, as tests wait as much as they compute, and half of the cores where there are more."""
+    return min(len(PARTS), max(2, (os.cpu_count() or 2) // 2))
+
+
+def name(part: tuple[str, ...]) -> str:
+    return part[0] if len(part) == 1 else "the rest"
+
+
+def total(results: Sequence[Result]) -> str:
+    """Say in one line how each part ended, and what came of all tests."""
+    parts = ", ".join(f"{name(each.part)} {each.took_s:.0f} s" for each in results)
+    counts = sum((each.counts for each in results), Counter[str]())
+    words = ("failed", "error", "passed", "skipped", "deselected", "xfailed", "xpassed")
+    said = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
+    return f"{parts}\nAll tests: {said or 'none ran'}"
+
+
+def exit_code(results: Sequence[Result]) -> int:
+    """Return 0 if nothing failed and something ran."""
+    codes = {each.code for each in results}
+    if codes == {NOTHING_CHOSEN}:
+        return NOTHING_CHOSEN
+    return max(codes - {NOTHING_CHOSEN}, default=PASSED, key=abs)
 
 
 if __name__ == "__main__":

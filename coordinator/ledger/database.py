@@ -14,10 +14,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    text,
+)
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
+from coordinator.ledger.tables import METADATA
 from mesh.errors import MeshError, Unsupported
 from mesh.platforms.here import HERE
 
@@ -31,6 +45,8 @@ STEPS_BETWEEN_LOOKS = 10_000  # of SQLite's machine, a fraction of a millisecond
 
 REVISIONS = ("0001", "0002")  # of the schema, the newest last; as in migrations/versions
 
+# As Alembic makes it, which reads there how far a store has come.
+_VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 _FULL = "the disk is full, or a limit of this process or user is reached"
@@ -98,7 +114,9 @@ def reading(path: Path, *, within_s: float) -> Iterator[Connection]:
 
 
 def bring_up_to_date(connection: Connection) -> None:
-    """Migrate the store behind ``connection``, within the transaction that is open on it.
+    """Make or migrate the store behind ``connection``, within the transaction open on it.
+
+    A new store and one that is up to date, the usual starts, do without Alembic's imports, 0.2 s.
 
     Raises:
         Unsupported: a newer deskmesh wrote it.
@@ -106,12 +124,22 @@ def bring_up_to_date(connection: Connection) -> None:
     found = revision_of(connection)
     newest = REVISIONS[-1]
     if found == newest:
-        return  # the usual start: without Alembic's imports
+        return
+    if not inspect(connection).get_table_names():
+        METADATA.create_all(connection, checkfirst=False)
+        _VERSION.create(connection)
+        connection.execute(insert(_VERSION).values(version_num=newest))
+        return
     if found is not None and found not in REVISIONS:
         raise Unsupported(
             f"a newer deskmesh wrote it (schema {found[:20]}, and this one knows {newest})",
             hint="update deskmesh on this machine",
         )
+    migrate(connection)
+
+
+def migrate(connection: Connection) -> None:
+    """Take every step that the store behind ``connection`` has not taken, from none at all."""
     logging.getLogger("alembic").setLevel(logging.WARNING)  # its steps are not the operator's news
     from alembic import command
     from alembic.config import Config

@@ -29,7 +29,7 @@ from mesh.core.types import Failure, Request, RequestKey
 # An open store has told of today within half of a second; a locked one is not waited for.
 RESTORED_WITHIN_S = 2.0
 DRAINED_WITHIN_S = 2.0  # what is late is in the journal, and moved in at the next start
-RETRY_EVERY_S = 1.0
+RETRY_EVERY_S = 1.0  # soon enough for whoever mends it and looks; a failed try costs a millisecond
 # Ended requests that may be judged before their rows are in the store: ten seconds' worth of a busy
 # mesh, at some kilobytes each.
 ENDED_KEPT_MAX = 512
@@ -39,10 +39,16 @@ class Ledger:
     """Writes down what happens to every request. ``running()`` owns its task and its thread."""
 
     def __init__(
-        self, folder: Path, *, keep_days: int, clock: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        *,
+        keep_days: int,
+        clock: Callable[[], float] = time.time,
+        retry_every_s: float = RETRY_EVERY_S,
     ) -> None:
         """``clock`` tells Unix time. Nothing is created until it is needed."""
         self.folder = folder
+        self._retry_every_s = retry_every_s
         self._clock = clock
         self._journal = Journal(folder / "journal")
         self._arrived_us: dict[RequestKey, int] = {}  # open requests, which the desk bounds
@@ -54,6 +60,7 @@ class Ledger:
             journal=folder / "journal",
             first_segment=self._journal.first_segment,
             keep_days=keep_days,
+            retry_every_s=retry_every_s,
             clock=clock,
             on_restored=lambda restored: self._in_loop(lambda: self._restore(restored)),
             on_trouble=lambda: self._in_loop(self._tried.set),
@@ -163,7 +170,7 @@ class Ledger:
     async def _retry(self) -> None:
         """Write what waits in memory, a little at a time."""
         while True:
-            await asyncio.sleep(0 if self._journal.retry() else RETRY_EVERY_S)
+            await asyncio.sleep(0 if self._journal.retry() else self._retry_every_s)
             if self._journal.waiting:
                 self._writer.wake()
 

@@ -1,6 +1,6 @@
 """The one thread that moves the journal into the store, tidies up there, and keeps trying.
 
-Nothing waits for it. What it cannot do now it says once, and tries again every second.
+Nothing waits for it. What it cannot do now it says once, and tries again.
 """
 
 import contextlib
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 # Rows that arrive within this share a transaction; reports lag behind by as much.
 GATHER_S = 0.1
-RETRY_S = 1.0  # soon enough for whoever mends it and looks; a failed try costs a millisecond
 TIDY_EVERY_S = 3600.0
 FORGOTTEN_AT_ONCE = 500  # rows a transaction: some 20 ms, in which nobody else may write
 # A thread that computes makes the event loop wait for the interpreter for so long, by default 5 ms:
@@ -46,6 +45,7 @@ class Writer:
     journal: Path  # folder of the journal
     first_segment: int  # of this process; whatever is in earlier ones was opened by another
     keep_days: int
+    retry_every_s: float
     clock: Callable[[], float]  # Unix time
     # Both are called in the writer's thread; the first once, the other whenever trouble begins.
     on_restored: Callable[[Restored], None]
@@ -89,7 +89,7 @@ class Writer:
                 if work is not None:
                     work.close()
                     work = None
-                if self._ending.wait(RETRY_S):
+                if self._ending.wait(self.retry_every_s):
                     return
                 continue
             if ended:

@@ -8,6 +8,7 @@ import typer
 
 from mesh.cli.output import errors, plain_error, print_json, say_error
 from mesh.errors import MeshError
+from mesh.lasting import lasting
 from mesh.process import FAILED
 from mesh.version import VERSION
 
@@ -59,7 +60,8 @@ def deskmesh(
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage."""
-    _register()
+    with lasting():
+        _register()
     as_json = "--json" in sys.argv
     try:
         app(prog_name="deskmesh")

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from mesh.cli.run import become, node_environment
+from mesh.cli.becoming import SERVICES, become
+from mesh.cli.run import node_environment
 
 app = typer.Typer()
 
@@ -32,7 +33,7 @@ def node(
     Its own programs reach the mesh at http://localhost:7480, also where it lends nothing.
     """
     if context.invoked_subcommand is None:
-        become("node_agent", node_environment(name, models or [], seed or []))
+        become(SERVICES["node"], node_environment(name, models or [], seed or []))
 
 
 @app.command("drain")

@@ -13,8 +13,7 @@ from rich.progress import Progress
 from mesh.cli.model_putting import COPIED, LINKED, put, take_away
 from mesh.cli.model_reading import ReadModel, read_model
 from mesh.cli.output import console, count, errors, print_json, size
-from mesh.core.cloud import CLOUD
-from mesh.core.types import AUTO
+from mesh.core.types import AUTO, CLOUD
 from mesh.errors import InvalidRequest
 from mesh.home import Home
 from mesh.lock import only_one

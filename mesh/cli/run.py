@@ -1,15 +1,13 @@
-"""``deskmesh coordinator``, and what it takes to become a process of the mesh."""
+"""``deskmesh coordinator``, and options of the command line as settings of a process."""
 
 import json
-import os
-import sys
 from pathlib import Path
 
 import typer
 
+from mesh.cli.becoming import SERVICES, become
 from mesh.errors import InvalidRequest
 from mesh.identity.address import split_address
-from mesh.platforms.here import HERE
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def coordinator() -> None:
     """Run a coordinator in the foreground; the first start makes a mesh."""
-    become("coordinator", {})
+    become(SERVICES["coordinator"], {})
 
 
 def node_environment(name: str, models: list[Path], seeds: list[str]) -> dict[str, str]:
@@ -41,9 +39,3 @@ def node_environment(name: str, models: list[Path], seeds: list[str]) -> dict[st
     if seeds:
         environment["DESKMESH_DISCOVERY__SEEDS"] = json.dumps(seeds)
     return environment
-
-
-def become(package: str, environment: dict[str, str]) -> None:
-    """Replace this process by ``python -m package``: signals and exit code are then its own."""
-    command = [sys.executable, "-m", package]
-    HERE.become(command, os.environ | environment)

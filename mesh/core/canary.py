@@ -22,11 +22,11 @@ from random import Random
 from typing import Final
 
 from mesh.core.climb import Climb, Step
+from mesh.core.limits import CANARY_SHARE
 from mesh.core.outcomes import Label, Outcomes
 from mesh.core.trial import TURNS, Record, Standing, Trial, Turn
 from mesh.core.types import Capability, ModelId, Request
 
-SHARE = 0.05  # of the requests on its ground: what a service risks of its traffic on a canary
 REST_S = 24 * 3600.0  # after the first time; twice as long after each further one
 REST_S_MAX = 8 * REST_S
 SAVED_MAX = 2.0  # draws: after a quiet time a newcomer gets no burst
@@ -55,7 +55,7 @@ class Newcomers:
     """Mutable; only ``Fleet.handle`` changes it. Bounded: whoever came first is forgotten."""
 
     outcomes: Outcomes
-    share: float = SHARE  # 0: nobody is tried
+    share: float = CANARY_SHARE  # 0: nobody is tried
     _trials: dict[ModelId, Trial] = field(default_factory=dict, repr=False)
     _shadows: Allowance = field(default_factory=Allowance)
     _canaries: Allowance = field(default_factory=Allowance)

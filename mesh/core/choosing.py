@@ -19,8 +19,9 @@ from mesh.core.directory import Directory
 from mesh.core.events import LadderConfigured
 from mesh.core.facts import facts_of
 from mesh.core.filter import BYTES_PER_TOKEN_MAX
-from mesh.core.held import HELD_TOKENS_MAX, Held, threshold_of
+from mesh.core.held import Held, threshold_of
 from mesh.core.ladder import is_automatic
+from mesh.core.limits import HELD_TOKENS_MAX
 from mesh.core.outcomes import Label, Outcomes, Source, label
 from mesh.core.progress import Progress
 from mesh.core.rules import Rules

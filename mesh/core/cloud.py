@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from mesh.core.ladder import is_automatic
 from mesh.core.receipt import Candidate
-from mesh.core.types import CLOUD_NODE, CloudModel, NodeId, Request, Tier
-
-CLOUD = "cloud"  # the model name that asks for whichever cloud model there is
+from mesh.core.types import CLOUD, CLOUD_NODE, CloudModel, NodeId, Request, Tier
 
 
 def named(asked: str, models: Sequence[CloudModel]) -> tuple[CloudModel, ...]:

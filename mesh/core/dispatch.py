@@ -131,7 +131,8 @@ class Dispatch:
         elif elsewhere := elsewhere or other_cloud:
             failure = node_failed(attempt.candidate.node_name, failure, seen=seen)
         if seen and elsewhere:
-            progress.lost, progress.lost_s = failure, now_s
+            progress.lost = failure
+            progress.goes_on_until_s = now_s + self._books.limits.goes_on_within_s
         # An answer that goes on is no retry: there is one for each machine that failed, at most.
         if elsewhere and progress.given.movable and (seen or self._budget.spend()):
             actions = self.place(progress, now_s, failure)

@@ -16,8 +16,6 @@ from mesh.core.signs import TokenSign
 
 EARLY_TOKENS = (4, 8, 16)  # where a look is taken before the hold is over
 HOPELESS = 0.5  # of the threshold: an answer of so little confidence early on does not recover
-# Of the answer to a request with tools, which may be a call to the end: a call has some 50.
-HELD_TOKENS_MAX = 4096
 # A node may send texts without tokens, and calls of megabytes: then the hold is over as well. With
 # what each piece takes beside its text, no more is held than a quarter of the bytes and half of the
 # messages that a client may lag behind by, for all of it is sent to the client at once.

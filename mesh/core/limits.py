@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+# Of the requests on its ground: what a service risks of its traffic on a canary.
+CANARY_SHARE = 0.05
+# Of the answer to a request with tools, which may be a call to the end: a call has some 50.
+HELD_TOKENS_MAX = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class FleetLimits:
@@ -14,6 +19,9 @@ class FleetLimits:
     # A told node that has not opened its answer stream is wedged. A burst of 200 on two busy cores
     # took 5 s to open; a node that is gone is noticed sooner by its connection or its silence.
     delivery_within_s: float = 15.0
+    # A cut answer waits for a machine that can go on with it. An agent that died is back within 2
+    # to 5 s where something starts it again; longer, and whoever reads thinks that we hang.
+    goes_on_within_s: float = 10.0
     line_checked_every_s: float = 3.0  # who waits for machines that are gone is told within this
     nodes_max: int = 4096
     waiting_max: int = 1000

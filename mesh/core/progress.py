@@ -28,9 +28,6 @@ from mesh.core.types import (
 ESCALATED = "escalated"  # its answer was not good enough
 RELIEVED = "relieved"  # its machine was wanted back
 
-# An agent that died is back within 2 to 5 s where something starts it again; longer, and whoever
-# reads thinks that we hang.
-GOES_ON_WITHIN_S = 10.0
 FORGIVEN_EVERY_S = 2.0
 # What fails one model of a ladder, and not the next: what it lacks, or what it may not cost.
 _OTHER_RUNGS_MAY = frozenset(
@@ -153,7 +150,7 @@ class Progress:
     past: list[AttemptAccount] = field(default_factory=list)
     first_token_s: float | None = None  # when the first one came that counts, on the fleet's clock
     lost: Failure | None = None  # how the machine failed that had given a part of the answer
-    lost_s: float | None = None  # when, on the fleet's clock
+    goes_on_until_s: float = -inf  # until when it waits for a machine, on the fleet's clock
     unforgiving: bool = False  # machines that failed it are not asked again
     forgiven_s: float = -inf  # when they were forgiven last
     avoid: dict[NodeId, str] = field(default_factory=dict)  # node -> why not again
@@ -220,8 +217,7 @@ class Progress:
 
     def may_go_on(self, now_s: float) -> bool:
         """May a machine that can go on with the answer come back in time?"""
-        lost_s = self.lost_s
-        return lost_s is not None and self.given.movable and now_s < lost_s + GOES_ON_WITHIN_S
+        return self.given.movable and now_s < self.goes_on_until_s
 
     @property
     def may_begin_anew(self) -> bool:

@@ -5,11 +5,11 @@ from heapq import nsmallest
 
 from mesh.core.admission import retry_after_s
 from mesh.core.climb import Climb
-from mesh.core.cloud import CLOUD
 from mesh.core.progress import Progress
 from mesh.core.receipt import RuledOut
 from mesh.core.routing import AllBusy
 from mesh.core.types import (
+    CLOUD,
     Capability,
     CloudModel,
     Failure,

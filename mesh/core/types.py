@@ -14,6 +14,7 @@ AttemptId = NewType("AttemptId", int)  # issued by the coordinator, never used t
 Epoch = NewType("Epoch", int)  # issued by the coordinator at each attach; later is larger
 
 AUTO = "auto"  # the model name that lets the mesh choose
+CLOUD = "cloud"  # the model name that asks for whichever cloud model there is
 CLOUD_NODE = NodeId("")  # stands for an upstream where a node's id would be
 
 

@@ -124,6 +124,14 @@ class _Server(uvicorn.Server):
             except TimeoutError:
                 continue
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's own waits 0.1 s for connections to end, also where there is none."""
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        for each in (*self.servers, *(sockets or ())):
+            each.close()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

@@ -6,8 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mesh.asking import Asking
-from mesh.core.cloud import CLOUD
-from mesh.core.types import AUTO
+from mesh.core.types import AUTO, CLOUD
 from mesh.door.fields import to_json
 from mesh.errors import ModelNotFound
 from mesh.v1 import inference_pb2 as inference

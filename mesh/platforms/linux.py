@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mesh.platforms.logind import announced_sleep
 from mesh.platforms.posix import PosixFiles, PosixLimits, PosixSignals
 from mesh.platforms.service import LABEL, Service, ServiceSteps, Step
 
@@ -52,6 +51,8 @@ class Linux(PosixFiles, PosixSignals, PosixLimits):
     async def hear_sleep(
         self, sleeps: Callable[[], Awaitable[None]], wakes: Callable[[], None]
     ) -> str:
+        from mesh.platforms.logind import announced_sleep  # late: agents alone ask for it
+
         return await announced_sleep(sleeps, wakes)
 
     def end_with_parent(self) -> None:

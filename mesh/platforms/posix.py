@@ -1,6 +1,5 @@
 """What Linux and macOS share: signals, descriptors, permission bits and resource limits."""
 
-import asyncio
 import os
 import selectors
 import signal
@@ -68,11 +67,15 @@ class PosixSignals:
         return os.getuid()
 
     def hear_stop(self, stop: Callable[[], None]) -> None:
+        import asyncio  # late: most children of ours do without, and start twice as fast
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
 
     async def hear_end_of_input(self, ended: Callable[[], None]) -> None:
+        import asyncio
+
         class Watch(asyncio.Protocol):
             def connection_lost(self, failure: Exception | None) -> None:
                 ended()

@@ -13,11 +13,11 @@ from random import Random
 
 from mesh.core import actions, events
 from mesh.core.actions import Action
-from mesh.core.cloud import CLOUD
 from mesh.core.events import Event
 from mesh.core.fleet import Fleet
 from mesh.core.types import (
     AUTO,
+    CLOUD,
     CLOUD_NODE,
     AttemptId,
     Failure,

@@ -24,6 +24,7 @@ IMPORT_ROOT = Path(node_agent.__file__).absolute().parent.parent  # `-m` finds p
 # What Python and its loader need. The rest of the environment may hold secrets.
 ENVIRONMENT = (
     "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "PYTHONHOME", "PYTHONPATH",
+    "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX",
     "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "__PYVENV_LAUNCHER__", FOLDER_VARIABLE,
 )  # fmt: skip
 

@@ -4,8 +4,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from mesh.core.cloud import CLOUD
-from mesh.core.types import AUTO
+from mesh.core.types import AUTO, CLOUD
 
 NAME_LETTERS_MAX = 96  # fits a table's column; the longest names of public models have about 80
 NAMES_MAX = 8  # each is sent in every report

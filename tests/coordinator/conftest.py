@@ -23,19 +23,26 @@ NewNode = Callable[..., ScriptedNode]
 
 @pytest.fixture
 def settings() -> Settings:
+    return quick_settings()
+
+
+def quick_settings() -> Settings:
+    """For silence that is noticed within a second."""
     return Settings(
         ports=PortSettings(mesh=0, join=0, local=0, http=0),
         discovery=DiscoverySettings(multicast=False),
-        fleet=FleetSettings(beat_every_s=0.1, suspect_after_s=0.4, lost_after_s=1.0),
+        fleet=FleetSettings(
+            beat_every_s=0.1, suspect_after_s=0.4, lost_after_s=1.0, goes_on_within_s=0.5
+        ),
     )
 
 
-def patient_settings() -> Settings:
+def patient_settings(*, goes_on_within_s: float = 10.0) -> Settings:
     """For tests that are not about silence, with nodes that say nothing for long."""
     return Settings(
         ports=PortSettings(mesh=0, join=0, local=0, http=0),
         discovery=DiscoverySettings(multicast=False),
-        fleet=FleetSettings(suspect_after_s=50, lost_after_s=60),
+        fleet=FleetSettings(suspect_after_s=50, lost_after_s=60, goes_on_within_s=goes_on_within_s),
     )
 
 

@@ -1,7 +1,8 @@
 """Who may call what, walked whole; and how machines become members."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from coordinator.coordinator import Coordinator
 from mesh.dial import mesh_channel
 from mesh.errors import InvalidRequest, NodeLost, NotAuthenticated
 from mesh.home import Home
+from mesh.identity.keys import new_key
 from mesh.identity.machine import MachineIdentity
 from mesh.identity.peer import PeerRole
 from mesh.identity.request import certificate_request
@@ -22,6 +24,7 @@ from mesh.joining import join
 from mesh.v1 import fleet_pb2, inference_pb2, operations_pb2
 from mesh.v1 import fleet_pb2_grpc as fleet_grpc
 from mesh.v1 import operations_pb2_grpc as operations_grpc
+from tests.coordinator.conftest import quick_settings
 
 CALL_WITHIN_S = 5.0
 FILES = (inference_pb2.DESCRIPTOR, fleet_pb2.DESCRIPTOR, operations_pb2.DESCRIPTOR)
@@ -61,15 +64,24 @@ def test_the_table_names_every_method() -> None:
     assert ALLOWED.keys() == METHODS.keys()
 
 
+@pytest.fixture(scope="module")
+async def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Coordinator]:
+    """A coordinator that is asked by many, with requests that change nothing or are empty."""
+    home = Home(tmp_path_factory.mktemp("access"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESKMESH_HOME", str(home.root))
+        running = Coordinator(home, quick_settings())
+        async with running.running():
+            yield running
+
+
 @pytest.mark.parametrize("role", CALLERS)
 @pytest.mark.parametrize("name", sorted(METHODS))
 async def test_each_role_may_call_what_the_table_says(
-    name: str,
-    role: PeerRole,
-    mesh_address: str,
-    enrolled: Callable[[PeerRole], MachineIdentity],
+    name: str, role: PeerRole, one_for_all: Coordinator
 ) -> None:
-    async with mesh_channel(mesh_address, enrolled(role)) as channel:
+    identity = one_for_all.household.authority.enrol(new_key(), role, now_s=time.time())
+    async with mesh_channel(f"127.0.0.1:{one_for_all.ports.mesh}", identity) as channel:
         code = await status_of(channel, name)
     denied = code is grpc.StatusCode.PERMISSION_DENIED
     assert denied == (role not in ALLOWED[name]), code
@@ -77,9 +89,9 @@ async def test_each_role_may_call_what_the_table_says(
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 async def test_the_loopback_port_serves_inference_alone(
-    name: str, coordinator: Coordinator
+    name: str, one_for_all: Coordinator
 ) -> None:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{coordinator.ports.local}") as channel:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{one_for_all.ports.local}") as channel:
         code = await status_of(channel, name)
     if name.startswith("Inference/"):
         assert code is not grpc.StatusCode.PERMISSION_DENIED

@@ -10,7 +10,8 @@ from tests.hosts.clock import needs_clock
 from tests.hosts.conftest import Figure, NewHost
 from tests.hosts.host import Host
 from tests.hosts.network import needs_network
-from tests.whole.conftest import attached, forget_addresses, joined
+from tests.whole.conftest import attached, forget_addresses
+from tests.whole.conftest import joined_by_command as joined
 from tests.whole.machine import WITHIN_S, Running
 
 PROMPT = "Reverse the word: mesh"

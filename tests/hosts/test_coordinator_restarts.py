@@ -6,7 +6,8 @@ import pytest
 
 from tests.hosts.conftest import Figure, NewHost
 from tests.hosts.network import needs_network
-from tests.whole.conftest import attached, joined
+from tests.whole.conftest import attached
+from tests.whole.conftest import joined_by_command as joined
 
 PROMPT = "Reverse the word: mesh"
 

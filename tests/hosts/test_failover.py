@@ -15,7 +15,8 @@ import pytest
 from tests.hosts.conftest import Figure, NewHost
 from tests.hosts.host import Host, Operator
 from tests.hosts.network import needs_network
-from tests.whole.conftest import joined, serving
+from tests.whole.conftest import joined_by_command as joined
+from tests.whole.conftest import serving
 from tests.whole.machine import Running
 
 pytestmark = needs_network

@@ -9,7 +9,8 @@ from typing import Any
 from tests.hosts.conftest import NewHost
 from tests.hosts.host import Host
 from tests.hosts.network import needs_network
-from tests.whole.conftest import joined, serving
+from tests.whole.conftest import joined_by_command as joined
+from tests.whole.conftest import serving
 from tests.whole.machine import Running
 
 pytestmark = needs_network

@@ -17,7 +17,8 @@ from tests.hosts.conftest import Figure, NewHost
 from tests.hosts.host import Host, Operator
 from tests.hosts.network import needs_network
 from tests.node_agent.engine.gguf_files import RandomModel
-from tests.whole.conftest import attached, forget_addresses, joined
+from tests.whole.conftest import attached, forget_addresses
+from tests.whole.conftest import joined_by_command as joined
 
 PROMPT = "Reverse the word: mesh"
 GREEDY = ("--temperature", "0")

@@ -6,8 +6,10 @@ from typing import TypeVar
 
 import pytest
 
+from mesh.cli.operations import new_invitation
 from mesh.home import Home
 from mesh.identity.store import IdentityStore
+from mesh.joining import join
 from tests.whole.machine import Machine, Running
 
 NewMachine = Callable[..., Machine]
@@ -34,7 +36,18 @@ async def office(new_machine: NewMachine) -> AsyncIterator[Machine]:
         yield machine
 
 
-async def joined(machine: Joining, office: Machine, *options: str, role: str = "node") -> Joining:
+async def joined(
+    machine: Joining, office: Machine, *, role: str = "node", lend: bool = True
+) -> Joining:
+    """Let ``machine`` join the mesh of ``office`` by a code, without the start of two commands."""
+    code, _ = await new_invitation(role, "", office.home)
+    await join(machine.home, code, machine_name=machine.name, lend=lend)
+    return machine
+
+
+async def joined_by_command(
+    machine: Joining, office: Machine, *options: str, role: str = "node"
+) -> Joining:
     """Let ``machine`` join the mesh of ``office`` by a code, as people do it."""
     invitation = await office.run("invite", "--json", "--role", role)
     assert invitation.code == 0, invitation.err

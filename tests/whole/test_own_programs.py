@@ -128,7 +128,7 @@ async def test_a_machine_that_lends_nothing_uses_the_mesh_and_is_not_in_it(
     office: Machine, new_machine: NewMachine
 ) -> None:
     desk = await joined(new_machine("desk"), office)
-    laptop = await joined(new_machine("laptop"), office, "--no-lend", role="client")
+    laptop = await joined(new_machine("laptop"), office, role="client", lend=False)
     async with (
         desk.running("node") as node,
         laptop.running("node") as agent,

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.engine_cache import EngineBuild, cache_folder, find_wheel
 from tests.whole.clean import CleanEnvironment, built_wheel, hiding_the_engine
-from tests.whole.conftest import NewMachine, joined, serving
+from tests.whole.conftest import NewMachine, joined_by_command, serving
 from tests.whole.machine import ROOT, Machine
 
 QUESTION = ("ask", "--json", "echo hi")
@@ -30,7 +30,7 @@ def bare(new_machine: NewMachine, tmp_path: Path) -> Machine:
 
 
 async def test_a_machine_without_an_engine_asks_the_mesh(answering: Machine, bare: Machine) -> None:
-    await joined(bare, answering, "--no-lend")
+    await joined_by_command(bare, answering, "--no-lend")
     asked = await bare.run(*QUESTION)
     assert asked.code == 0, asked.err
     assert asked.json["receipt"]["attempts"][-1]["node_name"] == "office"
@@ -45,7 +45,7 @@ async def test_a_machine_that_would_lend_without_an_engine_says_what_is_missing(
     shown = await bare.run("up")
     assert shown.code == 1
     assert "deskmesh[node]" in shown.err
-    await joined(bare, office)
+    await joined_by_command(bare, office)
     checked = await bare.run("doctor", "--json")
     engine = {each["check"]: each for each in checked.json["checks"]}["engine"]
     assert checked.code == 1

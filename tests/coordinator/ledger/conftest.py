@@ -9,6 +9,8 @@ import pytest
 from coordinator.ledger.ledger import Ledger
 from tests.coordinator.ledger.played_requests import Clock
 
+RETRY_EVERY_S = 0.05
+
 NewLedger = Callable[..., Ledger]
 
 
@@ -27,6 +29,7 @@ def new_ledger(folder: Path, clock: Clock) -> NewLedger:
     """Makes ledgers over the same folder, as one coordinator after the other does."""
 
     def make(**given: Any) -> Ledger:
-        return Ledger(folder, **{"keep_days": 90, "clock": clock, **given})
+        usual: dict[str, Any] = {"keep_days": 90, "clock": clock, "retry_every_s": RETRY_EVERY_S}
+        return Ledger(folder, **{**usual, **given})
 
     return make

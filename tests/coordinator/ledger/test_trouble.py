@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.ledger.ledger import Ledger
-from tests.coordinator.ledger.conftest import NewLedger
+from tests.coordinator.ledger.conftest import RETRY_EVERY_S, NewLedger
 from tests.coordinator.ledger.disk import Disk, mounted
 from tests.coordinator.ledger.played_requests import (
     Clock,
@@ -55,7 +55,7 @@ async def disk(tmp_path: Path) -> AsyncIterator[Disk]:
 @asynccontextmanager
 async def on_disk(disk: Disk, clock: Clock) -> AsyncIterator[Ledger]:
     """Run a ledger on the disk; it has told once that it works."""
-    ledger = Ledger(disk.root / "ledger", keep_days=90, clock=clock)
+    ledger = Ledger(disk.root / "ledger", keep_days=90, clock=clock, retry_every_s=RETRY_EVERY_S)
     async with ledger.running():
         answer(ledger)
         await settled(ledger)
@@ -168,7 +168,7 @@ async def test_rows_wait_for_a_read_only_disk_and_follow(disk: Disk, clock: Cloc
     async with on_disk(disk, clock) as ledger:
         folder = ledger.folder
     disk.make_read_only()
-    ledger = Ledger(folder, keep_days=90, clock=clock)
+    ledger = Ledger(folder, keep_days=90, clock=clock, retry_every_s=RETRY_EVERY_S)
     async with ledger.running():
         for _ in range(20):
             answer(ledger)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from mesh.core import events
 from mesh.core.actions import FinishRequest, StartAttempt, TellOperator
 from mesh.core.asked import BIG, SMALL, Assessment
-from mesh.core.canary import REST_S, SHARE, Allowance, Newcomers
+from mesh.core.canary import REST_S, Allowance, Newcomers
 from mesh.core.climb import Climb, Step, climb_of
+from mesh.core.limits import CANARY_SHARE
 from mesh.core.outcomes import Label, Outcomes, Source, label
 from mesh.core.policies import Policy
 from mesh.core.receipt import Receipt
@@ -243,8 +244,8 @@ def test_the_share_is_never_exceeded_by_more_than_one(seed: int, share: float, a
 
 def test_the_share_is_nearly_reached() -> None:
     allowance, rng = Allowance(), Random(3)
-    drawn = sum(allowance.draw(SHARE, rng) for _ in range(20_000))
-    assert 0.6 * SHARE <= drawn / 20_000 <= SHARE
+    drawn = sum(allowance.draw(CANARY_SHARE, rng) for _ in range(20_000))
+    assert 0.6 * CANARY_SHARE <= drawn / 20_000 <= CANARY_SHARE
 
 
 @given(

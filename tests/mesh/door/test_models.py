@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mesh.core.cloud import CLOUD
+from mesh.core.types import CLOUD
 from mesh.v1 import inference_pb2 as inference
 from tests.mesh.door.conftest import Served
 
