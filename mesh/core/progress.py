@@ -228,7 +228,8 @@ class Progress:
     def begin_anew(self) -> None:
         """What the client has of the answer is void."""
         self.given = Given(0)
-        self.lost = self.lost_s = self.first_token_s = self.visible_s = self.held = None
+        self.lost = self.first_token_s = self.visible_s = self.held = None
+        self.goes_on_until_s = -inf
         self.void_attempts = len(self.past)
         self.restarts += 1
 
