@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx2
@@ -10,6 +11,7 @@ from mesh.errors import InvalidRequest
 from mesh.pulling.pace import Pace
 from mesh.pulling.redirects import REDIRECTS_MAX, follow
 from mesh.pulling.source import Source
+from mesh.pulling.tries import Later
 from mesh.version import VERSION
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -28,7 +30,10 @@ class Connection:
             headers={"user-agent": f"deskmesh/{VERSION}", "accept-encoding": "identity"},
         )
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     @contextmanager
@@ -37,8 +42,19 @@ class Connection:
 
         Raises:
             InvalidRequest: a redirect leads where nothing is fetched from, or in circles.
-            httpx2.HTTPError: no answer.
+            Later: no answer, or none any more while the context is open.
         """
+        try:
+            yield from self._answer(done_bytes, if_range)
+        except httpx2.ConnectError:
+            raise Later(f"{self._source.host} cannot be reached", reached=False) from None
+        except httpx2.TimeoutException as failure:
+            connected = not isinstance(failure, httpx2.ConnectTimeout)
+            raise Later(f"{self._source.host} is silent", reached=connected) from None
+        except (httpx2.HTTPError, httpx2.StreamError):
+            raise Later(f"{self._source.host} broke the connection off") from None
+
+    def _answer(self, done_bytes: int, if_range: str) -> Iterator[httpx2.Response]:
         asked = {"range": f"bytes={done_bytes}-"} if done_bytes else {}
         if done_bytes and if_range:
             asked["if-range"] = if_range
