@@ -44,8 +44,24 @@ class Connection:
             InvalidRequest: a redirect leads where nothing is fetched from, or in circles.
             Later: no answer, or none any more while the context is open.
         """
+        asked = {"range": f"bytes={done_bytes}-"} if done_bytes else {}
+        if done_bytes and if_range:
+            asked["if-range"] = if_range
+        with self._reaching():
+            yield from self._answer(asked)
+
+    @contextmanager
+    def first_byte(self) -> Iterator[httpx2.Response]:
+        """Yield the answer to a request for one byte: it tells the size of all, where a server
+        that signs addresses would refuse HEAD. Raises as ``rest`` does."""
+        with self._reaching():
+            yield from self._answer({"range": "bytes=0-0"})
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Raises Later for whatever becomes of a connection."""
         try:
-            yield from self._answer(done_bytes, if_range)
+            yield
         except httpx2.ConnectError:
             raise Later(f"{self._source.host} cannot be reached", reached=False) from None
         except httpx2.TimeoutException as failure:
@@ -54,10 +70,7 @@ class Connection:
         except (httpx2.HTTPError, httpx2.StreamError):
             raise Later(f"{self._source.host} broke the connection off") from None
 
-    def _answer(self, done_bytes: int, if_range: str) -> Iterator[httpx2.Response]:
-        asked = {"range": f"bytes={done_bytes}-"} if done_bytes else {}
-        if done_bytes and if_range:
-            asked["if-range"] = if_range
+    def _answer(self, asked: dict[str, str]) -> Iterator[httpx2.Response]:
         url = self._source.url
         for _ in range(REDIRECTS_MAX + 1):
             with self._client.stream("GET", url, headers={**asked, **self._secret(url)}) as answer:

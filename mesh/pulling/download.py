@@ -11,6 +11,7 @@
 """
 
 import errno
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,41 +36,48 @@ class Fetched:
     sha256: str
     size_bytes: int
     resumed_bytes: int  # were here before
+    so_far: "hashlib._Hash"  # of a part, and all parts before it
 
 
 def fetch(  # noqa: PLR0913 - a file, where it goes, who is told, and time in tests
     source: Source,
-    folder: Path,
+    partial: Partial,
     watcher: Watcher,
     *,
+    before: "hashlib._Hash | None" = None,
     pace: Pace | None = None,
     wait: Callable[[float], None] = time.sleep,
     on_size: Callable[[int], None] = lambda _: None,
 ) -> Fetched:
-    """Fetch ``source`` into a hidden file of ``folder``. The caller holds the lock of its name.
+    """Fetch ``source`` into ``partial``'s file. The caller holds the lock of the model's name.
 
     Args:
+        before: of the parts of the same model that come before it; None: it is the first.
         on_size: called with the size in bytes before the first of them comes; may raise.
 
     Raises:
         MeshError: says what, why and what to do; what is here already stays for the next time
             unless it is wrong.
     """
-    partial = Partial(folder, source.name)
     pace = pace or Pace()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with Connection(source, pace) as connection, growing(source, partial, pace) as file:
+        partial.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (
+            Connection(source, pace) as connection,
+            growing(source, partial, pace, before) as file,
+        ):
             file.take_up(watcher.said)
             resumed_bytes = file.done_bytes
             exchange = Exchange(source, connection, file, watcher, on_size)
             tries = Tries(source.host, pace, watcher.said, wait)
             tries.until_done(exchange.once, lambda: file.done_bytes, reached=resumed_bytes > 0)
-        sha256 = file.digest.hexdigest()
+        sha256 = file.digests.own.hexdigest()
         _check(source, sha256, partial)
-        return Fetched(partial.file, sha256, file.done_bytes, resumed_bytes)
+        return Fetched(
+            partial.file, sha256, file.done_bytes, resumed_bytes, so_far=file.digests.so_far
+        )
     except OSError as failure:
-        raise _in_words(failure, folder) from None
+        raise _in_words(failure, partial.folder) from None
 
 
 def _check(source: Source, sha256: str, partial: Partial) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from mesh.pulling.digests import Digests
 from mesh.pulling.fitting import gigabytes
 from mesh.pulling.pace import Pace
 from mesh.pulling.partial import Partial, State, hash_head
@@ -28,10 +29,11 @@ class Growing:
     partial: Partial
     pace: Pace
     file: BinaryIO
+    before: "hashlib._Hash | None" = None  # of the parts of the model that come before it
     done_bytes: int = 0
     size_bytes: int = 0  # 0: not told yet
     validator: str = ""
-    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    digests: Digests = field(default_factory=Digests)
     _saved_at_s: float = 0.0
     _saved_bytes: int = 0
 
@@ -47,20 +49,21 @@ class Growing:
             self.begin_anew()
             return
         say(f"checking {gigabytes(state.done_bytes)} that are here already")
-        digest = hash_head(self.file, state.done_bytes, lambda _: None)
-        if digest.hexdigest() != state.done_sha256:
+        digests = Digests(self.before)
+        hash_head(self.file, state.done_bytes, digests, lambda _: None)
+        if digests.own.hexdigest() != state.done_sha256:
             say("they changed on the disk since: beginning anew")
             self.begin_anew()
             return
         self.file.truncate(state.done_bytes)
         self.file.seek(state.done_bytes)
         self.done_bytes = self._saved_bytes = state.done_bytes
-        self.size_bytes, self.validator, self.digest = state.size_bytes, state.validator, digest
+        self.size_bytes, self.validator, self.digests = state.size_bytes, state.validator, digests
 
     def begin_anew(self) -> None:
         """Throw away what is here."""
         self.done_bytes = self.size_bytes = self._saved_bytes = 0
-        self.validator, self.digest = "", hashlib.sha256()
+        self.validator, self.digests = "", Digests(self.before)
         self.partial.state_file.unlink(missing_ok=True)
         self.file.truncate(0)
         self.file.seek(0)
@@ -70,7 +73,7 @@ class Growing:
         view = memoryview(block)
         while view:
             view = view[self.file.write(view) :]
-        self.digest.update(block)
+        self.digests.update(block)
         self.done_bytes += len(block)
         ahead_bytes = self.done_bytes - self._saved_bytes
         if (
@@ -91,7 +94,7 @@ class Growing:
                 size_bytes=self.size_bytes,
                 sha256=self.source.sha256,
                 done_bytes=self.done_bytes,
-                done_sha256=self.digest.hexdigest(),
+                done_sha256=self.digests.own.hexdigest(),
             )
         )
         self._saved_bytes, self._saved_at_s = self.done_bytes, time.monotonic()
@@ -100,7 +103,9 @@ class Growing:
         """Whether the last try was for the same file."""
         if self.source.sha256:
             return state.sha256 == self.source.sha256
-        return state.url == self._address() and not state.sha256 and bool(state.validator)
+        if state.url != self._address() or state.sha256 or not state.validator:
+            return False
+        return self.source.validator in ("", state.validator)
 
     def _address(self) -> str:
         """Tell addresses apart without keeping a query on the disk: it may hold a signature."""
@@ -108,11 +113,13 @@ class Growing:
 
 
 @contextmanager
-def growing(source: Source, partial: Partial, pace: Pace) -> Iterator[Growing]:
+def growing(
+    source: Source, partial: Partial, pace: Pace, before: "hashlib._Hash | None"
+) -> Iterator[Growing]:
     """Open the hidden file; what it has is kept at the end, however that comes."""
     partial.file.touch(mode=0o600)
     with partial.file.open("r+b", buffering=0) as file:
-        it = Growing(source, partial, pace, file)
+        it = Growing(source, partial, pace, file, before, digests=Digests(before))
         try:
             yield it
         finally:

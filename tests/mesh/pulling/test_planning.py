@@ -8,7 +8,7 @@ from mesh.cli.first_model import advice
 from mesh.errors import InvalidRequest, ModelNotFound
 from mesh.pulling.catalogue import entries, find
 from mesh.pulling.fitting import Machine
-from mesh.pulling.hub import HubFile, choose
+from mesh.pulling.hub_files import HubFile, choose
 from mesh.pulling.planning import plan, refuse_what_cannot_be
 from mesh.pulling.reference import HubReference, read_reference
 from mesh.pulling.suggesting import best, suggestions
@@ -47,9 +47,19 @@ def test_what_is_not_there_is_told_with_what_is() -> None:
     assert "Q4_K_M (2.0 GB)" in refused.value.hint
 
 
-def test_a_model_in_parts_is_refused_with_a_reason() -> None:
-    with pytest.raises(InvalidRequest, match="several parts"):
-        chosen("hf:a/b:Q8_0", files=SPLIT)
+def test_a_model_in_parts_is_one_choice_by_the_size_of_all() -> None:
+    model = choose(HubReference("a/b", quantisation="Q8_0"), reversed(SPLIT), 16 * GB)
+    assert (model.files, model.size_bytes, model.name) == (SPLIT, 5 * GB, "x-Q8_0")
+    assert chosen("hf:a/b/x-Q8_0-00002-of-00002.gguf", files=SPLIT) == SPLIT[0].path
+    files = (FILES[1], *SPLIT)
+    assert chosen("hf:a/b", 16, files) == SPLIT[0].path
+    assert chosen("hf:a/b", 5, files) == "x-Q4_K_M.gguf", "four of its five would fit"
+    assert chosen("hf:a/b:Q8_0", 16, (*FILES, *SPLIT)) == "x-Q8_0.gguf", "one file rather than two"
+
+
+def test_a_model_of_which_parts_are_missing_is_told() -> None:
+    with pytest.raises(InvalidRequest, match="has 1 of the 2 parts of x-Q8_0"):
+        chosen("hf:a/b:Q8_0", files=SPLIT[1:])
 
 
 def test_every_entry_of_the_catalogue_is_whole_and_found_by_each_of_its_names() -> None:
@@ -69,8 +79,9 @@ def test_a_catalogue_name_needs_no_question_and_keeps_the_hub_that_was_set(
     monkeypatch.setenv("HF_TOKEN", "secret")
     source = plan(read_reference("qwen3:4b"), name="", sha256="", memory_bytes=16 * GB)
     assert source.name == "qwen3-4b"
-    assert source.url.startswith("https://mirror.example/Qwen/Qwen3-4B-GGUF/resolve/main/")
-    assert source.token == "secret"
+    (file,) = source.parts
+    assert file.url.startswith("https://mirror.example/Qwen/Qwen3-4B-GGUF/resolve/main/")
+    assert file.token == "secret"
     assert source.size_bytes == 2_497_280_256
     with pytest.raises(InvalidRequest, match="not 0000"):
         plan(read_reference("qwen3:4b"), name="", sha256="0" * 64, memory_bytes=GB)
@@ -88,15 +99,16 @@ def test_a_name_that_nobody_knows_is_told_with_those_that_are() -> None:
     ("memory_gb", "disk_gb", "why"), [(2, 100, "of memory"), (16, 3, "of disk"), (16, 100, "")]
 )
 def test_memory_and_disk_are_checked_before(memory_gb: int, disk_gb: int, why: str) -> None:
-    source = plan(read_reference("qwen3-4b"), name="", sha256="", memory_bytes=GB)
+    wanted = plan(read_reference("qwen3-4b"), name="", sha256="", memory_bytes=GB)
+    assert wanted.size_bytes is not None
     machine = Machine(memory_gb * GB, disk_gb * GB)
     if not why:
-        refuse_what_cannot_be(source, machine, here_bytes=0)
+        refuse_what_cannot_be(wanted.name, wanted.size_bytes, machine, here_bytes=0)
         return
     with pytest.raises(InvalidRequest, match=why):
-        refuse_what_cannot_be(source, machine, here_bytes=0)
+        refuse_what_cannot_be(wanted.name, wanted.size_bytes, machine, here_bytes=0)
     if "disk" in why:
-        refuse_what_cannot_be(source, machine, here_bytes=2 * GB)
+        refuse_what_cannot_be(wanted.name, wanted.size_bytes, machine, here_bytes=2 * GB)
 
 
 @pytest.mark.parametrize(
