@@ -1,4 +1,4 @@
-"""``deskmesh models pull`` and ``suggest``: models that are elsewhere."""
+"""``deskmesh models pull``: a model that is elsewhere."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from mesh.cli.download_shown import shown
 from mesh.cli.model_putting import take_over
@@ -20,12 +19,10 @@ from mesh.lock import only_one
 from mesh.model_note import MODEL_SUFFIX, ModelNote
 from mesh.own_folder import OwnModel, own_model
 from mesh.pulling.begun import Begun
-from mesh.pulling.catalogue import entries
 from mesh.pulling.fetching import FetchedModel, fetch_model
 from mesh.pulling.partial import sha256_of
 from mesh.pulling.planning import plan, refuse_what_cannot_be
 from mesh.pulling.reference import BadReference, Reference, read_reference
-from mesh.pulling.suggesting import Suggestion, suggestions
 from mesh.pulling.this_machine import this_machine
 from mesh.pulling.wanted import Wanted
 
@@ -33,9 +30,8 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to those of ``deskmesh models``."""
+    """Add the command to those of ``deskmesh models``."""
     app.command("pull")(pull_model)
-    app.command("suggest")(suggest_models)
 
 
 def pull_model(
@@ -79,48 +75,6 @@ def pull_model(
             fetched = fetch_model(wanted, folder, watcher, on_size=check)
         known = _take(wanted, begun, fetched, as_json=as_json)
     _show(wanted, fetched, known, as_json=as_json)
-
-
-def suggest_models(as_json: JsonOption = False) -> None:
-    """List what of the catalogue this machine can serve, the best first."""
-    machine = this_machine(Home.find().models)
-    judged = suggestions(entries(), machine)
-    if as_json:
-        listed = [
-            {**each.entry.model_dump(), "fits": each.fits, "why_not": each.why_not}
-            for each in judged
-        ]
-        plain = {"memory_bytes": machine.memory_bytes, "disk_free_bytes": machine.disk_free_bytes}
-        print_json({"machine": plain, "models": listed})
-        return
-    console.print(
-        f"This machine has {size(machine.memory_bytes)} of memory and"
-        f" {size(machine.disk_free_bytes)} of free disk.\n"
-    )
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("model", "for", "parameters", "quantisation", "size", "licence", ""):
-        table.add_column(column, overflow="fold")
-    for each in judged:
-        entry = each.entry
-        table.add_row(
-            entry.name,
-            entry.kind,
-            entry.parameters,
-            entry.quantisation,
-            size(entry.size_bytes),
-            entry.licence,
-            _verdict(each),
-            style="" if each.fits else "dim",
-        )
-    console.print(table)
-    if first := next((each for each in judged if each.fits), None):
-        console.print(f"\ndeskmesh models pull {first.entry.name}")
-
-
-def _verdict(suggestion: Suggestion) -> str:
-    if not suggestion.fits:
-        return suggestion.why_not
-    return "fits, with little room beside it" if suggestion.tight else "fits"
 
 
 @contextmanager

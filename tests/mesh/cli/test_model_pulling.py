@@ -19,6 +19,7 @@ from mesh.errors import Forbidden, InvalidRequest, MeshError, ModelNotFound, Nod
 from mesh.home import Home
 from mesh.lock import only_one
 from mesh.model_note import read_note
+from mesh.pulling.bandwidth import read_bytes_per_s
 from tests.mesh.pulling.server import Behaviour, FileServer, serving
 
 MODEL = (Path(test_models.__file__).parent / "test-text.gguf").read_bytes()
@@ -256,7 +257,26 @@ def test_suggestions_come_with_what_each_takes(folder: Path) -> None:
     told = json.loads(run("suggest", "--json").stdout)
     assert told["machine"]["memory_bytes"] > 0
     assert all(each["size_bytes"] for each in told["models"])
-    assert "deskmesh models pull" in run("suggest").stdout or not told["models"][0]["fits"]
+
+
+def test_suggestions_tell_how_fast_a_processor_would_write(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh.pulling.this_machine._memory_bytes", lambda: 32_000_000_000)
+    monkeypatch.setattr("mesh.pulling.bandwidth.gpus_here", tuple)
+    monkeypatch.setattr("mesh.pulling.bandwidth.read_bytes_per_s", lambda: 25e9)
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = run("suggest").stdout
+    assert "read at 25 GB a second" in shown
+    assert "about 7 tokens a second" in shown
+    assert "writes slower than one reads" in shown
+    assert "deskmesh models pull gpt-oss-20b" in shown
+
+
+def test_a_machine_reads_its_memory_at_a_speed_that_memories_have() -> None:
+    speed = read_bytes_per_s()
+    assert speed is not None
+    assert 1e8 < speed < 1e13
 
 
 def test_the_advice_of_the_first_start_is_given_once(tmp_path: Path) -> None:

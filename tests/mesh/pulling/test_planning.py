@@ -11,6 +11,7 @@ from mesh.pulling.fitting import Machine
 from mesh.pulling.hub_files import HubFile, choose
 from mesh.pulling.planning import plan, refuse_what_cannot_be
 from mesh.pulling.reference import HubReference, read_reference
+from mesh.pulling.speed import DECODING_SHARE, speed_in_words, tokens_per_s
 from mesh.pulling.suggesting import best, suggestions
 
 GB = 1_000_000_000
@@ -121,6 +122,38 @@ def test_each_machine_is_told_what_suits_it(memory_gb: float, name: str) -> None
     assert suggestion is not None
     assert suggestion.entry.name == name
     assert f"pull {name}`" in advice(machine, "deskmesh")
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "read_gb_per_s", "name"),
+    [
+        (64, 60, "qwen3-30b-a3b"),  # of its experts a token reads a ninth
+        (32, 25, "gpt-oss-20b"),
+        (32, 10, "smollm2-1.7b"),  # the largest that fits would write a token in three seconds
+        (16, 25, "qwen3-4b"),
+        (16, 60, "qwen3-8b"),
+        (16, 1, "qwen3-0.6b"),  # none is quick enough: the quickest
+    ],
+)
+def test_a_processor_is_told_of_a_model_that_writes_as_fast_as_one_reads(
+    memory_gb: int, read_gb_per_s: int, name: str
+) -> None:
+    machine = Machine(memory_gb * GB, 100 * GB, read_gb_per_s * GB)
+    suggestion = best(entries(), machine)
+    assert suggestion is not None
+    assert (suggestion.entry.name, suggestion.usable) == (name, read_gb_per_s > 1)
+    assert "a second, licence" in advice(machine, "deskmesh")
+
+
+def test_a_token_needs_every_weight_once_but_of_experts_a_few() -> None:
+    assert tokens_per_s(2e9, 20e9) == pytest.approx(10 * DECODING_SHARE)
+    dense, sparse = find("qwen3-14b"), find("qwen3-30b-a3b")
+    assert dense is not None
+    assert sparse is not None
+    assert sparse.size_bytes > dense.size_bytes
+    assert sparse.active_bytes < dense.active_bytes / 3
+    assert speed_in_words(5.6) == "about 6 tokens a second"
+    assert speed_in_words(0.4) == "less than a token a second"
 
 
 def test_what_does_not_fit_is_told_with_its_reason_and_comes_last() -> None:
