@@ -15,6 +15,7 @@ from pathlib import Path
 from mesh.errors import InvalidRequest
 from mesh.model_note import MODEL_SUFFIX, ModelNote, note_of
 from mesh.own_folder import OwnModel
+from mesh.pulling.partial import sha256_of
 
 BLOCK_BYTES = 8 << 20
 SPARE_BYTES = 64 << 20  # left on the disk for everybody else
@@ -167,7 +168,10 @@ def _check_same(
     """The name may be taken by the very same weights."""
     if source.samefile(target):
         return
-    if source.stat().st_size == target.stat().st_size and _sha256(target, on_progress) == sha256:
+    if (
+        source.stat().st_size == target.stat().st_size
+        and sha256_of([target], on_progress) == sha256
+    ):
         return
     raise taken(target)
 
@@ -178,16 +182,6 @@ def taken(target: Path) -> InvalidRequest:
         f"{target.stem} is the name of another model in {target.parent}",
         hint=f"give another --name, or `deskmesh models remove {target.stem}` first",
     )
-
-
-def _sha256(path: Path, on_progress: Callable[[int], None]) -> str:
-    digest, done_bytes = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-            done_bytes += len(block)
-            on_progress(done_bytes)
-    return digest.hexdigest()
 
 
 def write_note(note: ModelNote, target: Path) -> None:
