@@ -38,6 +38,7 @@ class Verified:
     model: OwnModel
     sha256: str  # "": parts are missing
     known_sha256: str  # "": nobody has ever said
+    problem: str = ""  # why it could not be verified
 
     @property
     def name(self) -> str:
@@ -45,8 +46,8 @@ class Verified:
 
     @property
     def state(self) -> str:
-        if self.model.missing:
-            return "incomplete"
+        if self.problem:
+            return "not verified"
         if not self.known_sha256:
             return "first seen"
         return "right" if self.sha256 == self.known_sha256 else "changed"
@@ -90,7 +91,7 @@ def verify_models(
 ) -> None:
     """Hash model files again, and compare with what they had; exit 1 where a byte has changed."""
     verified = [_verify(model, quiet=as_json) for model in _models(name)]
-    wrong = [each for each in verified if each.state in ("changed", "incomplete")]
+    wrong = [each for each in verified if each.state in ("changed", "not verified")]
     if as_json:
         print_json({"models": [_plain(each) for each in verified]})
     elif not verified:
@@ -116,31 +117,33 @@ def _models(name: str) -> Sequence[OwnModel]:
 
 
 def _verify(model: OwnModel, *, quiet: bool) -> Verified:
-    """Hash the model, and keep in its note when it was right, or what it had when first seen."""
-    note = _note(model)
-    if model.missing:
-        return Verified(model, "", note.sha256)
+    """Hash the model, and keep in its note when it was right, or what it had when first seen.
+
+    What is wrong with one says nothing of the others, so nothing is raised.
+    """
+    if missing := model.missing:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        return Verified(model, "", "", f"{missing[0]}{more} is missing; get it again")
     try:
+        note = _note(model)
         with progress(f"hashing {model.name}", model.size_bytes, shown=not quiet) as on_progress:
             sha256 = sha256_of(model.files, on_progress)
+        verified = Verified(model, sha256, note.sha256)
+        if verified.state == "right":
+            _keep(model, note, {"verified": now()})
+        elif verified.state == "first seen" and model.note.is_file():
+            _keep(model, note, {"sha256": sha256, "verified": now()})
+        return verified
+    except InvalidRequest as why:
+        return Verified(model, "", "", str(why))
     except OSError as failure:
-        why = (failure.strerror or type(failure).__name__).lower()
+        why_not = (failure.strerror or type(failure).__name__).lower()
         where = failure.filename or model.files[0]
-        raise InvalidRequest(f"{where}: {why}", hint="mend it, and try again") from None
-    verified = Verified(model, sha256, note.sha256)
-    if verified.state == "right":
-        _keep(model, note, {"verified": now()})
-    elif verified.state == "first seen" and model.note.is_file():
-        _keep(model, note, {"sha256": sha256, "verified": now()})
-    return verified
+        return Verified(model, "", "", f"{where}: {why_not}; mend it, and try again")
 
 
 def _keep(model: OwnModel, note: ModelNote, known: dict[str, str]) -> None:
-    try:
-        write_note(note.model_copy(update=known), model.files[0])
-    except OSError as failure:
-        why = (failure.strerror or type(failure).__name__).lower()
-        raise InvalidRequest(f"{model.note}: {why}", hint="mend it, and try again") from None
+    write_note(note.model_copy(update=known), model.files[0])
 
 
 def _line(verified: Verified) -> str:
@@ -149,10 +152,8 @@ def _line(verified: Verified) -> str:
             return f"{verified.name}: right, sha256 {verified.sha256}"
         case "first seen":
             return f"{verified.name}: nothing to compare with, sha256 {verified.sha256}"
-        case "incomplete":
-            missing = verified.model.missing
-            more = f" and {len(missing) - 1} more" if missing[1:] else ""
-            return f"{verified.name}: INCOMPLETE, {missing[0]}{more} is missing; get it again"
+        case "not verified":
+            return f"{verified.name}: NOT VERIFIED, {verified.problem}"
     return (
         f"{verified.name}: CHANGED, {verified.model.where} has sha256 {verified.sha256[:16]}…"
         f" and had {verified.known_sha256[:16]}…; `deskmesh models remove {verified.name}`, then"
@@ -167,6 +168,7 @@ def _plain(verified: Verified) -> dict[str, str]:
         "state": verified.state,
         "sha256": verified.sha256,
         "known_sha256": verified.known_sha256,
+        "problem": verified.problem,
     }
 
 

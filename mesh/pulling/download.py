@@ -93,5 +93,10 @@ def _check(source: Source, sha256: str, partial: Partial) -> None:
 def _in_words(failure: OSError, folder: Path) -> MeshError:
     if failure.errno in {errno.ENOSPC, errno.EDQUOT}:
         return InvalidRequest(f"the disk of {folder} is full", hint=f"free some space and {AGAIN}")
+    if failure.errno == errno.EFBIG:
+        return InvalidRequest(
+            f"the disk of {folder} takes no file so large",
+            hint="FAT32 ends at 4 GB, and `ulimit -f` may set a limit: use another, or lift it",
+        )
     why = (failure.strerror or type(failure).__name__).lower()
     return ServiceError(f"{failure.filename or folder}: {why}", hint=AGAIN)

@@ -86,7 +86,7 @@ class Exchange:
         if known_bytes is not None and size_bytes != known_bytes:
             growing.begin_anew()
             raise InvalidRequest(
-                f"{self.source.host} has {size_bytes:,} bytes, and the file has {known_bytes:,}",
+                f"{self.source.host} has {size_bytes:,} bytes of it, not {known_bytes:,}",
                 hint="it is another file: check the name, or try another server",
             )
         if growing.size_bytes not in (0, size_bytes):

@@ -67,8 +67,10 @@ class HubModel:
     def is_whole(self) -> bool:
         return len(self.files) == self.parts <= PARTS_MAX
 
-    def __str__(self) -> str:
-        return f"{self.quantisation or self.path} ({gigabytes(self.size_bytes)})"
+    def told(self, *, by_path: bool) -> str:
+        """Return it for people, by its quantisation where that says which it is."""
+        label = self.path if by_path or not self.quantisation else self.quantisation
+        return f"{label} ({gigabytes(self.size_bytes)})"
 
 
 def models_of(files: Iterable[HubFile]) -> list[HubModel]:
@@ -95,7 +97,7 @@ def choose(asked: HubReference, files: Iterable[HubFile], memory_bytes: int) -> 
 
     Raises:
         ModelNotFound: none is.
-        InvalidRequest: parts of it are missing.
+        InvalidRequest: several are, or parts of it are missing.
     """
     models = models_of(files)
     named = _named(asked, models)
@@ -105,7 +107,7 @@ def choose(asked: HubReference, files: Iterable[HubFile], memory_bytes: int) -> 
     if not whole:
         raise _in_pieces(asked, named[0])
     if asked.file or asked.quantisation:
-        return min(whole, key=lambda each: each.parts)  # in one file rather than in parts
+        return _only(asked, whole)
     quantised = [each for each in whole if each.quantisation not in _WHOLE] or whole
     fitting = [each for each in quantised if fits(each.size_bytes, memory_bytes)]
     return fitting[-1] if fitting else quantised[0]  # the plan says why the smallest does not fit
@@ -117,6 +119,17 @@ def _named(asked: HubReference, models: Sequence[HubModel]) -> Sequence[HubModel
     if asked.quantisation:
         return [each for each in models if each.quantisation == asked.quantisation]
     return models
+
+
+def _only(asked: HubReference, whole: Sequence[HubModel]) -> HubModel:
+    """Return the one that is meant: of the same in one file and in parts, the file."""
+    if len({each.name.lower() for each in whole}) > 1:
+        told = ", ".join(each.path for each in whole[:TOLD_MAX])
+        raise InvalidRequest(
+            f"hf:{asked.repository} has {len(whole)} models in {asked.quantisation}: {told}",
+            hint=f"name one of them: hf:{asked.repository}/{whole[0].path}",
+        )
+    return min(whole, key=lambda each: each.parts)
 
 
 def _in_pieces(asked: HubReference, model: HubModel) -> InvalidRequest:
@@ -133,7 +146,8 @@ def _in_pieces(asked: HubReference, model: HubModel) -> InvalidRequest:
 
 def _no_such_model(asked: HubReference, models: Sequence[HubModel]) -> ModelNotFound:
     what = asked.file or asked.quantisation or f"{MODEL_SUFFIX} file"
-    listed = ", ".join(map(str, models[:TOLD_MAX]))
+    by_path = len({each.quantisation for each in models}) < len(models)
+    listed = ", ".join(each.told(by_path=by_path) for each in models[:TOLD_MAX])
     return ModelNotFound(
         f"hf:{asked.repository} has no {what}",
         hint=f"it has {listed}" if listed else "look for a repository whose name ends in GGUF",

@@ -73,8 +73,11 @@ class Partial:
     def write(self, state: State) -> None:
         """Put the state in the place of the last one, in one step."""
         beside = self.state_file.with_name(f"{self.state_file.name}.tmp")
-        beside.write_text(state.model_dump_json(), encoding="utf-8")
-        beside.replace(self.state_file)
+        try:
+            beside.write_text(state.model_dump_json(), encoding="utf-8")
+            beside.replace(self.state_file)
+        finally:
+            beside.unlink(missing_ok=True)  # on a full disk it is there, and empty
 
     def remove(self) -> None:
         """Forget all of it."""

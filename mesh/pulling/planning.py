@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 from mesh.errors import InvalidRequest, ModelNotFound
 from mesh.model_note import MODEL_SUFFIX, PARTS_MAX, SPLIT_NAME
 from mesh.pulling.catalogue import Entry, entries, find
-from mesh.pulling.fitting import Machine, why_no_room, why_not
+from mesh.pulling.fitting import Machine, fits, why_no_room, why_not
 from mesh.pulling.hub import file_address, resolve, token
 from mesh.pulling.reference import (
     CatalogueReference,
@@ -48,14 +48,13 @@ def refuse_what_cannot_be(name: str, size_bytes: int, machine: Machine, *, here_
     Args:
         here_bytes: of it that are on the disk already.
     """
-    room = Machine(machine.memory_bytes, machine.disk_free_bytes + here_bytes)
-    if not (why := why_not(size_bytes, room)):
-        return
-    disk = why_no_room(size_bytes, room.disk_free_bytes)
-    raise InvalidRequest(
-        f"{name} {why}",
-        hint="free some space" if disk else "`deskmesh models suggest` lists what fits",
-    )
+    if not fits(size_bytes, machine.memory_bytes):
+        raise InvalidRequest(
+            f"{name} {why_not(size_bytes, machine)}",
+            hint="`deskmesh models suggest` lists what fits; --anyway pulls it all the same",
+        )
+    if why := why_no_room(size_bytes, machine.disk_free_bytes + here_bytes):
+        raise InvalidRequest(f"{name} {why}", hint="free some space")
 
 
 def _of_catalogue(asked: str, name: str, memory_bytes: int) -> Wanted:

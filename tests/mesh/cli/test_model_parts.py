@@ -133,11 +133,11 @@ def test_disk_and_memory_are_asked_for_all_parts_together(
 ) -> None:
     asked: list[int] = []
 
-    def no_room(size_bytes: int, machine: object) -> str:
+    def no_room(size_bytes: int, free_bytes: int) -> str:
         asked.append(size_bytes)
         return "takes too much"
 
-    monkeypatch.setattr("mesh.pulling.planning.why_not", no_room)
+    monkeypatch.setattr("mesh.pulling.planning.why_no_room", no_room)
     assert "takes too much" in failure_of("pull", address).message
     assert asked == [sum(map(len, parts))]
     assert inside(folder) == []
@@ -156,7 +156,7 @@ def test_a_part_that_is_gone_is_told_by_its_name(folder: Path, address: str) -> 
     (folder / "big" / NAMES[0]).unlink()
     verified = run("verify")
     assert verified.exit_code == 1
-    assert f"INCOMPLETE, {NAMES[0]} is missing" in verified.stdout
+    assert f"NOT VERIFIED, {NAMES[0]} is missing" in verified.stdout
     assert NAMES[0] in failure_of("show", "big").message
     assert run("remove", "big").exit_code == 0
     assert inside(folder) == []

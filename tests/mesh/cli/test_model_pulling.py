@@ -218,6 +218,18 @@ def test_a_file_that_its_owner_put_there_has_nothing_to_compare_with(folder: Pat
     assert "no model other" in failure_of("verify", "other").message
 
 
+def test_a_broken_note_keeps_no_other_model_from_being_verified(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name in ("a", "b"):
+        (folder / f"{name}.gguf").write_bytes(MODEL)
+    (folder / "a.deskmesh.toml").write_text("name = [")
+    verified = run("verify")
+    assert verified.exit_code == 1
+    assert "a: NOT VERIFIED" in verified.stdout
+    assert "mend or remove it" in verified.stdout
+    assert f"sha256 {SHA256}" in verified.stdout
+
+
 def test_all_that_is_known_of_a_model_is_shown(folder: Path, server: FileServer) -> None:
     assert run("pull", server.url).exit_code == 0
     told = json.loads(run("show", "tiny", "--json").stdout)

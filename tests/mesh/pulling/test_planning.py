@@ -58,6 +58,16 @@ def test_a_model_in_parts_is_one_choice_by_the_size_of_all() -> None:
     assert chosen("hf:a/b:Q8_0", 16, (*FILES, *SPLIT)) == "x-Q8_0.gguf", "one file rather than two"
 
 
+def test_a_quantisation_that_two_models_have_is_not_chosen_between() -> None:
+    files = (HubFile("a-Q4_K_M.gguf", GB), HubFile("b-Q4_K_M.gguf", 2 * GB))
+    with pytest.raises(InvalidRequest, match="2 models in Q4_K_M: a-Q4_K_M") as refused:
+        chosen("hf:a/b:Q4_K_M", files=files)
+    assert "hf:a/b/a-Q4_K_M.gguf" in refused.value.hint
+    with pytest.raises(ModelNotFound) as missing:
+        chosen("hf:a/b:Q5_K_M", files=files)
+    assert "a-Q4_K_M.gguf (1.0 GB)" in missing.value.hint, "by what tells them apart"
+
+
 def test_a_model_of_which_parts_are_missing_is_told() -> None:
     with pytest.raises(InvalidRequest, match="has 1 of the 2 parts of x-Q8_0"):
         chosen("hf:a/b:Q8_0", files=SPLIT[1:])
@@ -97,7 +107,8 @@ def test_a_name_that_nobody_knows_is_told_with_those_that_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory_gb", "disk_gb", "why"), [(2, 100, "of memory"), (16, 3, "of disk"), (16, 100, "")]
+    ("memory_gb", "disk_gb", "why"),
+    [(2, 100, "of memory"), (2, 1, "of memory"), (16, 3, "of disk"), (16, 100, "")],
 )
 def test_memory_and_disk_are_checked_before(memory_gb: int, disk_gb: int, why: str) -> None:
     wanted = plan(read_reference("qwen3-4b"), name="", sha256="", memory_bytes=GB)
@@ -106,8 +117,9 @@ def test_memory_and_disk_are_checked_before(memory_gb: int, disk_gb: int, why: s
     if not why:
         refuse_what_cannot_be(wanted.name, wanted.size_bytes, machine, here_bytes=0)
         return
-    with pytest.raises(InvalidRequest, match=why):
+    with pytest.raises(InvalidRequest, match=why) as refused:
         refuse_what_cannot_be(wanted.name, wanted.size_bytes, machine, here_bytes=0)
+    assert ("suggest" in refused.value.hint) == ("memory" in why), "space would not help"
     if "disk" in why:
         refuse_what_cannot_be(wanted.name, wanted.size_bytes, machine, here_bytes=2 * GB)
 
