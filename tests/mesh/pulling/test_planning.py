@@ -91,7 +91,7 @@ def test_a_catalogue_name_needs_no_question_and_keeps_the_hub_that_was_set(
     source = plan(read_reference("qwen3:4b"), name="", sha256="", memory_bytes=16 * GB)
     assert source.name == "qwen3-4b"
     (file,) = source.parts
-    assert file.url.startswith("https://mirror.example/Qwen/Qwen3-4B-GGUF/resolve/main/")
+    assert file.url.startswith("https://mirror.example/Qwen/Qwen3-4B-GGUF/resolve/bc640142")
     assert file.token == "secret"
     assert source.size_bytes == 2_497_280_256
     with pytest.raises(InvalidRequest, match="not 0000"):
