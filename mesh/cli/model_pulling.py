@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -63,12 +64,13 @@ def pull_model(
             begun.remove()  # a crash may have left it beside the model
             _show_there(there, wanted, as_json=as_json)
             return
-        here_bytes = begun.done_bytes(wanted)
-
-        def check(size_bytes: int) -> None:
-            if not anyway:
-                refuse_what_cannot_be(wanted.name, size_bytes, machine, here_bytes=here_bytes)
-
+        check = partial(
+            refuse_what_cannot_be,
+            wanted.name,
+            machine=machine,
+            here_bytes=begun.done_bytes(wanted),
+            anyway=anyway,
+        )
         if wanted.size_bytes is not None:
             check(wanted.size_bytes)
         with shown(wanted.name, quiet=as_json) as watcher, _told_what_stays():

@@ -40,6 +40,13 @@ class Begun:
         states = [partial.read() for partial in self.partials(wanted)]
         return sum(state.done_bytes for state in states if state is not None)
 
+    def keep_only(self, wanted: Wanted) -> None:
+        """Remove what another model of that name, in other parts, has left in the folder."""
+        ours = {path for part in self.partials(wanted) for path in (part.file, part.state_file)}
+        for path in self.parts_folder.glob("*"):
+            if path not in ours:
+                path.unlink(missing_ok=True)
+
     def left(self) -> Path | None:
         """Return what a pull that has not ended left, if there is anything."""
         return next((each for each in (self.file, self.parts_folder) if each.exists()), None)

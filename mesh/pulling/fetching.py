@@ -35,10 +35,10 @@ class _OfAll:
 
     watcher: Watcher
     before_bytes: int
-    total_bytes: int
+    total_bytes: int | None  # None: it is the only one, and its server tells
 
     def progressed(self, done_bytes: int, size_bytes: int) -> None:
-        self.watcher.progressed(self.before_bytes + done_bytes, self.total_bytes)
+        self.watcher.progressed(self.before_bytes + done_bytes, self.total_bytes or size_bytes)
 
     def said(self, line: str) -> None:
         self.watcher.said(line)
@@ -63,26 +63,28 @@ def fetch_model(  # noqa: PLR0913 - a model, where it goes, who is told, and tim
     """
     pace = pace or Pace()
     begun = Begun(folder, wanted.name)
-    if not wanted.is_split:
-        only = fetch(
-            wanted.parts[0], begun.partials(wanted)[0], watcher, pace=pace, wait=wait,
-            on_size=on_size,
-        )  # fmt: skip
-        return _joined([only])
-    wanted = sized(wanted, watcher, pace, wait)
-    total_bytes = wanted.size_bytes
-    assert total_bytes is not None, "every part was asked"
-    on_size(total_bytes)
+    if wanted.is_split:
+        wanted = sized(wanted, watcher, pace, wait)
+        assert wanted.size_bytes is not None, "every part was asked"
+        on_size(wanted.size_bytes)
+        begun.keep_only(wanted)
+        on_size = _told_already
     fetched: list[Fetched] = []
     for part, partial in zip(wanted.parts, begun.partials(wanted), strict=True):
-        of_all = _OfAll(watcher, sum(each.size_bytes for each in fetched), total_bytes)
+        of_all = _OfAll(watcher, sum(each.size_bytes for each in fetched), wanted.size_bytes)
         before = fetched[-1].so_far if fetched else None
-        fetched.append(fetch(part, partial, of_all, before=before, pace=pace, wait=wait))
+        fetched.append(
+            fetch(part, partial, of_all, before=before, pace=pace, wait=wait, on_size=on_size)
+        )
     model = _joined(fetched)
     if wanted.sha256 not in ("", model.sha256):
         begun.remove()
         raise _another(wanted, model)
     return model
+
+
+def _told_already(size_bytes: int) -> None:
+    """That of a part is a piece of what was told."""
 
 
 def _joined(parts: list[Fetched]) -> FetchedModel:

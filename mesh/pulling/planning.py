@@ -42,13 +42,16 @@ def plan(reference: Reference, *, name: str, sha256: str, memory_bytes: int) -> 
     return wanted.with_sha256(sha256) if sha256 else wanted
 
 
-def refuse_what_cannot_be(name: str, size_bytes: int, machine: Machine, *, here_bytes: int) -> None:
+def refuse_what_cannot_be(
+    name: str, size_bytes: int, machine: Machine, *, here_bytes: int, anyway: bool = False
+) -> None:
     """Raises InvalidRequest where the disk or the memory is too small for a model of that size.
 
     Args:
         here_bytes: of it that are on the disk already.
+        anyway: its owner knows that the memory is too small.
     """
-    if not fits(size_bytes, machine.memory_bytes):
+    if not anyway and not fits(size_bytes, machine.memory_bytes):
         raise InvalidRequest(
             f"{name} {why_not(size_bytes, machine)}",
             hint="`deskmesh models suggest` lists what fits; --anyway pulls it all the same",

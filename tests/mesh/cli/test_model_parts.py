@@ -139,7 +139,8 @@ def test_disk_and_memory_are_asked_for_all_parts_together(
 
     monkeypatch.setattr("mesh.pulling.planning.why_no_room", no_room)
     assert "takes too much" in failure_of("pull", address).message
-    assert asked == [sum(map(len, parts))]
+    assert "takes too much" in failure_of("pull", address, "--anyway").message, "a disk is a disk"
+    assert asked == [sum(map(len, parts))] * 2
     assert inside(folder) == []
 
 

@@ -136,6 +136,18 @@ def test_a_part_that_changed_on_the_server_is_fetched_again(
     assert pull.go().sha256 == hashlib.sha256(b"others" * 3).hexdigest()
 
 
+def test_parts_of_another_model_that_had_the_name_do_not_stay(
+    server: FileServer, tmp_path: Path
+) -> None:
+    hidden = tmp_path / ".big.parts"
+    hidden.mkdir()
+    (hidden / "big-00001-of-00002.gguf").write_bytes(b"of another")
+    (hidden / ".big-00001-of-00002.gguf.json").write_bytes(b"{}")
+    Pull(tmp_path, named(server)).go()
+    names = sorted(each.name for each in hidden.iterdir())
+    assert names == [*(f".{name}.json" for name in NAMES), *NAMES]
+
+
 def test_an_address_that_numbers_parts_wrongly_is_refused() -> None:
     for name in ("x-00004-of-00003.gguf", "x-00000-of-00003.gguf", "x-00001-of-99999.gguf"):
         wrong = UrlReference(f"https://example.com/{name}")
