@@ -1,7 +1,9 @@
 """One request for the rest of a file, through redirects, with the token for its own host alone."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -17,16 +19,24 @@ from mesh.version import VERSION
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
+@cache
+def _trusted(*, by_environment: bool) -> ssl.SSLContext:
+    """Whom connections trust; read once, as it takes 50 ms and a model may come in many parts."""
+    return httpx2.create_ssl_context(trust_env=by_environment)
+
+
 class Connection:
     """A client that fetches one source. Proxies are those that the environment names, but for this
     very machine, which needs none."""
 
     def __init__(self, source: Source, pace: Pace) -> None:
         self._source = source
+        by_environment = urlsplit(source.url).scheme == "https"
         self._client = httpx2.Client(
             timeout=httpx2.Timeout(pace.read_s, connect=pace.connect_s),
             follow_redirects=False,  # each is looked at first, and the token stays behind
-            trust_env=urlsplit(source.url).scheme == "https",
+            trust_env=by_environment,
+            verify=_trusted(by_environment=by_environment),
             headers={"user-agent": f"deskmesh/{VERSION}", "accept-encoding": "identity"},
         )
 
