@@ -23,7 +23,9 @@ from mesh.model_note import (
     MODEL_SUFFIX,
     PARTIAL_SUFFIXES,
     SPLIT_NAME,
+    BrokenNote,
     ModelNote,
+    read_note,
 )
 from mesh.own_folder import OwnModel, own_model
 from mesh.pulling.begun import Begun
@@ -74,6 +76,7 @@ def remove_model(name: NameArgument, as_json: JsonOption = False) -> None:
     """Take a model away that `deskmesh models add` or `pull` has put here."""
     folder, known_as = Home.find().models, checked_name(name, given=True)
     begun, model = Begun(folder, known_as), own_model(folder, known_as)
+    pulled = model is None or _is_pulled(model)
     if model is None and (left := begun.left()):
         with only_one(Home.find(), f"pull-{known_as}"):
             begun.remove()
@@ -83,7 +86,16 @@ def remove_model(name: NameArgument, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"name": name, "removed": str(removed)})
     else:
-        console.print(f"removed {removed}; a file that it was linked or copied from stays")
+        stays = "" if pulled else "; a file that it was linked or copied from stays"
+        console.print(f"removed {removed}{stays}")
+
+
+def _is_pulled(model: OwnModel) -> bool:
+    """Whether its note says where it came from; a broken one says nothing."""
+    try:
+        return bool(read_note(model.note).source)
+    except BrokenNote:
+        return False
 
 
 def _taken_away(folder: Path, name: str, model: OwnModel | None) -> Path:

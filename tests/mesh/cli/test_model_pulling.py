@@ -242,7 +242,9 @@ def test_all_that_is_known_of_a_model_is_shown(folder: Path, server: FileServer)
 
 def test_a_pulled_model_is_removed(folder: Path, server: FileServer) -> None:
     assert run("pull", server.url).exit_code == 0
-    assert run("remove", "tiny").exit_code == 0
+    removed = run("remove", "tiny")
+    assert removed.exit_code == 0
+    assert "stays" not in removed.stdout, "there is no other file of it"
     assert inside(folder) == []
 
 
