@@ -18,6 +18,7 @@ import psutil
 from bench.result import Figures
 from mesh.errors import InvalidRequest
 from mesh.pulling.download import fetch
+from mesh.pulling.partial import Partial
 from mesh.pulling.source import Source
 
 BYTES = 5_000_000_000
@@ -80,7 +81,7 @@ def _timed(url: str, sha256: str, size_bytes: int, folder: Path) -> Figures:
     gc.collect()
     source = Source(url=url, name="bench", origin=url, sha256=sha256, size_bytes=size_bytes)
     began_s = time.monotonic()
-    fetched = fetch(source, folder, memory)
+    fetched = fetch(source, Partial.of_file(folder, source.name), memory)
     took_s = time.monotonic() - began_s
     assert fetched.size_bytes == size_bytes
     return {

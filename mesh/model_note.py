@@ -31,6 +31,7 @@ PARTIAL_SUFFIXES = (
 SPLIT_NAME = re.compile(
     r"(?P<whole>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf", re.IGNORECASE | re.ASCII
 )
+PARTS_MAX = 256  # the largest public models have some dozens; their reader holds all of them open
 NOTE_BYTES_MAX = 16 << 10  # ten times what the longest note takes
 DOMAINS_MAX = 8  # as many as a model file may name itself
 
@@ -66,6 +67,11 @@ class ModelNote(Section):
             if value := str(getattr(self, key)):
                 lines.append(f"{key} = {_toml(value)}")
         return "\n".join([*lines, ""])
+
+
+def part_name(whole: str, number: int, count: int) -> str:
+    """Return the name of a part of a model; they are counted from 1."""
+    return f"{whole}-{number:05}-of-{count:05}{MODEL_SUFFIX}"
 
 
 def note_of(model_file: Path) -> Path:

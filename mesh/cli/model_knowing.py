@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,8 @@ from mesh.cli.own_models import NAME, JsonOption, NameArgument, now, progress
 from mesh.client import connect
 from mesh.errors import InvalidRequest, MeshError, ModelNotFound
 from mesh.home import Home
-from mesh.model_note import MODEL_SUFFIX, BrokenNote, ModelNote, note_of, read_note
+from mesh.model_note import BrokenNote, ModelNote, read_note
+from mesh.own_folder import OwnModel, own_model, own_models
 from mesh.process import FAILED
 from mesh.pulling.partial import sha256_of
 from mesh.v1 import inference_pb2 as inference
@@ -33,15 +33,21 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What hashing one file has told."""
+    """What hashing one model has told."""
 
-    name: str
-    file: Path
-    sha256: str
+    model: OwnModel
+    sha256: str  # "": parts are missing
     known_sha256: str  # "": nobody has ever said
+    problem: str = ""  # why it could not be verified
+
+    @property
+    def name(self) -> str:
+        return self.model.name
 
     @property
     def state(self) -> str:
+        if self.problem:
+            return "not verified"
         if not self.known_sha256:
             return "first seen"
         return "right" if self.sha256 == self.known_sha256 else "changed"
@@ -49,9 +55,9 @@ class Verified:
 
 def show_model(name: NameArgument, as_json: JsonOption = False) -> None:
     """Show all that is known of a model, here and in the mesh."""
-    file = _file_of(name)
+    own = own_model(Home.find().models, name) if NAME.fullmatch(name) else None
     replicas_of = asyncio.run(_views())
-    if file is None:
+    if own is None:
         view = next((each for each in replicas_of if name in (each.model_id, *each.names)), None)
         if view is None:
             raise ModelNotFound(
@@ -60,10 +66,15 @@ def show_model(name: NameArgument, as_json: JsonOption = False) -> None:
             )
         facts = _facts_of_view(view)
     else:
-        with progress("reading", file.stat().st_size, shown=not as_json) as on_progress:
-            model = read_model(file.absolute(), on_progress)
+        if own.missing:
+            raise InvalidRequest(
+                f"{own.missing[0]} is missing of {own.name}",
+                hint=f"`deskmesh models remove {own.name}`, and get it again",
+            )
+        with progress("reading", own.size_bytes, shown=not as_json) as on_progress:
+            model = read_model([file.absolute() for file in own.files], on_progress)
         view = next((each for each in replicas_of if each.model_id == model.model_id), None)
-        facts = _facts_of_file(name, file, model, _note(file))
+        facts = _facts_of_file(own, model, _note(own))
     if view is not None:
         facts |= _facts_of_mesh(view)
     if as_json:
@@ -79,55 +90,60 @@ def verify_models(
     as_json: JsonOption = False,
 ) -> None:
     """Hash model files again, and compare with what they had; exit 1 where a byte has changed."""
-    verified = [_verify(file, quiet=as_json) for file in _files(name)]
-    changed = [each for each in verified if each.state == "changed"]
+    verified = [_verify(model, quiet=as_json) for model in _models(name)]
+    wrong = [each for each in verified if each.state in ("changed", "not verified")]
     if as_json:
         print_json({"models": [_plain(each) for each in verified]})
     elif not verified:
         console.print(f"no models in {Home.find().models}")
     else:
         for each in verified:
-            console.print(_line(each), style="bold red" if each in changed else "", soft_wrap=True)
-    if changed:
+            console.print(_line(each), style="bold red" if each in wrong else "", soft_wrap=True)
+    if wrong:
         raise typer.Exit(FAILED)
 
 
-def _files(name: str) -> Sequence[Path]:
+def _models(name: str) -> Sequence[OwnModel]:
+    folder = Home.find().models
     if not name:
-        found = Home.find().models.glob(f"*{MODEL_SUFFIX}")
-        return sorted(each for each in found if not each.name.startswith(".") and each.is_file())
-    file = _file_of(name)
-    if file is None:
+        return own_models(folder)
+    model = own_model(folder, name) if NAME.fullmatch(name) else None
+    if model is None:
         raise ModelNotFound(
-            f"no model {name} in {Home.find().models}",
+            f"no model {name} in {folder}",
             hint="`deskmesh models verify` without a name takes all that are there",
         )
-    return [file]
+    return [model]
 
 
-def _verify(file: Path, *, quiet: bool) -> Verified:
-    """Hash the file, and keep in its note when it was right, or what it had when first seen."""
-    note = _note(file)
+def _verify(model: OwnModel, *, quiet: bool) -> Verified:
+    """Hash the model, and keep in its note when it was right, or what it had when first seen.
+
+    What is wrong with one says nothing of the others, so nothing is raised.
+    """
+    if missing := model.missing:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        return Verified(model, "", "", f"{missing[0]}{more} is missing; get it again")
     try:
-        with progress(f"hashing {file.stem}", file.stat().st_size, shown=not quiet) as on_progress:
-            sha256 = sha256_of(file, on_progress)
+        note = _note(model)
+        with progress(f"hashing {model.name}", model.size_bytes, shown=not quiet) as on_progress:
+            sha256 = sha256_of(model.files, on_progress)
+        verified = Verified(model, sha256, note.sha256)
+        if verified.state == "right":
+            _keep(model, note, {"verified": now()})
+        elif verified.state == "first seen" and model.note.is_file():
+            _keep(model, note, {"sha256": sha256, "verified": now()})
+        return verified
+    except InvalidRequest as why:
+        return Verified(model, "", "", str(why))
     except OSError as failure:
-        why = (failure.strerror or type(failure).__name__).lower()
-        raise InvalidRequest(f"{file}: {why}", hint="mend it, and try again") from None
-    verified = Verified(file.stem, file, sha256, note.sha256)
-    if verified.state == "right":
-        _keep(file, note, {"verified": now()})
-    elif verified.state == "first seen" and note_of(file).is_file():
-        _keep(file, note, {"sha256": sha256, "verified": now()})
-    return verified
+        why_not = (failure.strerror or type(failure).__name__).lower()
+        where = failure.filename or model.files[0]
+        return Verified(model, "", "", f"{where}: {why_not}; mend it, and try again")
 
 
-def _keep(file: Path, note: ModelNote, known: dict[str, str]) -> None:
-    try:
-        write_note(note.model_copy(update=known), file)
-    except OSError as failure:
-        why = (failure.strerror or type(failure).__name__).lower()
-        raise InvalidRequest(f"{note_of(file)}: {why}", hint="mend it, and try again") from None
+def _keep(model: OwnModel, note: ModelNote, known: dict[str, str]) -> None:
+    write_note(note.model_copy(update=known), model.files[0])
 
 
 def _line(verified: Verified) -> str:
@@ -136,36 +152,33 @@ def _line(verified: Verified) -> str:
             return f"{verified.name}: right, sha256 {verified.sha256}"
         case "first seen":
             return f"{verified.name}: nothing to compare with, sha256 {verified.sha256}"
+        case "not verified":
+            return f"{verified.name}: NOT VERIFIED, {verified.problem}"
     return (
-        f"{verified.name}: CHANGED, {verified.file} has sha256 {verified.sha256[:16]}… and had"
-        f" {verified.known_sha256[:16]}…; `deskmesh models remove {verified.name}`, then pull or"
-        " add it again"
+        f"{verified.name}: CHANGED, {verified.model.where} has sha256 {verified.sha256[:16]}…"
+        f" and had {verified.known_sha256[:16]}…; `deskmesh models remove {verified.name}`, then"
+        " pull or add it again"
     )
 
 
 def _plain(verified: Verified) -> dict[str, str]:
     return {
         "name": verified.name,
-        "file": str(verified.file),
+        "file": str(verified.model.files[0]),
         "state": verified.state,
         "sha256": verified.sha256,
         "known_sha256": verified.known_sha256,
+        "problem": verified.problem,
     }
 
 
-def _file_of(name: str) -> Path | None:
-    """Return the file of that name in this machine's own folder, if there is one."""
-    file = Home.find().models / f"{name}{MODEL_SUFFIX}"
-    return file if NAME.fullmatch(name) and file.is_file() else None
-
-
-def _note(file: Path) -> ModelNote:
+def _note(model: OwnModel) -> ModelNote:
     """Return what the note says; an empty one where there is none.
 
     Raises:
         InvalidRequest: it is broken; nothing is written in its place.
     """
-    path = note_of(file)
+    path = model.note
     if not path.is_file():
         return ModelNote()
     try:
@@ -183,11 +196,11 @@ async def _views() -> Sequence[inference.ModelView]:
         return ()
 
 
-def _facts_of_file(name: str, file: Path, model: ReadModel, note: ModelNote) -> dict[str, object]:
+def _facts_of_file(own: OwnModel, model: ReadModel, note: ModelNote) -> dict[str, object]:
     return {
-        "name": name,
+        "name": own.name,
         "model_id": model.model_id,
-        "file": str(file),
+        "file": own.where,
         "size": size(model.size_bytes),
         "sha256": model.sha256,
         "architecture": model.architecture,

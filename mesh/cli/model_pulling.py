@@ -1,39 +1,38 @@
-"""``deskmesh models pull`` and ``suggest``: models that are elsewhere."""
+"""``deskmesh models pull``: a model that is elsewhere."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from mesh.cli.download_shown import shown
 from mesh.cli.model_putting import take_over
 from mesh.cli.model_reading import ReadModel, read_model
 from mesh.cli.output import console, count, errors, print_json, size
 from mesh.cli.own_models import JsonOption, checked_name, name_of, now, progress
+from mesh.cli.parts_putting import take_over_parts
 from mesh.errors import InvalidRequest
 from mesh.home import Home
 from mesh.lock import only_one
 from mesh.model_note import MODEL_SUFFIX, ModelNote
-from mesh.pulling.catalogue import entries
-from mesh.pulling.download import Fetched, fetch
-from mesh.pulling.partial import Partial, sha256_of
+from mesh.own_folder import OwnModel, own_model
+from mesh.pulling.begun import Begun
+from mesh.pulling.fetching import FetchedModel, fetch_model
+from mesh.pulling.partial import sha256_of
 from mesh.pulling.planning import plan, refuse_what_cannot_be
 from mesh.pulling.reference import BadReference, Reference, read_reference
-from mesh.pulling.source import Source
-from mesh.pulling.suggesting import Suggestion, suggestions
 from mesh.pulling.this_machine import this_machine
+from mesh.pulling.wanted import Wanted
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to those of ``deskmesh models``."""
+    """Add the command to those of ``deskmesh models``."""
     app.command("pull")(pull_model)
-    app.command("suggest")(suggest_models)
 
 
 def pull_model(
@@ -53,73 +52,31 @@ def pull_model(
 ) -> None:
     """Download a model; run it again to resume. A running node serves it within seconds."""
     reference = _reference(model)
-    wanted = _digest(sha256)
+    wanted_sha256 = _digest(sha256)
     given = checked_name(name, given=True) if name else ""
     folder = Home.find().models
     machine = this_machine(folder)
-    source = plan(reference, name=given, sha256=wanted, memory_bytes=machine.memory_bytes)
-    if not given:
-        source = replace(source, name=checked_name(_cleaned(source.name), given=False))
-    with only_one(Home.find(), f"pull-{source.name}"):
-        if _is_there(source, as_json=as_json):
-            Partial(folder, source.name).remove()  # a crash may have left it beside the model
-            _show_there(source, as_json=as_json)
+    wanted = plan(reference, name=given, sha256=wanted_sha256, memory_bytes=machine.memory_bytes)
+    wanted = wanted.called(given or checked_name(_cleaned(wanted.name), given=False))
+    begun = Begun(folder, wanted.name)
+    with only_one(Home.find(), f"pull-{wanted.name}"):
+        if there := _already_there(wanted, as_json=as_json):
+            begun.remove()  # a crash may have left it beside the model
+            _show_there(there, wanted, as_json=as_json)
             return
-        state = Partial(folder, source.name).read()
-        here_bytes = state.done_bytes if state else 0
-
-        def check(size_bytes: int | None) -> None:
-            known = replace(source, size_bytes=size_bytes)
-            if not anyway:
-                refuse_what_cannot_be(known, machine, here_bytes=here_bytes)
-
-        check(source.size_bytes)
-        with shown(source.name, quiet=as_json) as watcher, _told_what_stays():
-            fetched = fetch(source, folder, watcher, on_size=check)
-        known = _take(source, fetched, as_json=as_json)
-    _show(source, fetched, known, as_json=as_json)
-
-
-def suggest_models(as_json: JsonOption = False) -> None:
-    """List what of the catalogue this machine can serve, the best first."""
-    machine = this_machine(Home.find().models)
-    judged = suggestions(entries(), machine)
-    if as_json:
-        listed = [
-            {**each.entry.model_dump(), "fits": each.fits, "why_not": each.why_not}
-            for each in judged
-        ]
-        plain = {"memory_bytes": machine.memory_bytes, "disk_free_bytes": machine.disk_free_bytes}
-        print_json({"machine": plain, "models": listed})
-        return
-    console.print(
-        f"This machine has {size(machine.memory_bytes)} of memory and"
-        f" {size(machine.disk_free_bytes)} of free disk.\n"
-    )
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("model", "for", "parameters", "quantisation", "size", "licence", ""):
-        table.add_column(column, overflow="fold")
-    for each in judged:
-        entry = each.entry
-        table.add_row(
-            entry.name,
-            entry.kind,
-            entry.parameters,
-            entry.quantisation,
-            size(entry.size_bytes),
-            entry.licence,
-            _verdict(each),
-            style="" if each.fits else "dim",
+        check = partial(
+            refuse_what_cannot_be,
+            wanted.name,
+            machine=machine,
+            here_bytes=begun.done_bytes(wanted),
+            anyway=anyway,
         )
-    console.print(table)
-    if first := next((each for each in judged if each.fits), None):
-        console.print(f"\ndeskmesh models pull {first.entry.name}")
-
-
-def _verdict(suggestion: Suggestion) -> str:
-    if not suggestion.fits:
-        return suggestion.why_not
-    return "fits, with little room beside it" if suggestion.tight else "fits"
+        if wanted.size_bytes is not None:
+            check(wanted.size_bytes)
+        with shown(wanted.name, quiet=as_json) as watcher, _told_what_stays():
+            fetched = fetch_model(wanted, folder, watcher, on_size=check)
+        known = _take(wanted, begun, fetched, as_json=as_json)
+    _show(wanted, fetched, known, as_json=as_json)
 
 
 @contextmanager
@@ -149,88 +106,106 @@ def _cleaned(name: str) -> str:
     return name_of(Home.find().models / f"{name}{MODEL_SUFFIX}")
 
 
-def _is_there(source: Source, *, as_json: bool) -> bool:
-    """Whether the very same weights have the name already.
+def _already_there(wanted: Wanted, *, as_json: bool) -> OwnModel | None:
+    """Return the model that has the name already, if it is the very same weights.
 
     Raises:
         InvalidRequest: others have it, or nobody knows.
     """
-    target = Home.find().models / f"{source.name}{MODEL_SUFFIX}"
-    if not target.exists():
-        return False
-    size_bytes = target.stat().st_size
-    if source.sha256 and source.size_bytes in (None, size_bytes):
-        with progress("hashing", size_bytes, shown=not as_json) as on_progress:
-            if sha256_of(target, on_progress) == source.sha256:
-                return True
+    folder = Home.find().models
+    there = own_model(folder, wanted.name)
+    if there is None and not (folder / wanted.name).exists():
+        return None
+    if there is not None and not there.missing and _may_be(there, wanted):
+        with progress("hashing", there.size_bytes, shown=not as_json) as on_progress:
+            if _is(there, wanted, on_progress):
+                return there
     raise InvalidRequest(
-        f"{source.name} is the name of another model in {target.parent}",
-        hint=f"give another --name, or `deskmesh models remove {source.name}` first",
+        f"{wanted.name} is the name of another model in {folder}",
+        hint=f"give another --name, or `deskmesh models remove {wanted.name}` first",
     )
 
 
-def _take(source: Source, fetched: Fetched, *, as_json: bool) -> ReadModel:
+def _may_be(there: OwnModel, wanted: Wanted) -> bool:
+    """Whether hashing could show that they are the same."""
+    same_size = wanted.size_bytes in (None, there.size_bytes)
+    return wanted.is_proven and same_size and len(there.files) == len(wanted.parts)
+
+
+def _is(there: OwnModel, wanted: Wanted, on_progress: Callable[[int], None]) -> bool:
+    if wanted.sha256:
+        return sha256_of(there.files, on_progress) == wanted.sha256
+    return all(
+        sha256_of([file], lambda _: None) == part.sha256
+        for file, part in zip(there.files, wanted.parts, strict=True)
+    )
+
+
+def _take(wanted: Wanted, begun: Begun, fetched: FetchedModel, *, as_json: bool) -> ReadModel:
     """Let the reader child look at it, and give it its name and note.
 
     Raises:
         InvalidRequest: it is no model, and was thrown away; or the disk has changed it since.
     """
-    folder = Home.find().models
-    partial = Partial(folder, source.name)
+    first = fetched.files[0].absolute()
     try:
         with progress("reading", fetched.size_bytes, shown=not as_json) as on_progress:
-            known = read_model(fetched.file.absolute(), on_progress)
+            known = read_model([file.absolute() for file in fetched.files], on_progress)
     except InvalidRequest as why:
-        partial.remove()
-        what = why.message.removeprefix(f"{fetched.file.absolute()}: ")
-        raise InvalidRequest(f"{source.origin} is no model for us: {what}") from None
+        begun.remove()
+        what = why.message.removeprefix(f"{first}: ")
+        raise InvalidRequest(f"{wanted.origin} is no model for us: {what}") from None
     if known.sha256 != fetched.sha256:
-        partial.remove()
+        begun.remove()
         raise InvalidRequest(
-            f"the disk of {folder} gave other bytes than were written to it",
+            f"the disk of {begun.folder} gave other bytes than were written to it",
             hint="what came was thrown away: check the disk before you try again",
         )
     note = ModelNote(
-        name=source.name,
-        source=source.origin,
-        licence=source.licence,
+        name=wanted.name,
+        source=wanted.origin,
+        licence=wanted.licence,
         sha256=known.sha256,
         verified=now(),
     )
-    take_over(fetched.file, folder, source.name, note)
-    partial.remove()
+    if wanted.is_split:
+        take_over_parts(begun, fetched.files, note)
+    else:
+        take_over(fetched.files[0], begun.folder, wanted.name, note)
+    begun.remove()
     return known
 
 
-def _show(source: Source, fetched: Fetched, known: ReadModel, *, as_json: bool) -> None:
-    target = Home.find().models / f"{source.name}{MODEL_SUFFIX}"
+def _show(wanted: Wanted, fetched: FetchedModel, known: ReadModel, *, as_json: bool) -> None:
+    model = own_model(Home.find().models, wanted.name)
+    assert model is not None, "it was given its name just now"
     if as_json:
         said = {
-            "name": source.name,
+            "name": wanted.name,
             "model_id": known.model_id,
-            "file": str(target),
-            "source": source.origin,
-            "licence": source.licence,
-            "digest_known_before": bool(source.sha256),
+            "file": str(model.files[0]),
+            "parts": len(model.files),
+            "source": wanted.origin,
+            "licence": wanted.licence,
+            "digest_known_before": wanted.is_proven,
             "resumed_bytes": fetched.resumed_bytes,
         }
         print_json({**said, **known.model_dump(mode="json", exclude={"domains"})})
         return
     kind = "embeds, " if known.embeds else ""
-    licence = f", licence {source.licence}" if source.licence else ""
+    licence = f", licence {wanted.licence}" if wanted.licence else ""
     console.print(
-        f"{source.name}: {kind}{known.architecture}, {count(known.parameters)} parameters,"
+        f"{wanted.name}: {kind}{known.architecture}, {count(known.parameters)} parameters,"
         f" {known.quantisation}, {size(known.size_bytes)},"
         f" context {count(known.context_tokens)}{licence}"
     )
-    proof = "as it should be" if source.sha256 else "nobody has said what it should be: --sha256"
+    proof = "as it should be" if wanted.is_proven else "nobody has said what it should be: --sha256"
     console.print(f"sha256 {known.sha256} ({proof})", style="dim")
-    console.print(f"it is {target}; a running node offers it within seconds", style="dim")
+    console.print(f"it is {model.where}; a running node offers it within seconds", style="dim")
 
 
-def _show_there(source: Source, *, as_json: bool) -> None:
-    target = Home.find().models / f"{source.name}{MODEL_SUFFIX}"
+def _show_there(there: OwnModel, wanted: Wanted, *, as_json: bool) -> None:
     if as_json:
-        print_json({"name": source.name, "file": str(target), "sha256": source.sha256})
+        print_json({"name": wanted.name, "file": str(there.files[0]), "sha256": wanted.sha256})
     else:
-        console.print(f"{source.name} is here already: {target}")
+        console.print(f"{wanted.name} is here already: {there.where}")

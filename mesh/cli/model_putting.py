@@ -14,6 +14,8 @@ from pathlib import Path
 
 from mesh.errors import InvalidRequest
 from mesh.model_note import MODEL_SUFFIX, ModelNote, note_of
+from mesh.own_folder import OwnModel
+from mesh.pulling.partial import sha256_of
 
 BLOCK_BYTES = 8 << 20
 SPARE_BYTES = 64 << 20  # left on the disk for everybody else
@@ -51,7 +53,7 @@ def put(  # noqa: PLR0913 - a file, where it goes, and what is known of it
             return THERE
         return _put_new(source, target, note, sha256, on_progress)
     except OSError as failure:
-        raise _in_words(failure, folder) from None
+        raise in_words(failure, folder) from None
 
 
 def take_over(part: Path, folder: Path, name: str, note: ModelNote) -> Path:
@@ -63,7 +65,7 @@ def take_over(part: Path, folder: Path, name: str, note: ModelNote) -> Path:
     target = folder / f"{name}{MODEL_SUFFIX}"
     try:
         if target.exists():
-            raise _taken(target)
+            raise taken(target)
         write_note(note, target)
         try:
             os.link(part, target)  # unlike a rename, it never takes another file's place
@@ -72,37 +74,28 @@ def take_over(part: Path, folder: Path, name: str, note: ModelNote) -> Path:
             if failure.errno not in _NO_LINK:
                 raise
             part.rename(target)
-        _sync(folder)
+        sync(folder)
     except OSError as failure:
-        raise _in_words(failure, folder) from None
+        raise in_words(failure, folder) from None
     finally:
         if not target.exists():
             note_of(target).unlink(missing_ok=True)
     return target
 
 
-def take_away(folder: Path, name: str) -> Path:
-    """Remove a model that ``put`` has put there, and return its path.
+def take_away(model: OwnModel) -> Path:
+    """Remove the files of a model that ``put`` has put there, and return the first.
 
     Raises:
-        InvalidRequest: there is none of that name, or its owner has put it there otherwise.
+        InvalidRequest: it cannot be removed.
     """
-    target = folder / f"{name}{MODEL_SUFFIX}"
-    if not target.is_file():
-        raise InvalidRequest(
-            f"no model {name} in {folder}", hint="`deskmesh models list` says where models are"
-        )
-    if not note_of(target).is_file():
-        raise InvalidRequest(
-            f"{target} was not put there by `deskmesh models add` or `pull`",
-            hint="it may be the only copy: delete the file yourself",
-        )
     try:
-        target.unlink()
-        note_of(target).unlink(missing_ok=True)
+        for file in model.files:
+            file.unlink()
+        model.note.unlink(missing_ok=True)
     except OSError as failure:
-        raise _in_words(failure, folder) from None
-    return target
+        raise in_words(failure, model.files[0].parent) from None
+    return model.files[0]
 
 
 def _put_new(
@@ -137,7 +130,7 @@ def _put_new(
     return how
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Let a new name outlive a loss of power; not every system can sync a folder."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -175,26 +168,20 @@ def _check_same(
     """The name may be taken by the very same weights."""
     if source.samefile(target):
         return
-    if source.stat().st_size == target.stat().st_size and _sha256(target, on_progress) == sha256:
+    if (
+        source.stat().st_size == target.stat().st_size
+        and sha256_of([target], on_progress) == sha256
+    ):
         return
-    raise _taken(target)
+    raise taken(target)
 
 
-def _taken(target: Path) -> InvalidRequest:
+def taken(target: Path) -> InvalidRequest:
+    """Return what is said where a name is another model's."""
     return InvalidRequest(
         f"{target.stem} is the name of another model in {target.parent}",
         hint=f"give another --name, or `deskmesh models remove {target.stem}` first",
     )
-
-
-def _sha256(path: Path, on_progress: Callable[[int], None]) -> str:
-    digest, done_bytes = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-            done_bytes += len(block)
-            on_progress(done_bytes)
-    return digest.hexdigest()
 
 
 def write_note(note: ModelNote, target: Path) -> None:
@@ -208,7 +195,8 @@ def write_note(note: ModelNote, target: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _in_words(failure: OSError, folder: Path) -> InvalidRequest:
+def in_words(failure: OSError, folder: Path) -> InvalidRequest:
+    """Return what a failure of the disk is called before people."""
     if failure.errno in {errno.ENOSPC, errno.EDQUOT}:
         return InvalidRequest(f"the disk of {folder} is full", hint="free some space")
     why = (failure.strerror or type(failure).__name__).lower()

@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
@@ -47,15 +47,20 @@ class _Line(BaseModel):
     rejection: _Rejection | None = None
 
 
-def read_model(path: Path, on_progress: Callable[[int], None]) -> ReadModel:
-    """Read the whole file at an absolute path; calls ``on_progress`` with the bytes read so far.
+def read_model(paths: Sequence[Path], on_progress: Callable[[int], None]) -> ReadModel:
+    """Read a model whole; calls ``on_progress`` with the bytes read so far.
+
+    Args:
+        paths: absolute; its file, or its parts in order.
 
     Raises:
         InvalidRequest: it is no model that can be served; says why.
         InternalError: the reader died.
     """
-    command = [sys.executable, "-m", READER, "--memory-bytes", str(MEMORY_BYTES), "--", str(path)]
-    with subprocess.Popen(  # noqa: S603 - our own module, and the file is one argument
+    path = paths[0]
+    command = [sys.executable, "-m", READER, "--memory-bytes", str(MEMORY_BYTES), "--"]
+    command += map(str, paths)
+    with subprocess.Popen(  # noqa: S603 - our own module, and each file is one argument
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from mesh.cli import model_knowing, model_pulling, own_models
+from mesh.cli import model_knowing, model_pulling, model_suggesting, own_models
 from mesh.cli.output import console, count, how_near, print_json, size
 from mesh.client import connect
 from mesh.v1 import inference_pb2 as inference
@@ -17,6 +17,7 @@ from mesh.wire.plain import to_plain
 app = typer.Typer(help="The models of the mesh.", no_args_is_help=True)
 own_models.register(app)
 model_pulling.register(app)
+model_suggesting.register(app)
 model_knowing.register(app)
 
 

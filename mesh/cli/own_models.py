@@ -13,6 +13,7 @@ from rich.progress import Progress
 from mesh.cli.model_putting import COPIED, LINKED, put, take_away
 from mesh.cli.model_reading import ReadModel, read_model
 from mesh.cli.output import console, count, errors, print_json, size
+from mesh.cli.parts_putting import take_away_parts
 from mesh.core.types import AUTO, CLOUD
 from mesh.errors import InvalidRequest
 from mesh.home import Home
@@ -22,9 +23,12 @@ from mesh.model_note import (
     MODEL_SUFFIX,
     PARTIAL_SUFFIXES,
     SPLIT_NAME,
+    BrokenNote,
     ModelNote,
+    read_note,
 )
-from mesh.pulling.partial import Partial
+from mesh.own_folder import OwnModel, own_model
+from mesh.pulling.begun import Begun
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,95}")  # as a file is called on any system
 DOMAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -54,7 +58,7 @@ def add_model(
     known_as = checked_name(name or name_of(file), given=bool(name))
     source, size_bytes = _checked(file)
     with progress("reading", size_bytes, shown=not as_json) as on_progress:
-        model = read_model(source, on_progress)
+        model = read_model([source], on_progress)
     folder = Home.find().models
     note = ModelNote(name=known_as, domains=domains, sha256=model.sha256, verified=now())
     with progress("copying", size_bytes, shown=not as_json) as on_progress:
@@ -71,17 +75,40 @@ def add_model(
 def remove_model(name: NameArgument, as_json: JsonOption = False) -> None:
     """Take a model away that `deskmesh models add` or `pull` has put here."""
     folder, known_as = Home.find().models, checked_name(name, given=True)
-    begun = Partial(folder, known_as)
-    if begun.file.is_file() and not (folder / f"{known_as}{MODEL_SUFFIX}").exists():
+    begun, model = Begun(folder, known_as), own_model(folder, known_as)
+    pulled = model is None or _is_pulled(model)
+    if model is None and (left := begun.left()):
         with only_one(Home.find(), f"pull-{known_as}"):
             begun.remove()
-        removed = begun.file  # of a pull that nobody wants to end
+        removed = left  # of a pull that nobody wants to end
     else:
-        removed = take_away(folder, known_as)
+        removed = _taken_away(folder, known_as, model)
     if as_json:
         print_json({"name": name, "removed": str(removed)})
     else:
-        console.print(f"removed {removed}; a file that it was linked or copied from stays")
+        stays = "" if pulled else "; a file that it was linked or copied from stays"
+        console.print(f"removed {removed}{stays}")
+
+
+def _is_pulled(model: OwnModel) -> bool:
+    """Whether its note says where it came from; a broken one says nothing."""
+    try:
+        return bool(read_note(model.note).source)
+    except BrokenNote:
+        return False
+
+
+def _taken_away(folder: Path, name: str, model: OwnModel | None) -> Path:
+    if model is None:
+        raise InvalidRequest(
+            f"no model {name} in {folder}", hint="`deskmesh models list` says where models are"
+        )
+    if not model.note.is_file():
+        raise InvalidRequest(
+            f"{model.where} was not put there by `deskmesh models add` or `pull`",
+            hint="it may be the only copy: delete the file yourself",
+        )
+    return take_away_parts(model) if model.has_own_folder else take_away(model)
 
 
 def _show(model: ReadModel, name: str, domains: tuple[str, ...], target: Path, how: str) -> None:

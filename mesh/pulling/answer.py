@@ -57,6 +57,18 @@ def understand(
     return Answer(Meaning.FROM_THE_START, int(length))
 
 
+def size_told(status: int, headers: Mapping[str, str]) -> int | None:
+    """Return how many bytes a file has, from the answer to a request for its first byte.
+
+    None where it does not say, or Range is taken for something else.
+    """
+    if status == 206:
+        told = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+        return int(told["total"]) if told is not None and told["first"] == "0" else None
+    length = headers.get("content-length", "")
+    return int(length) if status == 200 and _LENGTH.fullmatch(length) else None
+
+
 def validator_of(headers: Mapping[str, str]) -> str:
     """Return what If-Range may hold: a strong ETag, else Last-Modified; "" without either."""
     etag = headers.get("etag", "")

@@ -27,7 +27,15 @@ class Entry(Section):
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     licence: str
     parameters: str
+    active_share: float = Field(
+        default=1.0, gt=0, le=1, description="Of the weights, what one token needs."
+    )
     context_tokens: int = Field(gt=0)
+
+    @property
+    def active_bytes(self) -> float:
+        """Of the file, what is read for each token."""
+        return self.size_bytes * self.active_share
 
 
 class _List(Section):

@@ -19,6 +19,7 @@ class Machine:
 
     memory_bytes: int
     disk_free_bytes: int
+    read_bytes_per_s: float | None = None  # of its memory; None: not known, or a GPU computes
 
 
 def needed_bytes(size_bytes: int) -> int:

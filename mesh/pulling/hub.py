@@ -7,48 +7,25 @@ this way: ``download`` fetches them like those of any other address. ``HF_TOKEN`
 """
 
 import os
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote, urlsplit
 
 import httpx2
 
 from mesh.errors import Forbidden, InvalidRequest, ModelNotFound, NodeLost
-from mesh.model_note import MODEL_SUFFIX, SPLIT_NAME
-from mesh.pulling.fitting import fits, gigabytes
+from mesh.model_note import MODEL_SUFFIX
+from mesh.pulling.hub_files import HubFile, choose
 from mesh.pulling.reference import BadReference, HubReference, check_address
 from mesh.pulling.source import Source
+from mesh.pulling.wanted import Wanted
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
 
 ENDPOINT = "https://huggingface.co"
 ANSWER_WITHIN_S = 20.0  # one small answer; the slowest of a hundred took 4 s
-_QUANTISATION = re.compile(
-    r"(?:^|[-._])(?P<name>(?:UD-)?(?:IQ|Q|TQ)\d[A-Z0-9_]*|BF16|F16|F32|MXFP4[A-Z0-9_]*)$"
-)
 PATH_LETTERS_MAX = 512  # a note holds it, and no repository has half of that
-_WHOLE = ("BF16", "F16", "F32")  # not quantised: twice the memory of Q8_0 and hardly better
 _NO_MODELS = ("mmproj", "imatrix")  # what else repositories keep in such files
-
-
-@dataclass(frozen=True, slots=True)
-class HubFile:
-    """One model file of a repository."""
-
-    path: str
-    size_bytes: int
-    sha256: str = ""
-
-    @property
-    def quantisation(self) -> str:
-        base = self.path.rpartition("/")[2]
-        part = SPLIT_NAME.fullmatch(base)
-        stem = part["whole"] if part else base[: -len(MODEL_SUFFIX)]
-        found = _QUANTISATION.search(stem.upper())
-        return found["name"] if found else ""
 
 
 def endpoint() -> str:
@@ -75,8 +52,8 @@ def file_address(repository: str, revision: str, file: str) -> str:
     return f"{endpoint()}/{repository}/resolve/{quote(revision, safe='')}/{quote(file)}"
 
 
-def resolve(asked: HubReference, name: str, memory_bytes: int) -> Source:
-    """Ask which file ``asked`` means, and what is known of it.
+def resolve(asked: HubReference, name: str, memory_bytes: int) -> Wanted:
+    """Ask which model ``asked`` means, and what is known of it.
 
     Args:
         name: what the model will be called; "" for the file's own.
@@ -88,21 +65,23 @@ def resolve(asked: HubReference, name: str, memory_bytes: int) -> Source:
         NodeLost: no answer.
     """
     info = _ask(asked)
-    files = model_files(info)
-    chosen = choose(asked, files, memory_bytes)
-    return Source(
-        url=file_address(asked.repository, info.sha or asked.revision, chosen.path),
-        name=name or chosen.path.rpartition("/")[2][: -len(MODEL_SUFFIX)],
-        origin=f"hf:{asked.repository}/{chosen.path}",
-        size_bytes=chosen.size_bytes,
-        sha256=chosen.sha256,
-        licence=_licence(info),
-        token=token(),
-    )
+    chosen = choose(asked, model_files(info), memory_bytes)
+    parts = [
+        Source(
+            url=file_address(asked.repository, info.sha or asked.revision, each.path),
+            name=chosen.name,
+            origin=f"hf:{asked.repository}/{each.path}",
+            size_bytes=each.size_bytes,
+            sha256=each.sha256,
+            token=token(),
+        )
+        for each in chosen.files
+    ]
+    return Wanted.of(parts, name or chosen.name, licence=_licence(info))
 
 
 def model_files(info: "ModelInfo") -> list[HubFile]:
-    """Return the files of a repository that may be models, by size."""
+    """Return the files of a repository that may be models, or parts of one."""
     found = []
     for each in info.siblings or ():
         base = each.rfilename.rpartition("/")[2].lower()
@@ -115,46 +94,7 @@ def model_files(info: "ModelInfo") -> list[HubFile]:
         if size_bytes > 0:
             sha256 = each.lfs.sha256 if each.lfs else ""
             found.append(HubFile(each.rfilename, size_bytes, sha256))
-    return sorted(found, key=lambda each: (each.size_bytes, each.path))
-
-
-def choose(asked: HubReference, files: Sequence[HubFile], memory_bytes: int) -> HubFile:
-    """Say which of ``files`` is meant: by path, by quantisation, else the best that fits. Pure.
-
-    Raises:
-        ModelNotFound: none is.
-        InvalidRequest: it is a part of a model.
-    """
-    if asked.file:
-        named = [each for each in files if each.path == asked.file]
-    elif asked.quantisation:
-        named = [each for each in files if each.quantisation == asked.quantisation]
-    else:
-        named = list(files)
-    whole = [each for each in named if not SPLIT_NAME.fullmatch(each.path.rpartition("/")[2])]
-    if named and not whole:
-        raise InvalidRequest(
-            f"hf:{asked.repository} has this in several parts, which are not pulled yet",
-            hint="name a smaller quantisation, or fetch the parts into a model folder yourself",
-        )
-    if not whole:
-        raise _no_such_file(asked, files)
-    if asked.file or asked.quantisation:
-        return whole[0]
-    quantised = [each for each in whole if each.quantisation not in _WHOLE] or whole
-    fitting = [each for each in quantised if fits(each.size_bytes, memory_bytes)]
-    return fitting[-1] if fitting else quantised[0]  # the plan says why the smallest does not fit
-
-
-def _no_such_file(asked: HubReference, files: Sequence[HubFile]) -> ModelNotFound:
-    what = asked.file or asked.quantisation or f"{MODEL_SUFFIX} file"
-    listed = ", ".join(
-        f"{each.quantisation or each.path} ({gigabytes(each.size_bytes)})" for each in files[:12]
-    )
-    return ModelNotFound(
-        f"hf:{asked.repository} has no {what}",
-        hint=f"it has {listed}" if listed else "look for a repository whose name ends in GGUF",
-    )
+    return found
 
 
 def _ask(asked: HubReference) -> "ModelInfo":

@@ -6,14 +6,14 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file to fetch."""
+    """One file to fetch: a model, or a part of one."""
 
     url: str
-    name: str  # what the model is called here
+    name: str  # what the file is called here, without its suffix
     origin: str  # as it is noted and shown: never with a query, which may hold a signature
     size_bytes: int | None = None  # None: whatever the server says
     sha256: str = ""  # "": nobody has said
-    licence: str = ""
+    validator: str = ""  # what its server says of it now: ETag or date; "": nobody has asked
     token: str = ""  # sent to the host of ``url`` and to no other
 
     @property

@@ -219,5 +219,4 @@ def _merge(answers: Sequence[Findings]) -> Findings:
     return Findings(
         files=tuple(ordered[:FILES_MAX]),
         problems=tuple(dict.fromkeys(problems)),
-        folders=tuple(look for answer in answers for look in answer.folders),
     )

@@ -96,7 +96,7 @@ class LibraryProblem:
 
 @dataclass(frozen=True, slots=True)
 class FolderLook:
-    """How many model files were found in a folder; ``deskmesh up`` says so before it uses them."""
+    """How many model files were found in a folder; ``deskmesh doctor`` tells of it."""
 
     folder: Path
     files: int

@@ -17,7 +17,6 @@ from node_agent.repacking import processor_features, repacks
 LAYERS_MAX = 1_024  # that are counted; the largest models have 126
 HALF_BYTES, FLOAT_BYTES = 2, 4
 _NUMBER_MAX = 1 << 40  # a header's lies must stay numbers that add up
-_LATENT = ".attn_kv_a_mqa."
 
 
 def read_shape(
@@ -73,11 +72,6 @@ class _Keys:
 
     def number(self, key: str) -> int:
         return max(self.numbers(key), default=0)
-
-    def by_layer(self, key: str, layer: int) -> int:
-        """Return a layer's number; the last one's for layers that a list forgets."""
-        said = self.numbers(key)
-        return said[min(layer, len(said) - 1)] if said else 0
 
 
 @dataclass(frozen=True, slots=True)

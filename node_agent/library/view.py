@@ -7,7 +7,7 @@ from pathlib import Path
 from mesh.core.footprint import Shape
 from mesh.core.types import Model, ModelId
 from node_agent.library.description import Description, Fault, Outcome, Rejection
-from node_agent.library.found import Findings, FolderLook, FoundFile, LibraryProblem, printable
+from node_agent.library.found import Findings, FoundFile, LibraryProblem
 from node_agent.library.kinds import Kind
 from node_agent.library.names import model_names
 from node_agent.library.origins import left_to
@@ -41,7 +41,6 @@ class LibraryView:
 
     entries: tuple[LibraryEntry, ...] = ()  # by name, test models last
     problems: tuple[LibraryProblem, ...] = ()
-    folders: tuple[FolderLook, ...] = ()
     waiting: tuple[FoundFile, ...] = ()  # not described yet, in the order they will be
 
     def entry(self, model_id: ModelId) -> LibraryEntry | None:
@@ -82,16 +81,7 @@ def build_view(
     ]
     # The smallest first: a machine shall have something to offer as soon as it can.
     waiting.sort(key=lambda file: (file.size_bytes, file.path))
-    return LibraryView(tuple(entries), tuple(problems), findings.folders, tuple(waiting))
-
-
-def folder_lines(view: LibraryView) -> tuple[str, ...]:
-    """Return what ``deskmesh up`` says of the folders before it uses what is in them."""
-    lines = []
-    for look in view.folders:
-        files = f"{look.files or 'no'} model file{'' if look.files == 1 else 's'}"
-        lines.append(f"{files} in {printable(str(look.folder))}")
-    return tuple(lines)
+    return LibraryView(tuple(entries), tuple(problems), tuple(waiting))
 
 
 def _damage(file: FoundFile, description: Description) -> str:

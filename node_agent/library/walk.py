@@ -14,14 +14,20 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mesh.model_note import MODEL_SUFFIX, NOTE_SUFFIX, PARTIAL_SUFFIXES, SPLIT_NAME
+from mesh.model_note import (
+    MODEL_SUFFIX,
+    NOTE_SUFFIX,
+    PARTIAL_SUFFIXES,
+    PARTS_MAX,
+    SPLIT_NAME,
+    part_name,
+)
 from node_agent.library.found import FoundFile, LibraryProblem
 
 DEPTH_MAX = 6  # publisher/repository/quantisation is 3, a Hugging Face cache is 4
 ENTRIES_MAX = 50_000  # names read at one look: a tenth of a second on a local disk
 FILES_MAX = 4_096  # far above what a desk holds; each may cost a child and a line of a report
 PROBLEMS_MAX = 100  # more than anybody reads
-PARTS_MAX = 256  # the largest public models have some dozens; their reader holds all of them open
 MISSING_TOLD = 3  # parts by name; of more, how many
 
 # What counts is the user who will open the file, which may not be the one who started the agent.
@@ -160,11 +166,6 @@ class Walk:
 
     def _ignore(self, path: Path, reason: str) -> None:
         self.add_problem(LibraryProblem(path, reason, ignored=True))
-
-
-def part_name(whole: str, number: int, count: int) -> str:
-    """Return the name of a part of a model; they are counted from 1."""
-    return f"{whole}-{number:05}-of-{count:05}{MODEL_SUFFIX}"
 
 
 def unreadable(path: Path, failure: OSError) -> LibraryProblem:

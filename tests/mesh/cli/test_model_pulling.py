@@ -19,6 +19,7 @@ from mesh.errors import Forbidden, InvalidRequest, MeshError, ModelNotFound, Nod
 from mesh.home import Home
 from mesh.lock import only_one
 from mesh.model_note import read_note
+from mesh.pulling.bandwidth import read_bytes_per_s
 from tests.mesh.pulling.server import Behaviour, FileServer, serving
 
 MODEL = (Path(test_models.__file__).parent / "test-text.gguf").read_bytes()
@@ -217,6 +218,18 @@ def test_a_file_that_its_owner_put_there_has_nothing_to_compare_with(folder: Pat
     assert "no model other" in failure_of("verify", "other").message
 
 
+def test_a_broken_note_keeps_no_other_model_from_being_verified(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name in ("a", "b"):
+        (folder / f"{name}.gguf").write_bytes(MODEL)
+    (folder / "a.deskmesh.toml").write_text("name = [")
+    verified = run("verify")
+    assert verified.exit_code == 1
+    assert "a: NOT VERIFIED" in verified.stdout
+    assert "mend or remove it" in verified.stdout
+    assert f"sha256 {SHA256}" in verified.stdout
+
+
 def test_all_that_is_known_of_a_model_is_shown(folder: Path, server: FileServer) -> None:
     assert run("pull", server.url).exit_code == 0
     told = json.loads(run("show", "tiny", "--json").stdout)
@@ -229,7 +242,9 @@ def test_all_that_is_known_of_a_model_is_shown(folder: Path, server: FileServer)
 
 def test_a_pulled_model_is_removed(folder: Path, server: FileServer) -> None:
     assert run("pull", server.url).exit_code == 0
-    assert run("remove", "tiny").exit_code == 0
+    removed = run("remove", "tiny")
+    assert removed.exit_code == 0
+    assert "stays" not in removed.stdout, "there is no other file of it"
     assert inside(folder) == []
 
 
@@ -256,7 +271,26 @@ def test_suggestions_come_with_what_each_takes(folder: Path) -> None:
     told = json.loads(run("suggest", "--json").stdout)
     assert told["machine"]["memory_bytes"] > 0
     assert all(each["size_bytes"] for each in told["models"])
-    assert "deskmesh models pull" in run("suggest").stdout or not told["models"][0]["fits"]
+
+
+def test_suggestions_tell_how_fast_a_processor_would_write(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh.pulling.this_machine._memory_bytes", lambda: 32_000_000_000)
+    monkeypatch.setattr("mesh.pulling.bandwidth.gpus_here", tuple)
+    monkeypatch.setattr("mesh.pulling.bandwidth.read_bytes_per_s", lambda: 25e9)
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = run("suggest").stdout
+    assert "read at 25 GB a second" in shown
+    assert "about 7 tokens a second" in shown
+    assert "writes slower than one reads" in shown
+    assert "deskmesh models pull gpt-oss-20b" in shown
+
+
+def test_a_machine_reads_its_memory_at_a_speed_that_memories_have() -> None:
+    speed = read_bytes_per_s()
+    assert speed is not None
+    assert 1e8 < speed < 1e13
 
 
 def test_the_advice_of_the_first_start_is_given_once(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mesh.pulling.download import Fetched, fetch
 from mesh.pulling.pace import Pace
+from mesh.pulling.partial import Partial
 from mesh.pulling.source import Source
 
 QUICK = Pace(
@@ -44,9 +45,8 @@ class Fetching:
     pace: Pace = QUICK
 
     def go(self) -> Fetched:
-        return fetch(
-            self.source, self.folder, self.watcher, pace=self.pace, wait=self.waits_s.append
-        )
+        partial = Partial.of_file(self.folder, self.source.name)
+        return fetch(self.source, partial, self.watcher, pace=self.pace, wait=self.waits_s.append)
 
     def knowing(self, content: bytes) -> "Fetching":
         """The same, with the sha256 and size of ``content`` known beforehand."""

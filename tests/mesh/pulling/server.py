@@ -32,6 +32,8 @@ class Behaviour:
     encoding: str = ""
     seen: list[dict[str, str]] = field(default_factory=list)  # headers of each request
     sent_bytes: int = 0
+    files: dict[str, bytes] = field(default_factory=dict)  # by path; {}: ``content`` everywhere
+    asked: list[str] = field(default_factory=list)  # paths
     json_at: dict[str, object] = field(default_factory=dict)  # paths that answer with JSON
 
 
@@ -44,6 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         how = self.server.how
+        how.asked.append(self.path.partition("?")[0])
         how.seen.append({key.lower(): value for key, value in self.headers.items()})
         self.close_connection = True
         if how.silent_s:
@@ -54,8 +57,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(how.json_at[path])
         elif how.redirect_to and self.path != "/there":
             self._empty(302, {"Location": how.redirect_to})
+        elif how.files and path not in how.files:
+            self._empty(404, {})
         else:
-            self._serve(how)
+            self._serve(how, how.files.get(path, how.content))
 
     def _empty(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -72,16 +77,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _serve(self, how: Behaviour) -> None:
-        total = len(how.content) if how.says_bytes is None else how.says_bytes
-        first = self._first(how)
+    def _serve(self, how: Behaviour, content: bytes) -> None:
+        total = len(content) if how.says_bytes is None else how.says_bytes
+        first, last = self._range(how, total)
         if first is not None and first >= total:
             self._empty(416, {"Content-Range": f"bytes */{total}"})
             return
-        body = memoryview(how.content)[first or 0 :]
+        body = memoryview(content)[first or 0 : last + 1]
         self.send_response(200 if first is None else 206)
         if first is not None:
-            self.send_header("Content-Range", f"bytes {first}-{total - 1}/{total}")
+            self.send_header("Content-Range", f"bytes {first}-{last}/{total}")
         if how.etag:
             self.send_header("ETag", how.etag)
         if how.encoding:
@@ -89,15 +94,18 @@ class _Handler(BaseHTTPRequestHandler):
         if how.chunked_extra:
             self.send_header("Transfer-Encoding", "chunked")
         elif not how.no_length:
-            self.send_header("Content-Length", str(total - (first or 0)))
+            self.send_header("Content-Length", str(last + 1 - (first or 0)))
         self.end_headers()
         self._send(how, body)
 
-    def _first(self, how: Behaviour) -> int | None:
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+    def _range(self, how: Behaviour, total: int) -> tuple[int | None, int]:
+        """Return the first byte asked for, None for all of them, and the last."""
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         wants = self.headers.get("If-Range", "")
         changed = bool(wants) and wants != how.etag and not how.ignores_if_range
-        return None if asked is None or how.ignores_range or changed else int(asked[1])
+        if asked is None or how.ignores_range or changed:
+            return None, total - 1
+        return int(asked[1]), int(asked[2] or total - 1)
 
     def _send(self, how: Behaviour, body: memoryview) -> None:
         left = how.cut_after.pop(0) if how.cut_after else len(body)

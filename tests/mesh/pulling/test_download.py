@@ -1,5 +1,6 @@
 """A download against a real server: it resumes, verifies, and survives what servers do."""
 
+import errno
 import hashlib
 import random
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mesh.errors import Forbidden, InvalidRequest, MeshError, ModelNotFound, NodeLost, ServiceError
-from mesh.pulling import download, redirects
+from mesh.pulling import exchange, growing, redirects
 from mesh.pulling.source import Source
 from tests.mesh.pulling.fetching import Fetching
 from tests.mesh.pulling.server import Behaviour, FileServer, serving
@@ -163,7 +164,7 @@ def test_more_than_was_said_is_refused(start: Start, tmp_path: Path) -> None:
     refusal(doing)
     how.cut_after.clear()
     how.chunked_extra = b"and more"
-    assert "more than" in refusal(doing).message
+    assert "more than the 900,000 bytes" in refusal(doing).message
 
 
 def test_without_a_size_nothing_is_fetched(start: Start, tmp_path: Path) -> None:
@@ -278,11 +279,30 @@ def test_without_a_network_it_is_said_in_one_line_and_soon(tmp_path: Path) -> No
 def test_a_full_disk_is_told_before_a_byte_is_fetched(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "disk_free_bytes", lambda _: 1000)
+    monkeypatch.setattr(exchange, "disk_free_bytes", lambda _: 1000)
     how = Behaviour(CONTENT)
     doing = fetching(start(how), tmp_path)
     assert "are free" in refusal(doing).message
     assert not doing.watcher.progress
+
+
+@pytest.mark.parametrize(("number", "why"), [(errno.ENOSPC, "is full"), (errno.EFBIG, "so large")])
+def test_a_disk_that_takes_no_more_keeps_what_it_took(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, why: str
+) -> None:
+    how = Behaviour(CONTENT)
+    doing = fetching(start(how), tmp_path)
+    real = growing.Growing.append
+
+    def append(self: growing.Growing, block: bytes) -> None:
+        if self.done_bytes > 300_000:
+            raise OSError(number, "no")
+        real(self, block)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(growing.Growing, "append", append)
+        assert why in refusal(doing).message
+    assert doing.go().resumed_bytes > 300_000
 
 
 def test_an_interrupted_download_keeps_its_part(start: Start, tmp_path: Path) -> None:

@@ -19,11 +19,13 @@ import sys
 from pathlib import Path
 from mesh.pulling.download import fetch
 from mesh.pulling.pace import Pace
+from mesh.pulling.partial import Partial
 from mesh.pulling.source import Source
 from tests.mesh.pulling.fetching import Kept
 url, folder, sha256 = sys.argv[1:]
 source = Source(url=url, name="tiny", origin=url, sha256=sha256)
-print(fetch(source, Path(folder), Kept(), pace=Pace(checkpoint_s=0.02)).sha256)
+partial = Partial.of_file(Path(folder), "tiny")
+print(fetch(source, partial, Kept(), pace=Pace(checkpoint_s=0.02)).sha256)
 """
 STATE = ".tiny.gguf.part.json"
 

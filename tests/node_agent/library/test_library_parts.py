@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mesh.model_note import part_name
 from node_agent.engine.supervisor import EngineProcess
 from node_agent.library.catalogue import Library
 from node_agent.library.folder import FolderSource
-from node_agent.library.walk import part_name
 from tests.node_agent.engine.gguf_files import RandomModel
 from tests.node_agent.library.conftest import write_gguf
 

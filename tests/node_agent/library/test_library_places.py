@@ -101,7 +101,7 @@ def test_test_models_can_be_switched_off(home: Home) -> None:
 
 async def test_folders_that_nobody_made_are_no_problem(home: Home) -> None:
     view = await Library.of_machine(home, NodeSettings(test_models=False)).complete()
-    assert (view.entries, view.problems, view.folders) == ((), (), ())
+    assert (view.entries, view.problems) == ((), ())
 
 
 async def test_a_folder_that_the_owner_named_is_missed(home: Home, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh.model_note import part_name
 from node_agent.library.catalogue import Library
 from node_agent.library.found import Findings, Source
 from node_agent.library.hugging_face import HuggingFaceSource, hugging_face_cache
@@ -13,7 +14,6 @@ from node_agent.library.llama_cpp_cache import LlamaCppCacheSource, llama_cpp_ca
 from node_agent.library.lm_studio import LmStudioSource, lm_studio_folders
 from node_agent.library.ollama import OllamaSource
 from node_agent.library.quantisations import quantisation_in
-from node_agent.library.walk import part_name
 from tests.node_agent.library.conftest import write_gguf
 from tests.node_agent.library.stores import REVISION, HubCache, OllamaStore, library
 from tests.node_agent.library.test_library_folder import put
