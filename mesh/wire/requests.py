@@ -176,11 +176,13 @@ def _policy(value: str, known: Mapping[str, Policy] | None) -> Policy:
 def _needs(message: inference.GenerateRequest) -> frozenset[Capability]:
     told = [each for each in message.messages if each.tool_calls or each.tool_call_id]
     images = any(part.HasField("image") for each in message.messages for part in each.parts)
+    form = message.response_format.WhichOneof("format")
     asked = {
         Capability.TOOLS: bool(message.tools or told),
         Capability.VISION: images,
         Capability.LOGPROBS: message.HasField("logprobs"),
-        Capability.GRAMMAR: message.response_format.WhichOneof("format") not in (None, "text"),
+        Capability.GRAMMAR: form not in (None, "text"),
+        Capability.GBNF: form == "grammar",
         Capability.RESUME: message.HasField("resume"),
     }
     return frozenset(capability for capability, needed in asked.items() if needed)

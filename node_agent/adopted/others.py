@@ -30,6 +30,7 @@ from node_agent.adopted.kinds import (
 from node_agent.adopted.looking import Looking, NoSense
 
 _EVERYTHING = frozenset({Capability.TOOLS, Capability.GRAMMAR, Capability.LOGPROBS})
+_LLAMA_CPP = _EVERYTHING | {Capability.GBNF}
 _EMBEDS = frozenset({Capability.EMBED})
 
 
@@ -82,7 +83,7 @@ def llama_cpp_model(told: Json, properties: Json) -> Described:
         name,
         (called(name),),
         True,
-        _EMBEDS if embeds else _EVERYTHING,
+        _EMBEDS if embeds else _LLAMA_CPP,
         slot_tokens or number_of(meta, "n_ctx_train"),
         parameters=number_of(meta, "n_params"),
         size_bytes=number_of(meta, "size"),
@@ -96,7 +97,7 @@ def routed_model(told: Json) -> Described:
     """Return a model of a router; its server is another process, which is not asked."""
     name = text_of(told, "id", 1024)
     loaded = part_of(told, "status").get("value") == "loaded"
-    return Described(name, (called(name),), loaded, _EVERYTHING)
+    return Described(name, (called(name),), loaded, _LLAMA_CPP)
 
 
 async def list_vllm(looking: Looking, models: Json) -> EngineListing:

@@ -328,3 +328,20 @@ def test_a_delta_survives_the_wire_with_all_that_is_told_of_its_tokens(
     received = inference.GenerateEvent.FromString(sent)
     read_delta(received.delta, _request(logprobs=20 if told else None))
     assert read_event(received) == event
+
+
+@pytest.mark.parametrize(
+    ("form", "needs"),
+    [
+        (inference.ResponseFormat(text=True), set()),
+        (inference.ResponseFormat(json_schema="{}"), {Capability.GRAMMAR}),
+        (inference.ResponseFormat(grammar="root ::= []"), {Capability.GRAMMAR, Capability.GBNF}),
+    ],
+)
+def test_a_form_that_every_engine_takes_is_told_from_a_grammar(
+    form: inference.ResponseFormat, needs: set[Capability]
+) -> None:
+    said = inference.Message(role=inference.ROLE_USER, parts=[inference.Part(text="hi")])
+    asked = inference.GenerateRequest(request_id="r", messages=[said], response_format=form)
+    request = read_request(asked, principal="ann", now_s=0.0, from_coordinator_host=False)
+    assert request.needs == needs

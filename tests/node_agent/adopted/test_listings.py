@@ -44,6 +44,12 @@ def test_ollama_serves_the_context_it_was_loaded_with_and_not_what_the_weights_c
     assert described(TAG, short, None).context_tokens == 512
 
 
+def test_a_grammar_of_the_callers_own_is_for_llama_cpp_alone() -> None:
+    assert Capability.GBNF in llama_cpp_model({"id": "m"}, {}).capabilities
+    assert Capability.GBNF not in described(TAG, SHOWN, None).capabilities
+    assert Capability.GBNF not in lm_studio_model({"id": "m"}).capabilities
+
+
 def test_an_ollama_model_that_embeds_writes_nothing() -> None:
     told = described(TAG, {"capabilities": ["embedding"]}, None)
     assert told.capabilities == {Capability.EMBED}
