@@ -129,7 +129,8 @@ def is_hopeless(body: bytes) -> bool:
 
 def is_beyond_it(status: int, body: bytes) -> bool:
     """Does it refuse what it, or its model, cannot do, and another one may?"""
-    return status in _OF_THE_PROMPT and _BEYOND.search(_told(body).words) is not None
+    blames = status in _OF_THE_PROMPT or status == 500  # llama.cpp's, of images
+    return blames and _BEYOND.search(_told(body).words) is not None
 
 
 def told_s(retry_after: str | None, retry_after_ms: str | None) -> float | None:

@@ -3,8 +3,8 @@
 - LM Studio: lmstudio.ai/docs/developer/rest/endpoints, ``/api/v0/models``: type, architecture,
   quantisation, whether it is loaded and with which context. ``capabilities`` names tool use.
 - llama.cpp's server: tools/server/README.md, ``/v1/models`` with ``meta``, ``/props`` with the
-  context of a slot, the number of slots and the file. As a router it lists each model with its
-  ``status``, and is asked nothing more.
+  context of a slot, the number of slots, the file and what its template can. As a router it
+  lists each model with its ``status``, and is asked nothing more.
 - vLLM: ``/v1/models`` with ``max_model_len`` (vllm/entrypoints/openai/protocol.py, ModelCard).
 - Ray Serve LLM, and whoever else speaks as OpenAI does: names, and nothing else.
 """
@@ -83,13 +83,23 @@ def llama_cpp_model(told: Json, properties: Json) -> Described:
         name,
         (called(name),),
         True,
-        _EMBEDS if embeds else _LLAMA_CPP,
+        _EMBEDS if embeds else _llama_cpp_can(properties),
         slot_tokens or number_of(meta, "n_ctx_train"),
         parameters=number_of(meta, "n_params"),
         size_bytes=number_of(meta, "size"),
         quantisation=text_of(meta, "ftype", 32) or text_of(properties, "model_ftype", 32),
         slots=number_of(properties, "total_slots"),
         path=text_of(properties, "model_path", 4096),
+    )
+
+
+def _llama_cpp_can(properties: Json) -> frozenset[Capability]:
+    """Tools are none where its template shows none to the model: it leaves them out, and answers as
+    if nobody had given it any.
+    """
+    template = part_of(properties, "chat_template_caps")
+    return (
+        _LLAMA_CPP - {Capability.TOOLS} if template.get("supports_tools") is False else _LLAMA_CPP
     )
 
 

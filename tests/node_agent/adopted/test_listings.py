@@ -50,6 +50,16 @@ def test_a_grammar_of_the_callers_own_is_for_llama_cpp_alone() -> None:
     assert Capability.GBNF not in lm_studio_model({"id": "m"}).capabilities
 
 
+def test_a_template_of_llama_cpp_that_shows_no_tools_calls_none() -> None:
+    for said, can in (
+        ({}, True),
+        ({"supports_tools": True}, True),
+        ({"supports_tools": False}, False),
+    ):
+        told = llama_cpp_model({"id": "m"}, {"chat_template_caps": said})
+        assert (Capability.TOOLS in told.capabilities) is can
+
+
 def test_an_ollama_model_that_embeds_writes_nothing() -> None:
     told = described(TAG, {"capabilities": ["embedding"]}, None)
     assert told.capabilities == {Capability.EMBED}
