@@ -263,12 +263,12 @@ async def test_two_engines_of_others_serve_beside_ours(
         await hear_refusals(tool, played_id, refusals)
         await python.close()  # which says nothing of what it can
         await until(mesh, LLAMA_CPP, OLLAMA)
-        asked = llama.asked.count(CHAT), ollama.asked.count(CHAT)
+        before = llama.asked.count(CHAT), ollama.asked.count(CHAT)
         await hear_a_call(tool, "test-tiny")
         await llama.close()
         await until(mesh, OLLAMA)
         assert await by_grammar(agent) == "hs"
-        assert (llama.asked.count(CHAT), ollama.asked.count(CHAT)) == asked, "neither one can"
+        assert (llama.asked.count(CHAT), ollama.asked.count(CHAT)) == before, "neither one can"
         only_looked_at(ollama, Kind.OLLAMA)
 
 
