@@ -78,11 +78,12 @@ def llama_cpp_model(told: Json, properties: Json) -> Described:
     name, meta = text_of(told, "id", 1024), part_of(told, "meta")
     embeds = "embedding" in str(told.get("capabilities"))
     settings = part_of(properties, "default_generation_settings")
+    awake = properties.get("is_sleeping") is not True  # it has let its memory go till it is asked
     slot_tokens = number_of(settings, "n_ctx") or number_of(meta, "n_ctx")
     return Described(
         name,
         (called(name),),
-        True,
+        awake,
         _EMBEDS if embeds else _llama_cpp_can(properties),
         slot_tokens or number_of(meta, "n_ctx_train"),
         parameters=number_of(meta, "n_params"),
@@ -90,6 +91,7 @@ def llama_cpp_model(told: Json, properties: Json) -> Described:
         quantisation=text_of(meta, "ftype", 32) or text_of(properties, "model_ftype", 32),
         slots=number_of(properties, "total_slots"),
         path=text_of(properties, "model_path", 4096),
+        counts=awake,
     )
 
 
@@ -117,7 +119,14 @@ async def list_vllm(looking: Looking, models: Json) -> EngineListing:
         Kind.VLLM,
         version,
         tuple(
-            Described(name, (called(name),), True, _EVERYTHING, number_of(each, "max_model_len"))
+            Described(
+                name,
+                (called(name),),
+                True,
+                _EVERYTHING,
+                number_of(each, "max_model_len"),
+                counts=True,
+            )
             for each in objects_of(models, "data")
             if (name := text_of(each, "id"))
         ),

@@ -176,8 +176,11 @@ def only_looked_at(proxy: RecordingProxy, kind: Kind) -> None:
     assert set(proxy.asked) <= LOOKS[kind] | RECOGNISING | {CHAT}
 
 
-async def hear_by_openais_client(tool: openai.AsyncOpenAI, model_id: str) -> None:
-    """An adopted engine's answers come through our door as its own would."""
+async def hear_by_openais_client(tool: openai.AsyncOpenAI, model_id: str) -> int:
+    """An adopted engine's answers come through our door as its own would.
+
+    Return how many tokens it counted of the prompt.
+    """
     stream = await tool.chat.completions.create(
         model=model_id,
         messages=SAID,
@@ -196,6 +199,7 @@ async def hear_by_openais_client(tool: openai.AsyncOpenAI, model_id: str) -> Non
     assert streamed
     assert streamed.prompt_tokens == used.prompt_tokens > 0
     assert streamed.completion_tokens == used.completion_tokens > 0
+    return used.prompt_tokens
 
 
 async def hear_a_call(tool: openai.AsyncOpenAI, name: str) -> None:
@@ -257,8 +261,9 @@ async def test_two_engines_of_others_serve_beside_ours(
         assert f"cannot be continued elsewhere: served by {OTHER}" in told
         assert llama.asked.count(CHAT) == 1
         assert python.asked.count(CHAT) == 2
-        await hear_by_openais_client(tool, by_engine[LLAMA_CPP])
+        used = await hear_by_openais_client(tool, by_engine[LLAMA_CPP])
         only_looked_at(llama, Kind.LLAMA_CPP)
+        assert await mesh.count_tokens(PROMPT, model=by_engine[LLAMA_CPP]) == used
         only_looked_at(python, Kind.OTHER)
         await hear_refusals(tool, played_id, refusals)
         await python.close()  # which says nothing of what it can

@@ -60,6 +60,13 @@ def test_a_template_of_llama_cpp_that_shows_no_tools_calls_none() -> None:
         assert (Capability.TOOLS in told.capabilities) is can
 
 
+def test_a_llama_cpp_that_sleeps_is_not_loaded_and_is_woken_for_no_count() -> None:
+    for says, awake in (({}, True), ({"is_sleeping": False}, True), ({"is_sleeping": True}, False)):
+        told = llama_cpp_model({"id": "m"}, says)
+        assert (told.loaded, told.counts) == (awake, awake)
+    assert not routed_model({"id": "m", "status": {"value": "loaded"}}).counts
+
+
 def test_an_ollama_model_that_embeds_writes_nothing() -> None:
     told = described(TAG, {"capabilities": ["embedding"]}, None)
     assert told.capabilities == {Capability.EMBED}
@@ -119,4 +126,4 @@ def test_numbers_and_texts_that_make_no_sense_are_left_out() -> None:
         {"id": "a", "meta": {"n_params": -1, "size": True, "n_ctx_train": 1e9}},
         {"total_slots": "four", "default_generation_settings": []},
     )
-    assert told == Described("a", ("a",), True, told.capabilities)
+    assert told == Described("a", ("a",), True, told.capabilities, counts=True)

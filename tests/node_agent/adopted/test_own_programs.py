@@ -63,3 +63,14 @@ async def test_of_one_name_the_warm_one_answers_and_no_second_copy_is_loaded(
     last = (await answer(own, "echo"))[-1]
     assert last.finished.receipt.attempts[0].engine == "llama.cpp b1"
     assert engines.loads == 0
+
+
+async def test_of_one_name_whoever_can_count_counts(
+    shelf: Shelf, engine: OpenAiEngine, own: OwnModels, server: PlayedUpstream
+) -> None:
+    engine.told = replace(engine.told, names=("echo",))  # it counts nothing, and comes first
+    take_in(shelf, engine)
+    said = inference.Message(role=inference.ROLE_USER, parts=[inference.Part(text="hello mesh")])
+    told = await own.token_count(inference.CountTokensRequest(model="echo", messages=[said]))
+    assert told.tokens > 0
+    assert server.asked == []
