@@ -32,7 +32,7 @@ MISSES_MAX = 3  # looks in a row that an engine may be too busy for
 
 log = logging.getLogger("node")
 
-Known = Callable[[str], Model | None]  # the library's model in a file
+Known = Callable[[str, str], Model | None]  # the library's model in a file, or of a sha256
 
 
 class Adoption:
@@ -41,7 +41,7 @@ class Adoption:
     Args:
         settings: which engines are named, and whether others are looked for.
         host: takes over the models of all engines, whenever they are others than before.
-        known: the library's model in a file that an engine names.
+        known: the library's model in a file, or of weights, that an engine names.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Adoption:
         settings: NodeSettings,
         host: Callable[[Sequence[Guest]], None],
         *,
-        known: Known = lambda _: None,
+        known: Known = lambda _, __: None,
         variables: Mapping[str, str] = os.environ,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
@@ -202,6 +202,5 @@ class Adoption:
             self._numbers.clear()
         numbers = self._numbers.setdefault(which, {})
         nth = numbers.setdefault(place.address.base, len(numbers))
-        return model_of(
-            engine.kind, told, nth=nth, weights=self._known(told.path) if told.path else None
-        )
+        weights = self._known(told.path, told.weights_sha256)
+        return model_of(engine.kind, told, nth=nth, weights=weights)
