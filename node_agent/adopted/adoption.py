@@ -112,6 +112,7 @@ class Adoption:
             return
         place.misses = 0
         place.damping.came(now_s)
+        self._hush(place)
         place.wait_s = self._look_every_s
         if (wait_s := place.damping.wait_s(now_s)) > 0:
             place.wait_s = min(wait_s, self._look_every_s)
@@ -152,7 +153,7 @@ class Adoption:
             engine.crowd.hear(told.slots or listing.kind.slots)
             engines[told.name] = engine
         place.engines = engines
-        if before is None:
+        if before is None and not place.hushed:
             count = len(listing.models)
             log.info(
                 "adopted %s at %s with %d model%s",
@@ -163,6 +164,15 @@ class Adoption:
             )
         if before != listing:
             self._arrange()
+
+    def _hush(self, place: Place) -> None:
+        """An engine that comes and goes all day fills no log."""
+        if place.hushed is not place.damping.restless:
+            place.hushed = place.damping.restless
+            what = "comes and goes: no more is said of it until it stays"
+            log.info(
+                "the engine at %s %s", place.address.shown, what if place.hushed else "stays now"
+            )
 
     def _engine(self, place: Place, listing: EngineListing, told: Described) -> OpenAiEngine:
         return OpenAiEngine(
@@ -177,10 +187,12 @@ class Adoption:
     def _gone(self, place: Place, now_s: float, why: str) -> None:
         place.recognised.forget()
         place.damping.left(now_s)
+        self._hush(place)
         place.misses = 0
         place.wait_s = self._look_every_s if place.listing is not None else place.wait_s
         if place.listing is not None:
-            log.info("%s at %s is gone: %s", place.listing.name, place.address.shown, why)
+            if not place.hushed:
+                log.info("%s at %s is gone: %s", place.listing.name, place.address.shown, why)
             place.listing, place.engines = None, {}
             self._arrange()
 
