@@ -186,6 +186,8 @@ class OwnModels:
         work = read_generation(
             inference.GenerateRequest(messages=request.messages, tools=request.tools)
         )
+        if any(message.images for message in work.messages):
+            raise Unsupported("nobody here counts the tokens of images", hint="leave them out")
         offers = self._offers(request.model)
         told: Unsupported | None = None
         for offer in offers:  # of one name, whoever can count does

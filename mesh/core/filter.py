@@ -33,6 +33,7 @@ _OWNED = "its owner is using it"
 _ASKED_AS = {
     Capability.GRAMMAR: "grammar (response_format)",
     Capability.GBNF: "gbnf (a grammar of your own)",
+    Capability.VISION: "vision (images)",
     Capability.RESUME: "resume (going on with an answer)",
 }
 

@@ -23,6 +23,11 @@ RESUME_IDS_MAX = 1 << 20  # as many as the longest context holds
 SESSION_CHARACTERS_MAX = 128
 TOOLS_MAX = 128  # as OpenAI allows
 TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+IMAGES_MAX = (
+    64  # of all messages: each is hundreds of tokens, and 64 fill what a desk's models hold
+)
+IMAGE_BYTES_MAX = 20 * 1024 * 1024  # as OpenAI's; a photograph has 5 MB
+MEDIA_TYPE = re.compile(r"image/(png|jpeg|webp|gif)")  # what those take that see
 STOP_STRINGS_MAX = 16  # each is matched against every token
 STOP_BYTES_MAX = 256
 NAME_CHARACTERS_MAX = 256  # of a model; Hugging Face's longest are about 100
@@ -135,8 +140,28 @@ def _check_messages(messages: Sequence[inference.Message]) -> None:
         )
     for index, message in enumerate(messages):
         enums.read(enums.ROLE, message.role, f"messages[{index}].role")
+    _check_images(messages)
     if not any(_says_something(each) for each in messages if each.role != inference.ROLE_SYSTEM):
         raise InvalidRequest("the prompt is empty", hint="say what you want in a message")
+
+
+def _check_images(messages: Sequence[inference.Message]) -> None:
+    images = 0
+    for index, message in enumerate(messages):
+        for image in (part.image for part in message.parts if part.HasField("image")):
+            images += 1
+            if not MEDIA_TYPE.fullmatch(image.media_type):
+                raise InvalidRequest(
+                    f"messages[{index}] holds an image without a media type that is known",
+                    hint="say image/png, image/jpeg, image/webp or image/gif",
+                )
+            if not 0 < len(image.data) <= IMAGE_BYTES_MAX:
+                raise InvalidRequest(
+                    f"messages[{index}] holds an image of {len(image.data)} bytes",
+                    hint=f"send 1 to {IMAGE_BYTES_MAX} bytes",
+                )
+    if images > IMAGES_MAX:
+        raise InvalidRequest(f"messages hold {images} images; at most {IMAGES_MAX} are allowed")
 
 
 def _says_something(message: inference.Message) -> bool:

@@ -37,7 +37,11 @@ CONTEXT_TOKENS_DEFAULT = 4096
 LATEST = ":latest"
 _CLOUD = re.compile(r"[:-]cloud$")
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,9})\s*$", re.MULTILINE)
-_CAPABILITIES = {"tools": Capability.TOOLS, "embedding": Capability.EMBED}
+_CAPABILITIES = {
+    "tools": Capability.TOOLS,
+    "vision": Capability.VISION,
+    "embedding": Capability.EMBED,
+}
 _UNITS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _PARAMETERS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([KMBT])")
 # The Modelfile that it shows begins with comments and the blob of the weights, whose name is their

@@ -49,6 +49,8 @@ from node_agent.engine.protocol import EngineInfo
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024  # a chunk of 300 bytes for each of 200,000 tokens
 WHOLE_BYTES_MAX = 16 * 1024 * 1024  # of a prompt's tokens, each as a number: a million of them
+# Models that see cut a picture into 256 (Gemma 3) to some 1,600 tokens (Llama 3.2), or by its size.
+IMAGE_TOKENS = 1600
 CONTEXT_UNTOLD = 4096  # of an engine that says nothing; it refuses what it cannot take
 PATIENCE = Patience(connect_s=5.0, first_token_s=300.0, chunk_s=60.0)
 
@@ -108,7 +110,8 @@ class OpenAiEngine:
         self._check(work)
         body = chat_body(work, kind=self.kind, model=self.told.name)
         clock = asyncio.get_running_loop().time
-        likely_tokens = self.density.likely_tokens(_prompt_bytes(work))
+        images = _images(work)
+        likely_tokens = self.density.likely_tokens(_prompt_bytes(work)) + images * IMAGE_TOKENS
         try:
             async with self._taking_part() as beside:
                 answer = AdoptedAnswer(clock, likely_tokens, work.logprobs, self.told.loaded)
@@ -125,7 +128,7 @@ class OpenAiEngine:
         except (MeshError, httpx2.HTTPError) as failure:
             raise self._meant(failure) from None
         finished = answer.finished()
-        if not finished.usage.estimated:
+        if not finished.usage.estimated and not images:
             self.density.learn(_prompt_bytes(work), finished.usage.prompt_tokens)
         yield finished
 
@@ -177,7 +180,7 @@ class OpenAiEngine:
             )
         if work.resume is not None:
             raise Unsupported(f"{self.name} cannot go on with an answer that was begun elsewhere")
-        tokens = self.density.tokens_at_worst(_prompt_bytes(work))
+        tokens = self.density.tokens_at_worst(_prompt_bytes(work)) + _images(work) * IMAGE_TOKENS
         if self.kind is Kind.OLLAMA and tokens > self.info.context_tokens:
             # It would cut the beginning off without a word, and answer to the rest.
             raise ContextOverflow(
@@ -298,6 +301,10 @@ class OpenAiEngine:
         loop = asyncio.get_running_loop()
         self._resting = None if for_s is None else loop.call_later(for_s, self._rest, None)
         self.changed()
+
+
+def _images(work: Generation) -> int:
+    return sum(len(message.images) for message in work.messages)
 
 
 def _prompt_bytes(work: Generation) -> int:

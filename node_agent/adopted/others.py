@@ -31,6 +31,7 @@ from node_agent.adopted.looking import Looking, NoSense
 
 _EVERYTHING = frozenset({Capability.TOOLS, Capability.GRAMMAR, Capability.LOGPROBS})
 _LLAMA_CPP = _EVERYTHING | {Capability.GBNF}
+_SEES = frozenset({Capability.VISION})
 _EMBEDS = frozenset({Capability.EMBED})
 
 
@@ -47,6 +48,7 @@ def lm_studio_model(told: Json) -> Described:
     said = told.get("capabilities")
     tools = isinstance(said, list) and "tool_use" in said
     writes = frozenset({Capability.GRAMMAR, *([Capability.TOOLS] if tools else [])})
+    writes |= _SEES if told.get("type") == "vlm" else frozenset()
     return Described(
         name,
         (name,),
@@ -100,16 +102,17 @@ def _llama_cpp_can(properties: Json) -> frozenset[Capability]:
     if nobody had given it any.
     """
     template = part_of(properties, "chat_template_caps")
-    return (
-        _LLAMA_CPP - {Capability.TOOLS} if template.get("supports_tools") is False else _LLAMA_CPP
-    )
+    can = _LLAMA_CPP - ({Capability.TOOLS} if template.get("supports_tools") is False else set())
+    return can | _SEES if part_of(properties, "modalities").get("vision") is True else can
 
 
 def routed_model(told: Json) -> Described:
     """Return a model of a router; its server is another process, which is not asked."""
     name = text_of(told, "id", 1024)
     loaded = part_of(told, "status").get("value") == "loaded"
-    return Described(name, (called(name),), loaded, _LLAMA_CPP)
+    taken = part_of(told, "architecture").get("input_modalities")
+    sees = isinstance(taken, list) and "image" in taken
+    return Described(name, (called(name),), loaded, _LLAMA_CPP | _SEES if sees else _LLAMA_CPP)
 
 
 async def list_vllm(looking: Looking, models: Json) -> EngineListing:

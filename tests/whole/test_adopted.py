@@ -43,12 +43,14 @@ LLAMA_CPP, OTHER, OLLAMA = "llama.cpp", str(Kind.OTHER), "Ollama 0.9.6"
 CITY: Any = {"type": "object", "properties": {"city": {"enum": ["Oslo"]}}, "required": ["city"]}
 WEATHER: Any = {"type": "function", "function": {"name": "weather", "parameters": CITY}}
 SAID: Any = [{"role": "user", "content": PROMPT}]
+PICTURE: Any = {"type": "image_url", "image_url": {"url": "data:image/png;base64,eA=="}}
+SHOWN: Any = [{"role": "user", "content": [{"type": "text", "text": PROMPT}, PICTURE]}]
 # What an engine says of a model that a machine has itself; it has loaded it.
 HAS_OURS = {
     **OLLAMA_SAYS,
     "GET /api/tags": {"models": [{"name": "test-tiny", "digest": "d1"}]},
-    "GET /api/ps": {"models": [{"name": "test-tiny", "context_length": 1024}]},
-    "POST /api/show": {"capabilities": ["completion"], "model_info": {}},
+    "GET /api/ps": {"models": [{"name": "test-tiny", "context_length": 4096}]},
+    "POST /api/show": {"capabilities": ["completion", "vision"], "model_info": {}},
 }
 REFUSALS = ((404, 502, "node_lost"), (429, 429, "overloaded"), (503, 429, "overloaded"))
 
@@ -266,6 +268,10 @@ async def test_two_engines_of_others_serve_beside_ours(
         assert await mesh.count_tokens(PROMPT, model=by_engine[LLAMA_CPP]) == used
         only_looked_at(python, Kind.OTHER)
         await hear_refusals(tool, played_id, refusals)
+        seen = await tool.chat.completions.create(model="test-tiny", messages=SHOWN)
+        assert seen.choices[0].message.content == "hello", "by the one of that name that sees"
+        with pytest.raises(openai.APIStatusError, match="cannot do vision"):
+            await tool.chat.completions.create(model=by_engine[LLAMA_CPP], messages=SHOWN)
         await python.close()  # which says nothing of what it can
         await until(mesh, LLAMA_CPP, OLLAMA)
         before = llama.asked.count(CHAT), ollama.asked.count(CHAT)

@@ -50,6 +50,21 @@ def test_a_grammar_of_the_callers_own_is_for_llama_cpp_alone() -> None:
     assert Capability.GBNF not in lm_studio_model({"id": "m"}).capabilities
 
 
+def test_whoever_says_that_it_sees_is_shown_images() -> None:
+    sees = {"capabilities": ["completion", "vision"]}
+    for told, can in (
+        (described(TAG, sees, None), True),
+        (described(TAG, SHOWN, None), False),
+        (lm_studio_model({"id": "m", "type": "vlm"}), True),
+        (lm_studio_model({"id": "m", "type": "llm"}), False),
+        (llama_cpp_model({"id": "m"}, {"modalities": {"vision": True}}), True),
+        (llama_cpp_model({"id": "m"}, {"modalities": {"vision": "no"}}), False),
+        (routed_model({"id": "m", "architecture": {"input_modalities": ["text", "image"]}}), True),
+        (routed_model({"id": "m", "architecture": {"input_modalities": "image"}}), False),
+    ):
+        assert (Capability.VISION in told.capabilities) is can
+
+
 def test_a_template_of_llama_cpp_that_shows_no_tools_calls_none() -> None:
     for said, can in (
         ({}, True),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mesh.core.chat import Form, FormKind, Message, Role, Tool, ToolCall
+from mesh.core.chat import Form, FormKind, Image, Message, Role, Tool, ToolCall
 from mesh.core.generation import (
     Delta,
     Finished,
@@ -302,3 +302,20 @@ async def whole(asked: Asked, told: object) -> None:
     body = json.dumps(told).encode()
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
     await asked.raw(f"{head}\r\n\r\n".encode() + body)
+
+
+async def test_images_are_shown_where_they_stood_and_teach_nothing_of_density(
+    engine: OpenAiEngine, server: PlayedUpstream
+) -> None:
+    shown = Message(Role.USER, "look", images=(Image("image/png", b"x", 2),))
+    server.behave = lambda asked: asked.answer("a", usage=usage(800))
+    await answer(engine, replace(HELLO, messages=(shown,)))
+    assert server.asked[0].body["messages"][0]["content"] == [
+        {"type": "text", "text": "lo"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,eA=="}},
+        {"type": "text", "text": "ok"},
+    ]
+    assert engine.density.likely_tokens(300) == 100
+    engine.kind = Kind.OLLAMA  # of a context of 1,024, which would cut what one picture leaves over
+    with pytest.raises(ContextOverflow):
+        await answer(engine, replace(HELLO, messages=(shown,)))
