@@ -27,6 +27,10 @@ IMAGES_MAX = (
     64  # of all messages: each is hundreds of tokens, and 64 fill what a desk's models hold
 )
 IMAGE_BYTES_MAX = 20 * 1024 * 1024  # as OpenAI's; a photograph has 5 MB
+# What an image counts as in a prompt's bytes: 256 tokens, the least that models make of one
+# (Gemma 3), at the most bytes that a token may have. So routing expects 512 tokens at the usual
+# four, and rules nobody out who could take it.
+IMAGE_AS_BYTES = 2048
 MEDIA_TYPE = re.compile(r"image/(png|jpeg|webp|gif)")  # what those take that see
 STOP_STRINGS_MAX = 16  # each is matched against every token
 STOP_BYTES_MAX = 256
@@ -179,8 +183,10 @@ def _check_tools(tools: Sequence[inference.Tool]) -> None:
 
 
 def _prompt_bytes(message: inference.GenerateRequest) -> int:
-    """All text that the model reads: of the messages, and of the tools that it may call."""
-    spoken = sum(len(part.text.encode()) for each in message.messages for part in each.parts)
+    """All that the model reads: of the messages, and of the tools that it may call."""
+    parts = [part for each in message.messages for part in each.parts]
+    spoken = sum(len(part.text.encode()) for part in parts)
+    spoken += IMAGE_AS_BYTES * sum(part.HasField("image") for part in parts)
     tools = sum(len(tool.description) + len(tool.parameters_json) for tool in message.tools)
     calls = sum(len(c.arguments_json) for each in message.messages for c in each.tool_calls)
     return spoken + tools + calls
