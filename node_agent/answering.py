@@ -11,7 +11,8 @@ from typing import cast
 
 from mesh.core.embedding import Embeddings
 from mesh.core.generation import Delta, Finished, Generation, GenerationEvent
-from mesh.errors import DeadlineExceeded, InternalError, NodeLost
+from mesh.core.types import Capability
+from mesh.errors import DeadlineExceeded, InternalError, NodeLost, Unsupported
 from node_agent.engine.protocol import Engine
 from node_agent.slot import Slot
 
@@ -61,8 +62,12 @@ async def generating(
 
     Raises:
         DeadlineExceeded: the answer was not whole in time.
+        Unsupported: it is shown images, and sees none.
         MeshError: as ``Engine.generate``.
     """
+    images = any(message.images for message in work.messages)
+    if images and Capability.VISION not in engine.info.capabilities:
+        raise Unsupported("the model sees no images", hint="ask one that does, or leave them out")
     answering = cast("AsyncGenerator[GenerationEvent, None]", engine.generate(work))
     async with aclosing(answering) as events:
         try:

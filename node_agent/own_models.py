@@ -11,8 +11,17 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from itertools import count
 
-from mesh.core.generation import Finished
-from mesh.core.types import AUTO, AttemptId, NodeId, Offer, ReplicaState, ReplicaStatus, Tier
+from mesh.core.generation import Finished, Generation
+from mesh.core.types import (
+    AUTO,
+    AttemptId,
+    ModelId,
+    NodeId,
+    Offer,
+    ReplicaState,
+    ReplicaStatus,
+    Tier,
+)
 from mesh.errors import InternalError, MeshError, ModelNotFound, NoCapableNode, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire.answers import error_of
@@ -177,7 +186,19 @@ class OwnModels:
         work = read_generation(
             inference.GenerateRequest(messages=request.messages, tools=request.tools)
         )
-        model_id = self._offers(request.model)[0].model.model_id
+        if any(message.images for message in work.messages):
+            raise Unsupported("nobody here counts the tokens of images", hint="leave them out")
+        offers = self._offers(request.model)
+        told: Unsupported | None = None
+        for offer in offers:  # of one name, whoever can count does
+            try:
+                return await self._count(offer.model.model_id, work)
+            except Unsupported as failure:
+                told = told or failure
+        assert told is not None, "there was one at least"
+        raise told
+
+    async def _count(self, model_id: ModelId, work: Generation) -> inference.CountTokensResponse:
         slot: Slot | None = None
         try:
             if (engine := self._shelf.warm(model_id)) is None:

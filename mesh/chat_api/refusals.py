@@ -53,6 +53,9 @@ _POLICY = re.compile(
     r"|content.?polic\w* ?violation"
 )
 _MODERATED = ("flagged_input", "reasons")  # what OpenRouter adds to a refusal of its moderation
+# Of what was asked, and not of how it was said: Ollama's (its issue 6027), llama.cpp's, and vLLM's
+# where it was started without ``--enable-auto-tool-choice`` (its issue 9986).
+_BEYOND = re.compile(r"does not support|(is|are) not supported|requires --")
 _UNPAID = re.compile(r"credit balance is too low")  # Anthropic's, with status 400
 
 _BY_STATUS: dict[int, tuple[type[MeshError], str, str]] = {
@@ -122,6 +125,12 @@ def refusal_in_band(chunk: dict[str, Any]) -> MeshError:
 def is_hopeless(body: bytes) -> bool:
     """Is it a refusal for which waiting does not help?"""
     return _told(body).code == HOPELESS
+
+
+def is_beyond_it(status: int, body: bytes) -> bool:
+    """Does it refuse what it, or its model, cannot do, and another one may?"""
+    blames = status in _OF_THE_PROMPT or status == 500  # llama.cpp's, of images
+    return blames and _BEYOND.search(_told(body).words) is not None
 
 
 def told_s(retry_after: str | None, retry_after_ms: str | None) -> float | None:

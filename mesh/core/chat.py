@@ -1,6 +1,6 @@
 """A conversation, and what a model may do in it: speak, think, call tools."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -23,6 +23,15 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that is shown within a message."""
+
+    media_type: str  # such as "image/png"
+    data: bytes = field(repr=False)
+    after: int = 0  # characters of the message's text that come before it
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation."""
 
@@ -31,6 +40,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()  # role assistant: the calls it made
     tool_call_id: str = ""  # role tool: which call this answers
     name: str = ""  # of the speaker or the tool; often not told
+    images: tuple[Image, ...] = ()  # in order; for engines that see
 
 
 @dataclass(frozen=True, slots=True)

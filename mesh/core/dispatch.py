@@ -124,6 +124,8 @@ class Dispatch:
             shorter = self.elsewhere.roomier(progress, attempt)
             elsewhere = bool(shorter)
             progress.avoid.update(shorter)
+        if failure.code is FailureCode.UNSUPPORTED and not elsewhere:
+            elsewhere = self.elsewhere.abler(progress, attempt)
         other_cloud = attempt.in_cloud and self._other_cloud_may(progress, failure.code)
         if attempt.in_cloud and progress.instead_of is not None and not seen:
             failure = cloud_failed(progress.instead_of, failure)

@@ -1,16 +1,18 @@
 """Could another machine have an attempt? Asked before one is given up that may still come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from random import Random
 
 from mesh.core.books import Books
 from mesh.core.filter import SUSPECTS_MAX, capable, unfit
+from mesh.core.ladder import ladder
+from mesh.core.node import Replica
 from mesh.core.progress import Attempt, Progress
 from mesh.core.retry import RetryBudget
 from mesh.core.routing import place_now
-from mesh.core.types import NodeId
+from mesh.core.types import NodeId, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +42,43 @@ class Elsewhere:
         avoid = {**progress.avoid, attempt.node_id: "wants to be relieved"}
         return place_now(progress.wanted, self.books.directory, avoid, self.rng) is not None
 
+    def abler(self, progress: Progress, attempt: Attempt) -> bool:
+        """An adopted engine says that it cannot what it was taken for: is there one that can?
+
+        What such an engine can is its own word, or a guess where it says nothing. Of our own
+        engines it is a fact, and one says for all of them that a request asks too much.
+        """
+        if not attempt.candidate.engine or progress.given.seen:
+            return False
+        return capable(progress.wanted, self.books.directory, progress.avoid)
+
     def roomier(self, progress: Progress, attempt: Attempt) -> Mapping[NodeId, str]:
         """Return who cannot do what was too long for the attempt's node; nobody if nobody can.
 
-        Machines serve a model with the context that their memory has room for.
+        Machines serve a model with the context that their memory has room for, and engines that
+        were adopted with the one that their owner gave them.
         """
         mine = self.books.replica_of(attempt)
         if attempt.in_cloud or progress.given.seen or mine is None:
             return {}
         most, request = mine.offer.context_tokens, progress.wanted
-        holders = self.books.directory.holders(attempt.candidate.model_id)
-        every = list(islice(holders.able.walk(), SUSPECTS_MAX))
-        if not any(
-            other.offer.context_tokens > most and unfit(request, other, progress.avoid) is None
+        every = list(islice(self._able(request), SUSPECTS_MAX))
+        roomy = {
+            other.node.node_id
             for other in every
-        ):
-            return {}
-        return {
-            other.node.node_id: f"the prompt is longer than its context of {most}"
-            for other in every
-            if other.offer.context_tokens <= most
+            if other.offer.context_tokens > most and unfit(request, other, progress.avoid) is None
         }
+        if not roomy:
+            return {}
+        small = {each.place for each in every if each.offer.context_tokens <= most}
+        return dict.fromkeys(small - roomy, f"the prompt is longer than its context of {most}")
+
+    def _able(self, request: Request) -> Iterator[Replica]:
+        """Yield whoever could serve what ``request`` asks for."""
+        directory = self.books.directory
+        for rung in ladder(request, directory):
+            for model_id in rung.model_ids:
+                yield from directory.holders(model_id).able.walk()
 
     def _may_move(self, progress: Progress, now_s: float) -> bool:
         left = progress.fruitless(now_s) + 1 < self.books.limits.attempts_max

@@ -20,7 +20,6 @@ from mesh.core.types import (
     ReplicaState,
     Request,
     Tier,
-    engine_at,
 )
 
 BYTES_PER_TOKEN_MAX = 2 * BYTES_PER_TOKEN  # beyond it a prompt certainly does not fit
@@ -33,6 +32,8 @@ _OWNED = "its owner is using it"
 # Where people have another word, or nobody asked for it by name.
 _ASKED_AS = {
     Capability.GRAMMAR: "grammar (response_format)",
+    Capability.GBNF: "gbnf (a grammar of your own)",
+    Capability.VISION: "vision (images)",
     Capability.RESUME: "resume (going on with an answer)",
 }
 
@@ -70,9 +71,7 @@ def unfit(request: Request, replica: Replica, avoid: Mapping[NodeId, str]) -> st
 
 def _failed_it(replica: Replica, avoid: Mapping[NodeId, str]) -> str | None:
     node_id = replica.node.node_id
-    if node_id in avoid or not replica.offer.engine:
-        return avoid.get(node_id)
-    return avoid.get(engine_at(node_id, replica.model_id))
+    return avoid[node_id] if node_id in avoid else avoid.get(replica.place)
 
 
 def can_begin_on(

@@ -9,7 +9,7 @@ from mesh.core.experience import DECODED_MIN, PROMPT_TOKENS_MIN, Habits
 from mesh.core.node import Replica, Reservation
 from mesh.core.progress import Attempt, Progress
 from mesh.core.speed import interruption, slowdown, speed_of
-from mesh.core.types import Usage
+from mesh.core.types import Capability, Usage
 
 TEMPLATE_TOKENS_MAX = 1024  # that a chat template adds to a prompt: dates, rules for tools
 OVERHEAD_S_MIN = 1e-4
@@ -22,10 +22,18 @@ def learn(replica: Replica, habits: Habits, progress: Progress, usage: Usage, no
     output_tokens = attempt.tokens - request.resumed_tokens
     own_tokens = output_tokens - attempt.others_tokens
     resumed = request.resumed_tokens + attempt.others_tokens
+    model_id = replica.model.model_id
     prompt_tokens = min(max(0, usage.prompt_tokens), request.prompt_bytes + TEMPLATE_TOKENS_MAX)
+    # A guess teaches nothing of a prompt's tokens, and an image's are in none of its bytes.
+    counted = not usage.estimated and Capability.VISION not in request.needs
     habits.learn(
-        replica.model.model_id, request, prompt_tokens=prompt_tokens, output_tokens=output_tokens
+        model_id,
+        request,
+        prompt_tokens=prompt_tokens if counted else 0,
+        output_tokens=output_tokens,
     )
+    if usage.estimated:  # by whoever answered: our own guess is at least the one that was predicted
+        prompt_tokens = round(habits.prompt_tokens(model_id, request.prompt_bytes))
     reserved = replica.reserved.get(attempt.attempt_id)
     if attempt.first_token_s is None or reserved is None:
         return

@@ -22,6 +22,7 @@ from mesh.core.types import (
     Refusal,
     ReplicaState,
     ReplicaStatus,
+    engine_at,
 )
 
 # The request by which replicas are ranked: what is usual where people talk to a model.
@@ -67,6 +68,12 @@ class Replica:
         self.model_id = self.offer.model.model_id
         self._aged_s = self.node.reported_s
         self.reckon()
+
+    @property
+    def place(self) -> NodeId:
+        """Return what a request avoids that fails here: its node, or only an engine there."""
+        node_id = self.node.node_id
+        return engine_at(node_id, self.model_id) if self.offer.engine else node_id
 
     def reckon(self) -> None:
         """Work out how fast it would be for one more request."""

@@ -40,7 +40,8 @@ class Capability(StrEnum):
 
     RESUME = "resume"
     LOGPROBS = "logprobs"
-    GRAMMAR = "grammar"
+    GRAMMAR = "grammar"  # an answer of a form: JSON, or of a JSON schema
+    GBNF = "gbnf"  # beside GRAMMAR: of a grammar that the caller wrote
     TOOLS = "tools"
     VISION = "vision"
     EMBED = "embed"

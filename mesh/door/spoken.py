@@ -18,8 +18,8 @@ from mesh.door.conversation import (
 )
 from mesh.door.failures import Refused
 from mesh.v1 import inference_pb2 as inference
+from mesh.wire.requests import IMAGE_BYTES_MAX
 
-IMAGE_BYTES_MAX = 20 * 1024 * 1024  # as OpenAI's; a photograph has 5 MB
 _IMAGE = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,")
 
 _ROLES = {

@@ -186,7 +186,13 @@ def _held(
         numerics=kind.platform,
     )
     capabilities = frozenset(
-        {Capability.RESUME, Capability.LOGPROBS, Capability.GRAMMAR, Capability.TOOLS}
+        {
+            Capability.RESUME,
+            Capability.LOGPROBS,
+            Capability.GRAMMAR,
+            Capability.GBNF,
+            Capability.TOOLS,
+        }
     )
     return Held(Offer(model, CONTEXT_TOKENS, capabilities), warm, warm.load_s, warm_at_first)
 

@@ -52,6 +52,7 @@ class Capability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAPABILITY_TOOLS: _ClassVar[Capability]
     CAPABILITY_VISION: _ClassVar[Capability]
     CAPABILITY_EMBED: _ClassVar[Capability]
+    CAPABILITY_GBNF: _ClassVar[Capability]
 ROLE_UNSPECIFIED: Role
 ROLE_SYSTEM: Role
 ROLE_USER: Role
@@ -74,6 +75,7 @@ CAPABILITY_GRAMMAR: Capability
 CAPABILITY_TOOLS: Capability
 CAPABILITY_VISION: Capability
 CAPABILITY_EMBED: Capability
+CAPABILITY_GBNF: Capability
 
 class Acknowledgement(_message.Message):
     __slots__ = ()

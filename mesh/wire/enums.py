@@ -41,6 +41,7 @@ CAPABILITY = {
     inference.CAPABILITY_RESUME: Capability.RESUME,
     inference.CAPABILITY_LOGPROBS: Capability.LOGPROBS,
     inference.CAPABILITY_GRAMMAR: Capability.GRAMMAR,
+    inference.CAPABILITY_GBNF: Capability.GBNF,
     inference.CAPABILITY_TOOLS: Capability.TOOLS,
     inference.CAPABILITY_VISION: Capability.VISION,
     inference.CAPABILITY_EMBED: Capability.EMBED,

@@ -1,10 +1,11 @@
 """The work that an engine of a node does for a request."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from mesh.core.chat import Form, FormKind, Message, Tool, ToolCall, ToolChoice, ToolMode
+from mesh.core.chat import Form, FormKind, Image, Message, Tool, ToolCall, ToolChoice, ToolMode
 from mesh.core.generation import TOKEN_BYTES_MAX, Generation, Resume
-from mesh.errors import InvalidRequest, Unsupported
+from mesh.errors import InvalidRequest
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
 from mesh.wire.requests import check_generation
@@ -25,7 +26,7 @@ def read_generation(message: inference.GenerateRequest) -> Generation:
     """Check and return the work that an engine of a node does for ``message``.
 
     Raises:
-        InvalidRequest, Unsupported: as ``read_request``, and for what no engine here can do.
+        InvalidRequest, Unsupported: as ``read_request``.
     """
     check_generation(message)
     sampling = read_sampling(message.sampling)
@@ -106,26 +107,28 @@ def read_resume(message: inference.Resume) -> Resume:
 
 
 def _message(message: inference.Message, index: int) -> Message:
-    field = f"messages[{index}]"
-    kinds = {part.WhichOneof("content") for part in message.parts}
-    if "image" in kinds:
-        raise Unsupported(f"{field} holds an image, and no engine here sees images yet")
     # Thoughts of earlier turns are not repeated to a model: its template drops them as well.
+    text, images = "", []
+    for part in message.parts:
+        if part.HasField("image"):
+            images.append(Image(part.image.media_type, part.image.data, len(text)))
+        text += part.text
     return Message(
-        role=enums.read(enums.ROLE, message.role, f"{field}.role"),
-        text="".join(part.text for part in message.parts),
+        role=enums.read(enums.ROLE, message.role, f"messages[{index}].role"),
+        text=text,
         tool_calls=tuple(
             ToolCall(call.id, call.name, call.arguments_json) for call in message.tool_calls
         ),
         tool_call_id=message.tool_call_id,
         name=message.name,
+        images=tuple(images),
     )
 
 
 def _write_message(message: Message) -> inference.Message:
     return inference.Message(
         role=enums.write(enums.ROLE, message.role),
-        parts=[inference.Part(text=message.text)] if message.text else [],
+        parts=list(_parts(message)),
         tool_calls=[
             inference.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json)
             for call in message.tool_calls
@@ -133,6 +136,17 @@ def _write_message(message: Message) -> inference.Message:
         tool_call_id=message.tool_call_id,
         name=message.name,
     )
+
+
+def _parts(message: Message) -> Iterator[inference.Part]:
+    said = 0
+    for image in message.images:
+        if image.after > said:
+            yield inference.Part(text=message.text[said : image.after])
+        said = image.after
+        yield inference.Part(image=inference.Image(media_type=image.media_type, data=image.data))
+    if rest := message.text[said:]:
+        yield inference.Part(text=rest)
 
 
 def _tool_choice(message: inference.ToolChoice) -> ToolChoice:

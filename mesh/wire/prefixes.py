@@ -55,7 +55,7 @@ def write_prefixes(held: Iterable[PrefixHeld]) -> list[fleet.PrefixHeld]:
 
 
 def _pieces(request: inference.GenerateRequest) -> Iterator[bytes]:
-    """Write what an engine reads of a request, up to an image: no engine here sees any yet.
+    """Write what an engine reads of a request, up to an image: who sees any tells no prefixes.
 
     Before a first token, so by few looks into messages: 20 messages of 400 characters take 80 us
     with their hashes, 100 of 80 characters 280 us (measured on a busy machine); to build core

@@ -23,6 +23,15 @@ RESUME_IDS_MAX = 1 << 20  # as many as the longest context holds
 SESSION_CHARACTERS_MAX = 128
 TOOLS_MAX = 128  # as OpenAI allows
 TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+IMAGES_MAX = (
+    64  # of all messages: each is hundreds of tokens, and 64 fill what a desk's models hold
+)
+IMAGE_BYTES_MAX = 20 * 1024 * 1024  # as OpenAI's; a photograph has 5 MB
+# What an image counts as in a prompt's bytes: 256 tokens, the least that models make of one
+# (Gemma 3), at the most bytes that a token may have. So routing expects 512 tokens at the usual
+# four, and rules nobody out who could take it.
+IMAGE_AS_BYTES = 2048
+MEDIA_TYPE = re.compile(r"image/(png|jpeg|webp|gif)")  # what those take that see
 STOP_STRINGS_MAX = 16  # each is matched against every token
 STOP_BYTES_MAX = 256
 NAME_CHARACTERS_MAX = 256  # of a model; Hugging Face's longest are about 100
@@ -135,8 +144,28 @@ def _check_messages(messages: Sequence[inference.Message]) -> None:
         )
     for index, message in enumerate(messages):
         enums.read(enums.ROLE, message.role, f"messages[{index}].role")
+    _check_images(messages)
     if not any(_says_something(each) for each in messages if each.role != inference.ROLE_SYSTEM):
         raise InvalidRequest("the prompt is empty", hint="say what you want in a message")
+
+
+def _check_images(messages: Sequence[inference.Message]) -> None:
+    images = 0
+    for index, message in enumerate(messages):
+        for image in (part.image for part in message.parts if part.HasField("image")):
+            images += 1
+            if not MEDIA_TYPE.fullmatch(image.media_type):
+                raise InvalidRequest(
+                    f"messages[{index}] holds an image without a media type that is known",
+                    hint="say image/png, image/jpeg, image/webp or image/gif",
+                )
+            if not 0 < len(image.data) <= IMAGE_BYTES_MAX:
+                raise InvalidRequest(
+                    f"messages[{index}] holds an image of {len(image.data)} bytes",
+                    hint=f"send 1 to {IMAGE_BYTES_MAX} bytes",
+                )
+    if images > IMAGES_MAX:
+        raise InvalidRequest(f"messages hold {images} images; at most {IMAGES_MAX} are allowed")
 
 
 def _says_something(message: inference.Message) -> bool:
@@ -154,8 +183,10 @@ def _check_tools(tools: Sequence[inference.Tool]) -> None:
 
 
 def _prompt_bytes(message: inference.GenerateRequest) -> int:
-    """All text that the model reads: of the messages, and of the tools that it may call."""
-    spoken = sum(len(part.text.encode()) for each in message.messages for part in each.parts)
+    """All that the model reads: of the messages, and of the tools that it may call."""
+    parts = [part for each in message.messages for part in each.parts]
+    spoken = sum(len(part.text.encode()) for part in parts)
+    spoken += IMAGE_AS_BYTES * sum(part.HasField("image") for part in parts)
     tools = sum(len(tool.description) + len(tool.parameters_json) for tool in message.tools)
     calls = sum(len(c.arguments_json) for each in message.messages for c in each.tool_calls)
     return spoken + tools + calls
@@ -176,11 +207,13 @@ def _policy(value: str, known: Mapping[str, Policy] | None) -> Policy:
 def _needs(message: inference.GenerateRequest) -> frozenset[Capability]:
     told = [each for each in message.messages if each.tool_calls or each.tool_call_id]
     images = any(part.HasField("image") for each in message.messages for part in each.parts)
+    form = message.response_format.WhichOneof("format")
     asked = {
         Capability.TOOLS: bool(message.tools or told),
         Capability.VISION: images,
         Capability.LOGPROBS: message.HasField("logprobs"),
-        Capability.GRAMMAR: message.response_format.WhichOneof("format") not in (None, "text"),
+        Capability.GRAMMAR: form not in (None, "text"),
+        Capability.GBNF: form == "grammar",
         Capability.RESUME: message.HasField("resume"),
     }
     return frozenset(capability for capability, needed in asked.items() if needed)

@@ -32,7 +32,7 @@ MISSES_MAX = 3  # looks in a row that an engine may be too busy for
 
 log = logging.getLogger("node")
 
-Known = Callable[[str], Model | None]  # the library's model in a file
+Known = Callable[[str, str], Model | None]  # the library's model in a file, or of a sha256
 
 
 class Adoption:
@@ -41,7 +41,7 @@ class Adoption:
     Args:
         settings: which engines are named, and whether others are looked for.
         host: takes over the models of all engines, whenever they are others than before.
-        known: the library's model in a file that an engine names.
+        known: the library's model in a file, or of weights, that an engine names.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Adoption:
         settings: NodeSettings,
         host: Callable[[Sequence[Guest]], None],
         *,
-        known: Known = lambda _: None,
+        known: Known = lambda _, __: None,
         variables: Mapping[str, str] = os.environ,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
@@ -112,6 +112,7 @@ class Adoption:
             return
         place.misses = 0
         place.damping.came(now_s)
+        self._hush(place)
         place.wait_s = self._look_every_s
         if (wait_s := place.damping.wait_s(now_s)) > 0:
             place.wait_s = min(wait_s, self._look_every_s)
@@ -152,7 +153,7 @@ class Adoption:
             engine.crowd.hear(told.slots or listing.kind.slots)
             engines[told.name] = engine
         place.engines = engines
-        if before is None:
+        if before is None and not place.hushed:
             count = len(listing.models)
             log.info(
                 "adopted %s at %s with %d model%s",
@@ -163,6 +164,15 @@ class Adoption:
             )
         if before != listing:
             self._arrange()
+
+    def _hush(self, place: Place) -> None:
+        """An engine that comes and goes all day fills no log."""
+        if place.hushed is not place.damping.restless:
+            place.hushed = place.damping.restless
+            what = "comes and goes: no more is said of it until it stays"
+            log.info(
+                "the engine at %s %s", place.address.shown, what if place.hushed else "stays now"
+            )
 
     def _engine(self, place: Place, listing: EngineListing, told: Described) -> OpenAiEngine:
         return OpenAiEngine(
@@ -177,10 +187,12 @@ class Adoption:
     def _gone(self, place: Place, now_s: float, why: str) -> None:
         place.recognised.forget()
         place.damping.left(now_s)
+        self._hush(place)
         place.misses = 0
         place.wait_s = self._look_every_s if place.listing is not None else place.wait_s
         if place.listing is not None:
-            log.info("%s at %s is gone: %s", place.listing.name, place.address.shown, why)
+            if not place.hushed:
+                log.info("%s at %s is gone: %s", place.listing.name, place.address.shown, why)
             place.listing, place.engines = None, {}
             self._arrange()
 
@@ -202,6 +214,5 @@ class Adoption:
             self._numbers.clear()
         numbers = self._numbers.setdefault(which, {})
         nth = numbers.setdefault(place.address.base, len(numbers))
-        return model_of(
-            engine.kind, told, nth=nth, weights=self._known(told.path) if told.path else None
-        )
+        weights = self._known(told.path, told.weights_sha256)
+        return model_of(engine.kind, told, nth=nth, weights=weights)

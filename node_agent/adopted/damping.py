@@ -18,16 +18,20 @@ class Damping:
 
     _departures: list[float] = field(default_factory=list)  # at most as many as STAY_MAX_S needs
     _here_s: float | None = None  # since when it is there
+    # It went more often than for somebody's restarts; until it has not gone for ``WITHIN_S``.
+    restless: bool = False
 
     def came(self, now_s: float) -> None:
         """It is there; again, if it was already."""
         if self._here_s is None:
             self._here_s = now_s
+        self.restless = self._is_restless(now_s)
 
     def left(self, now_s: float) -> None:
         if self._here_s is not None:
             self._here_s = None
             self._departures = [*self._recent(now_s), now_s][-8:]
+            self.restless = self._is_restless(now_s)
 
     def wait_s(self, now_s: float) -> float:
         """Return for how long it has yet to stay before it is offered; 0.0: it may be."""
@@ -36,6 +40,10 @@ class Damping:
         many = len(self._recent(now_s)) - FREE_DEPARTURES
         stay_s = min(STAY_MAX_S, STAY_FIRST_S * 2**many) if many >= 0 else 0.0
         return max(0.0, self._here_s + stay_s - now_s)
+
+    def _is_restless(self, now_s: float) -> bool:
+        recent = len(self._recent(now_s))
+        return recent > FREE_DEPARTURES or (self.restless and recent > 0)
 
     def _recent(self, now_s: float) -> list[float]:
         return [each for each in self._departures if each > now_s - WITHIN_S]

@@ -30,6 +30,8 @@ class Described:
     quantisation: str = ""
     slots: int = 0  # answers at a time, where the engine says; 0: to be learned
     path: str = ""  # of its file on this machine, where the engine says
+    weights_sha256: str = ""  # of its GGUF file, where the engine says
+    counts: bool = False  # by a path of the engine's, for which it loads no model
 
 
 @dataclass(frozen=True, slots=True)

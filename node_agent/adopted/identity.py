@@ -37,8 +37,9 @@ def model_of(kind: Kind, told: Described, *, nth: int = 0, weights: Model | None
     """Return it as the mesh lists it.
 
     Args:
-        weights: the same weights in this machine's library, where the engine names their file: then
-            they are called so as well, and known to be a test bench or a specialist.
+        weights: the same weights in this machine's library, where the engine names their file or
+            their sha256: then they are called so as well, and known to be a test bench or a
+            specialist.
     """
     names = told.names
     if weights is not None:

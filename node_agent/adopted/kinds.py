@@ -80,3 +80,5 @@ LOOKS: Mapping[Kind, frozenset[str]] = MappingProxyType(
 
 # What an answer is asked for by. Only a request that somebody made goes there.
 CHAT_PATH, EMBEDDINGS_PATH = "/v1/chat/completions", "/v1/embeddings"
+# What a prompt is counted by, likewise.
+APPLY_TEMPLATE_PATH, TOKENIZE_PATH = "/apply-template", "/tokenize"

@@ -37,9 +37,18 @@ CONTEXT_TOKENS_DEFAULT = 4096
 LATEST = ":latest"
 _CLOUD = re.compile(r"[:-]cloud$")
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,9})\s*$", re.MULTILINE)
-_CAPABILITIES = {"tools": Capability.TOOLS, "embedding": Capability.EMBED}
+_CAPABILITIES = {
+    "tools": Capability.TOOLS,
+    "vision": Capability.VISION,
+    "embedding": Capability.EMBED,
+}
 _UNITS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _PARAMETERS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([KMBT])")
+# The Modelfile that it shows begins with comments and the blob of the weights, whose name is their
+# sha256; further ones are of projectors, and an adapter makes other weights of them.
+_FROM = re.compile(r"^FROM .{0,4000}[/\\\\]sha256[-:]([0-9a-f]{64})\s*$", re.MULTILINE)
+_ADAPTER = re.compile(r"^ADAPTER ", re.MULTILINE)
+MODELFILE_CHARACTERS_MAX = 256 * 1024  # of one with its licence
 PARAMETERS_CHARACTERS_MAX = 16 * 1024  # of a Modelfile's parameters
 
 
@@ -99,6 +108,7 @@ def described(tag: Json, shown: Json, loaded: Json | None) -> Described:
         number_of(about, "general.parameter_count") or _parameters(details),
         number_of(tag, "size"),
         text_of(details, "quantization_level", 32),
+        weights_sha256=_weights(shown),
     )
 
 
@@ -110,6 +120,14 @@ def _context_tokens(shown: Json, about: Mapping[str, object], loaded: Json | Non
     wanted = int(found[1]) if found else CONTEXT_TOKENS_DEFAULT
     trained = number_of(about, f"{about.get('general.architecture')}.context_length")
     return min(wanted, trained) if trained else wanted
+
+
+def _weights(shown: Json) -> str:
+    said = shown.get("modelfile")
+    if not isinstance(said, str) or len(said) > MODELFILE_CHARACTERS_MAX or _ADAPTER.search(said):
+        return ""
+    found = _FROM.search(said)
+    return found[1] if found else ""
 
 
 def _parameters(details: Json) -> int:

@@ -16,6 +16,7 @@ from math import inf
 
 import httpx2
 
+from mesh.chat_api.checked import Json, read_object
 from mesh.chat_api.content import to_json
 from mesh.chat_api.event_stream import EventStream
 from mesh.chat_api.patience import Patience, sign_of_life
@@ -28,7 +29,9 @@ from mesh.core.types import Capability
 from mesh.errors import ContextOverflow, MeshError, NodeLost, Overloaded, Unsupported
 from node_agent.adopted.answer import AdoptedAnswer
 from node_agent.adopted.asking import chat_body
+from node_agent.adopted.counting import tokens_of
 from node_agent.adopted.crowd import Crowd
+from node_agent.adopted.density import Density
 from node_agent.adopted.described import Described
 from node_agent.adopted.kinds import CHAT_PATH, EMBEDDINGS_PATH, Kind
 from node_agent.adopted.processes import LATELY_S
@@ -45,8 +48,9 @@ from node_agent.engine.checks import refuse_invalid, refuse_invalid_texts
 from node_agent.engine.protocol import EngineInfo
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024  # a chunk of 300 bytes for each of 200,000 tokens
-# A prompt in tokens, on the safe side: English has four bytes a token, code three.
-BYTES_PER_TOKEN = 3
+WHOLE_BYTES_MAX = 16 * 1024 * 1024  # of a prompt's tokens, each as a number: a million of them
+# Models that see cut a picture into 256 (Gemma 3) to some 1,600 tokens (Llama 3.2), or by its size.
+IMAGE_TOKENS = 1600
 CONTEXT_UNTOLD = 4096  # of an engine that says nothing; it refuses what it cannot take
 PATIENCE = Patience(connect_s=5.0, first_token_s=300.0, chunk_s=60.0)
 
@@ -69,6 +73,7 @@ class OpenAiEngine:
     changed: Callable[[], None] = lambda: None
     patience: Patience = PATIENCE
     crowd: Crowd = field(default_factory=Crowd)
+    density: Density = field(default_factory=Density)
     processes: tuple[int, ...] = ()  # that are known to work for it, on this machine
     _worked_s: float = -inf  # when it last answered, on the event loop's clock
     _resting: asyncio.TimerHandle | None = None  # it said that it is busy, and for how long
@@ -105,7 +110,8 @@ class OpenAiEngine:
         self._check(work)
         body = chat_body(work, kind=self.kind, model=self.told.name)
         clock = asyncio.get_running_loop().time
-        likely_tokens = _prompt_bytes(work) // BYTES_PER_TOKEN
+        images = _images(work)
+        likely_tokens = self.density.likely_tokens(_prompt_bytes(work)) + images * IMAGE_TOKENS
         try:
             async with self._taking_part() as beside:
                 answer = AdoptedAnswer(clock, likely_tokens, work.logprobs, self.told.loaded)
@@ -121,13 +127,26 @@ class OpenAiEngine:
                             yield delta
         except (MeshError, httpx2.HTTPError) as failure:
             raise self._meant(failure) from None
-        yield answer.finished()
+        finished = answer.finished()
+        if not finished.usage.estimated and not images:
+            self.density.learn(_prompt_bytes(work), finished.usage.prompt_tokens)
+        yield finished
 
     async def count_tokens(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
-        """See ``Engine``. No path for it is common to such engines."""
-        raise Unsupported(
-            f"{self.name} counts no tokens for others", hint="ask a model that deskmesh runs itself"
-        )
+        """See ``Engine``. Takes no slot there either: a tokenizer works beside the answers.
+
+        Raises:
+            Unsupported: it has no path for it, or would load the model for it.
+        """
+        if not self.told.counts:
+            raise Unsupported(
+                f"{self.name} counts no tokens for others",
+                hint="ask a model that deskmesh runs itself",
+            )
+        try:
+            return await tokens_of(self._post, self.kind, self.told.name, messages, tools)
+        except (MeshError, httpx2.HTTPError) as failure:
+            raise self._meant(failure) from None
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """See ``Engine``."""
@@ -137,19 +156,10 @@ class OpenAiEngine:
                 f"{self.told.name} writes text, and embeds none", hint="ask an embedding model"
             )
         asked = {"model": self.told.name, "input": list(texts), "encoding_format": "float"}
-        by_s = asyncio.get_running_loop().time() + self.patience.first_token_s
         try:
-            async with (
-                self._taking_part(),
-                self._answering(EMBEDDINGS_PATH, to_json(asked), by_s) as response,
-                sign_of_life(by_s),
-            ):
-                body = bytearray()
-                async for part in response.aiter_raw():
-                    body += part
-                    if len(body) > VECTORS_BYTES_MAX:
-                        raise NodeLost(f"the upstream sent more than {VECTORS_BYTES_MAX} bytes")
-            return read_vectors(bytes(body), len(texts))
+            async with self._taking_part():
+                body = await self._whole(EMBEDDINGS_PATH, asked, VECTORS_BYTES_MAX)
+            return read_vectors(body, len(texts))
         except (MeshError, httpx2.HTTPError) as failure:
             raise self._meant(failure) from None
 
@@ -170,7 +180,7 @@ class OpenAiEngine:
             )
         if work.resume is not None:
             raise Unsupported(f"{self.name} cannot go on with an answer that was begun elsewhere")
-        tokens = _prompt_bytes(work) // BYTES_PER_TOKEN
+        tokens = self.density.tokens_at_worst(_prompt_bytes(work)) + _images(work) * IMAGE_TOKENS
         if self.kind is Kind.OLLAMA and tokens > self.info.context_tokens:
             # It would cut the beginning off without a word, and answer to the rest.
             raise ContextOverflow(
@@ -214,6 +224,25 @@ class OpenAiEngine:
             yield response
         finally:
             await response.aclose()
+
+    async def _post(self, path: str, asked: Json) -> Json:
+        body = await self._whole(path, asked, WHOLE_BYTES_MAX)
+        return read_object(body.decode(errors="replace"))
+
+    async def _whole(self, path: str, asked: Json, size_bytes_max: int) -> bytes:
+        """Return the whole answer to ``asked``.
+
+        Raises:
+            MeshError: it refused, was silent, or sent more than ``size_bytes_max``.
+        """
+        by_s = asyncio.get_running_loop().time() + self.patience.first_token_s
+        body = bytearray()
+        async with self._answering(path, to_json(asked), by_s) as response, sign_of_life(by_s):
+            async for part in response.aiter_raw():
+                body += part
+                if len(body) > size_bytes_max:
+                    raise NodeLost(f"the upstream sent more than {size_bytes_max} bytes")
+        return bytes(body)
 
     async def _told(
         self, response: httpx2.Response, answer: AdoptedAnswer, by_s: float
@@ -272,6 +301,10 @@ class OpenAiEngine:
         loop = asyncio.get_running_loop()
         self._resting = None if for_s is None else loop.call_later(for_s, self._rest, None)
         self.changed()
+
+
+def _images(work: Generation) -> int:
+    return sum(len(message.images) for message in work.messages)
 
 
 def _prompt_bytes(work: Generation) -> int:

@@ -3,8 +3,8 @@
 - LM Studio: lmstudio.ai/docs/developer/rest/endpoints, ``/api/v0/models``: type, architecture,
   quantisation, whether it is loaded and with which context. ``capabilities`` names tool use.
 - llama.cpp's server: tools/server/README.md, ``/v1/models`` with ``meta``, ``/props`` with the
-  context of a slot, the number of slots and the file. As a router it lists each model with its
-  ``status``, and is asked nothing more.
+  context of a slot, the number of slots, the file and what its template can. As a router it
+  lists each model with its ``status``, and is asked nothing more.
 - vLLM: ``/v1/models`` with ``max_model_len`` (vllm/entrypoints/openai/protocol.py, ModelCard).
 - Ray Serve LLM, and whoever else speaks as OpenAI does: names, and nothing else.
 """
@@ -30,6 +30,8 @@ from node_agent.adopted.kinds import (
 from node_agent.adopted.looking import Looking, NoSense
 
 _EVERYTHING = frozenset({Capability.TOOLS, Capability.GRAMMAR, Capability.LOGPROBS})
+_LLAMA_CPP = _EVERYTHING | {Capability.GBNF}
+_SEES = frozenset({Capability.VISION})
 _EMBEDS = frozenset({Capability.EMBED})
 
 
@@ -46,6 +48,7 @@ def lm_studio_model(told: Json) -> Described:
     said = told.get("capabilities")
     tools = isinstance(said, list) and "tool_use" in said
     writes = frozenset({Capability.GRAMMAR, *([Capability.TOOLS] if tools else [])})
+    writes |= _SEES if told.get("type") == "vlm" else frozenset()
     return Described(
         name,
         (name,),
@@ -77,26 +80,39 @@ def llama_cpp_model(told: Json, properties: Json) -> Described:
     name, meta = text_of(told, "id", 1024), part_of(told, "meta")
     embeds = "embedding" in str(told.get("capabilities"))
     settings = part_of(properties, "default_generation_settings")
+    awake = properties.get("is_sleeping") is not True  # it has let its memory go till it is asked
     slot_tokens = number_of(settings, "n_ctx") or number_of(meta, "n_ctx")
     return Described(
         name,
         (called(name),),
-        True,
-        _EMBEDS if embeds else _EVERYTHING,
+        awake,
+        _EMBEDS if embeds else _llama_cpp_can(properties),
         slot_tokens or number_of(meta, "n_ctx_train"),
         parameters=number_of(meta, "n_params"),
         size_bytes=number_of(meta, "size"),
         quantisation=text_of(meta, "ftype", 32) or text_of(properties, "model_ftype", 32),
         slots=number_of(properties, "total_slots"),
         path=text_of(properties, "model_path", 4096),
+        counts=awake,
     )
+
+
+def _llama_cpp_can(properties: Json) -> frozenset[Capability]:
+    """Tools are none where its template shows none to the model: it leaves them out, and answers as
+    if nobody had given it any.
+    """
+    template = part_of(properties, "chat_template_caps")
+    can = _LLAMA_CPP - ({Capability.TOOLS} if template.get("supports_tools") is False else set())
+    return can | _SEES if part_of(properties, "modalities").get("vision") is True else can
 
 
 def routed_model(told: Json) -> Described:
     """Return a model of a router; its server is another process, which is not asked."""
     name = text_of(told, "id", 1024)
     loaded = part_of(told, "status").get("value") == "loaded"
-    return Described(name, (called(name),), loaded, _EVERYTHING)
+    taken = part_of(told, "architecture").get("input_modalities")
+    sees = isinstance(taken, list) and "image" in taken
+    return Described(name, (called(name),), loaded, _LLAMA_CPP | _SEES if sees else _LLAMA_CPP)
 
 
 async def list_vllm(looking: Looking, models: Json) -> EngineListing:
@@ -106,7 +122,14 @@ async def list_vllm(looking: Looking, models: Json) -> EngineListing:
         Kind.VLLM,
         version,
         tuple(
-            Described(name, (called(name),), True, _EVERYTHING, number_of(each, "max_model_len"))
+            Described(
+                name,
+                (called(name),),
+                True,
+                _EVERYTHING,
+                number_of(each, "max_model_len"),
+                counts=True,
+            )
             for each in objects_of(models, "data")
             if (name := text_of(each, "id"))
         ),

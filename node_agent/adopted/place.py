@@ -26,6 +26,7 @@ class Place:
     damping: Damping = field(default_factory=Damping)
     listing: EngineListing | None = None
     engines: dict[str, OpenAiEngine] = field(default_factory=dict)  # by the model's name there
+    hushed: bool = False  # it comes and goes, and no more is said of it
     misses: int = 0
     wait_s: float = LOOK_EVERY_S
     hurry: asyncio.Event = field(default_factory=asyncio.Event)

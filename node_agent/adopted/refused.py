@@ -2,7 +2,7 @@
 
 import httpx2
 
-from mesh.chat_api.refusals import refusal_of
+from mesh.chat_api.refusals import is_beyond_it, refusal_of
 from mesh.chat_api.transport_failures import meant
 from mesh.errors import (
     ContextOverflow,
@@ -33,7 +33,7 @@ def refused(status: int, body: bytes, engine: str, model: str) -> MeshError:
             f"{engine} wants a key ({status})",
             hint="name the variable that holds it in node.engine_keys",
         )
-    if status == 501:
+    if status == 501 or is_beyond_it(status, body):
         return Unsupported(f"{engine} cannot do this with {model} ({status})")
     return in_its_name(refusal_of(status, body), engine)
 

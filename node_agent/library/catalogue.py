@@ -118,11 +118,12 @@ class Library:
         finally:
             self._save_now()
 
-    def model_in(self, file: str) -> Model | None:
-        """Return the model of which another program says that this file holds it."""
-        if not Path(file).is_absolute():
-            return None
+    def model_in(self, file: str, sha256: str = "") -> Model | None:
+        """Return the model that another program says to run: of a file, or of weights, or both."""
         entries = self.view.entries
+        of_weights = (e.model for e in entries if sha256 and e.model.identity.sha256 == sha256)
+        if (found := next(of_weights, None)) is not None or not Path(file).is_absolute():
+            return found
         return next((e.model for e in entries if any(f.path == Path(file) for f in e.files)), None)
 
     def file_of(self, model_id: ModelId) -> Path | None:

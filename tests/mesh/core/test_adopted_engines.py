@@ -4,6 +4,8 @@ from mesh.core import events
 from mesh.core.actions import FailRequest, FinishRequest, StartAttempt
 from mesh.core.types import (
     Capability,
+    Failure,
+    FailureCode,
     Load,
     Model,
     ModelIdentity,
@@ -19,14 +21,25 @@ OLLAMA = "Ollama 0.9.6"
 ADOPTED = Model(ModelIdentity("c" * 64, "", "Q4_K_M"), ("llama",), "llama", 0, 0, 4096)
 
 
-def attach_both(script: Script, own: ReplicaStatus, adopted: ReplicaStatus) -> None:
+def attach_both(
+    script: Script,
+    own: ReplicaStatus,
+    adopted: ReplicaStatus,
+    *,
+    own_can: frozenset[Capability] = frozenset(),
+    adopted_can: frozenset[Capability] = frozenset(),
+    context_tokens: int = 4096,
+) -> None:
     """One machine has a model in its library and in Ollama, by one name."""
     script.happens(
         events.NodeAttached(
             connection_id=1,
             node_id=NodeId("desk"),
             machine=a_machine("desk"),
-            offers=(Offer(LLAMA, 4096), Offer(ADOPTED, 4096, frozenset(), OLLAMA)),
+            offers=(
+                Offer(LLAMA, context_tokens, own_can),
+                Offer(ADOPTED, 4096, adopted_can, OLLAMA),
+            ),
             statuses=((LLAMA.model_id, own), (ADOPTED.model_id, adopted)),
             load=Load(),
         )
@@ -39,6 +52,43 @@ def test_a_name_finds_both_and_the_warm_one_is_asked() -> None:
         script = Script()
         attach_both(script, own, adopted)
         assert only(script.ask("r"), StartAttempt).model_id == chosen.model_id
+
+
+COLD = ReplicaStatus(state=ReplicaState.AVAILABLE)
+FORMS, GRAMMARS = frozenset({Capability.GRAMMAR}), frozenset({Capability.GRAMMAR, Capability.GBNF})
+
+
+def test_of_one_name_the_replica_answers_that_can_what_is_asked() -> None:
+    for needs, chosen in ((FORMS, ADOPTED), (GRAMMARS, LLAMA)):
+        script = Script()
+        attach_both(script, COLD, warm(), own_can=GRAMMARS, adopted_can=FORMS)
+        assert only(script.ask("r", needs=needs), StartAttempt).model_id == chosen.model_id
+
+
+def test_one_that_was_taken_for_able_and_is_not_sends_nobody_away() -> None:
+    tools, no = frozenset({Capability.TOOLS}), Failure(FailureCode.UNSUPPORTED, "no tools there")
+    for own_can, elsewhere in ((tools, True), (frozenset[Capability](), False)):
+        script = Script()
+        attach_both(script, COLD, warm(), own_can=own_can, adopted_can=tools)
+        start = script.accept(only(script.ask("r", needs=tools), StartAttempt))
+        assert start.model_id == ADOPTED.model_id
+        actions = script.fail(start, no)
+        if elsewhere:
+            again = only(actions, StartAttempt)
+            assert again.model_id == LLAMA.model_id
+            actions = script.fail(again, no)
+        assert only(actions, FailRequest).failure.code is FailureCode.UNSUPPORTED
+
+
+def test_a_prompt_too_long_for_one_goes_to_the_other_of_its_name() -> None:
+    for context_tokens, elsewhere in ((8192, True), (4096, False)):
+        script = Script()
+        attach_both(script, COLD, warm(), context_tokens=context_tokens)
+        start = script.accept(only(script.ask("r"), StartAttempt))
+        actions = script.fail(start, Failure(FailureCode.CONTEXT_OVERFLOW, "some 5,000 tokens"))
+        assert [each.model_id for each in of_type(actions, StartAttempt)] == (
+            [LLAMA.model_id] if elsewhere else []
+        )
 
 
 def test_of_one_that_does_not_tell_its_size_no_miracles_are_expected() -> None:

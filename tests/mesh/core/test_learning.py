@@ -163,3 +163,23 @@ def test_a_node_that_says_it_loads_in_no_time_is_believed_once(script: Script) -
     assert replica(script, "liar").speed.load_s < 0.1
     answer(script, "r1", first_token_s=9)
     assert replica(script, "liar").speed.load_s > 1
+
+
+@pytest.mark.parametrize(("estimated", "learned"), [(False, 1.0), (True, 4.0)])
+def test_a_guess_of_a_prompts_tokens_teaches_nothing_of_them(
+    script: Script, estimated: bool, learned: float
+) -> None:
+    script.attach("desk", LLAMA)
+    for i in range(10):
+        answer(script, f"r{i}", usage=Usage(2000, 0, 41, estimated=estimated))
+    tokens = script.fleet.directory.habits.prompt_tokens(LLAMA.model_id, 2000)
+    assert 2000 / tokens == pytest.approx(learned)
+
+
+def test_an_images_tokens_are_none_of_the_texts(script: Script) -> None:
+    script.attach("desk", LLAMA, capabilities=(Capability.VISION,))
+    start = only(script.ask("r", needs=(Capability.VISION,)), StartAttempt)
+    script.accept(start)
+    script.progress(start, 0, 1)
+    script.happens(events.AttemptFinished(start.attempt_id, Usage(2000, 0, 1), None))
+    assert script.fleet.directory.habits.prompt_tokens(LLAMA.model_id, 400) == 100

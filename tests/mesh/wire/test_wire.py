@@ -32,7 +32,7 @@ from mesh.wire.generations import read_generation
 from mesh.wire.models import read_offers, write_offer
 from mesh.wire.nodes import read_load, read_machine, read_statuses, write_machine, write_report
 from mesh.wire.plain import to_plain
-from mesh.wire.requests import HOLD_TOKENS_MAX, PARTS_MAX, read_request
+from mesh.wire.requests import HOLD_TOKENS_MAX, IMAGE_AS_BYTES, PARTS_MAX, read_request
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=40)
 SHA256 = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -171,6 +171,16 @@ def test_the_shorter_of_two_deadlines_holds() -> None:
     assert deadline(9000, 5.0) == 105.0
     assert deadline(0, 5.0) == 105.0
     assert deadline(0, None) == 700.0
+
+
+def test_an_image_is_a_part_of_what_is_to_be_read() -> None:
+    text = inference.Part(text="see: ")
+    png = inference.Part(image=inference.Image(media_type="image/png", data=bytes(9999)))
+    said = inference.Message(role=inference.ROLE_USER, parts=[text, png, png])
+    asked = inference.GenerateRequest(request_id="r", messages=[said])
+    request = read_request(asked, principal="p", now_s=0.0, from_coordinator_host=False)
+    assert request.prompt_bytes == 5 + 2 * IMAGE_AS_BYTES
+    assert request.needs == {Capability.VISION}
 
 
 def test_needs_are_read_from_what_is_asked() -> None:
@@ -328,3 +338,20 @@ def test_a_delta_survives_the_wire_with_all_that_is_told_of_its_tokens(
     received = inference.GenerateEvent.FromString(sent)
     read_delta(received.delta, _request(logprobs=20 if told else None))
     assert read_event(received) == event
+
+
+@pytest.mark.parametrize(
+    ("form", "needs"),
+    [
+        (inference.ResponseFormat(text=True), set()),
+        (inference.ResponseFormat(json_schema="{}"), {Capability.GRAMMAR}),
+        (inference.ResponseFormat(grammar="root ::= []"), {Capability.GRAMMAR, Capability.GBNF}),
+    ],
+)
+def test_a_form_that_every_engine_takes_is_told_from_a_grammar(
+    form: inference.ResponseFormat, needs: set[Capability]
+) -> None:
+    said = inference.Message(role=inference.ROLE_USER, parts=[inference.Part(text="hi")])
+    asked = inference.GenerateRequest(request_id="r", messages=[said], response_format=form)
+    request = read_request(asked, principal="ann", now_s=0.0, from_coordinator_host=False)
+    assert request.needs == needs

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mesh.core.generation import Finished
-from mesh.core.types import Capability, Offer, Refusal, ReplicaState
+from mesh.core.types import Capability, Model, Offer, Refusal, ReplicaState
 from mesh.settings import NodeSettings
 from mesh.wire.models import read_offers, write_offer
 from node_agent.adopted import adoption
@@ -46,8 +46,13 @@ class Desk:
         self.shelf = Shelf(self.engines.load, settings, free_memory=lambda: 1 << 40)
         self.changes = Changes()
         self.shelf.watchers.add(self.changes)
+        self.known: dict[str, Model] = {}  # of the library, by the sha256 of weights
         self.adoption = Adoption(
-            settings, self.shelf.host, variables=variables, look_every_s=SOON_S
+            settings,
+            self.shelf.host,
+            known=lambda _, sha256: self.known.get(sha256),
+            variables=variables,
+            look_every_s=SOON_S,
         )
 
     @property
@@ -121,6 +126,17 @@ async def test_ollamas_own_cloud_is_left_out_and_each_model_is_described_once() 
         shown = [each.body for each in engine.server.asked if "/api/show" in each.line]
         assert [each["model"] for each in shown] == ["qwen3:8b", "embed:latest"]
         assert machine.offers["Ollama 0.9.6: qwen3:8b"].context_tokens == 8192
+
+
+async def test_weights_that_the_library_has_as_well_are_called_as_it_calls_them() -> None:
+    ours = entry("own").model
+    shown = {"modelfile": f"FROM /a/blobs/sha256-{ours.identity.sha256}\n"}
+    async with played({**OLLAMA, "POST /api/show": shown}) as engine, desk(engine) as machine:
+        machine.known[ours.identity.sha256] = ours
+        await machine.until("Ollama 0.9.6: qwen3:8b", "Ollama 0.9.6: embed:latest")
+        model = machine.offers["Ollama 0.9.6: qwen3:8b"].model
+        assert model.names == ("qwen3:8b", *ours.names)
+        assert model.model_id != ours.model_id, "neither goes on with an answer of the other"
 
 
 async def test_it_is_a_replica_beside_the_librarys_and_takes_none_of_our_memory() -> None:

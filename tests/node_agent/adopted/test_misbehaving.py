@@ -63,6 +63,9 @@ async def failure(engine: OpenAiEngine) -> tuple[list[GenerationEvent], MeshErro
         (401, None, NodeLost),
         (500, {"message": f"model requires more memory for {SECRET}"}, NodeLost),
         (501, None, Unsupported),
+        (500, {"message": "image input is not supported - hint: --mmproj"}, Unsupported),
+        (400, {"message": f"{SECRET} does not support tools"}, Unsupported),
+        (400, {"message": '"auto" tool choice requires --enable-auto-tool-choice'}, Unsupported),
         (302, None, NodeLost),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mesh.core.chat import Form, FormKind, Message, Role, Tool, ToolCall
+from mesh.core.chat import Form, FormKind, Image, Message, Role, Tool, ToolCall
 from mesh.core.generation import (
     Delta,
     Finished,
@@ -20,7 +20,7 @@ from mesh.core.generation import (
     Started,
 )
 from mesh.core.types import Capability, FinishReason
-from mesh.errors import Unsupported
+from mesh.errors import ContextOverflow, NodeLost, Unsupported
 from node_agent.adopted.kinds import Kind
 from node_agent.adopted.openai_engine import OpenAiEngine
 from tests.coordinator.cloud.played_upstream import Asked, PlayedUpstream, delta, usage
@@ -245,3 +245,77 @@ async def test_a_length_is_told_as_such(engine: OpenAiEngine, server: PlayedUpst
     finished = (await answer(engine))[-1]
     assert isinstance(finished, Finished)
     assert finished.reason is FinishReason.LENGTH
+
+
+async def test_what_it_counted_makes_the_next_guess_better_and_never_the_check_laxer(
+    engine: OpenAiEngine, server: PlayedUpstream
+) -> None:
+    engine.kind = Kind.OLLAMA  # of a context of 1,024
+    english = replace(HELLO, messages=(Message(Role.USER, "mesh " * 160),))  # 800 bytes
+    server.behave = lambda asked: asked.answer("a", usage=usage(160))  # 5 bytes a token
+    await answer(engine, english)
+    server.behave = lambda asked: asked.answer("a")
+    finished = (await answer(engine, english))[-1]
+    assert isinstance(finished, Finished)
+    assert finished.usage.estimated
+    assert finished.usage.prompt_tokens == 160
+    chinese = replace(HELLO, messages=(Message(Role.USER, "网" * 1100),))  # three bytes each
+    with pytest.raises(ContextOverflow):
+        await answer(engine, chinese)
+    server.behave = lambda asked: asked.answer("a", usage=usage(800))  # a byte a token
+    for _ in range(30):
+        await answer(engine, english)
+    with pytest.raises(ContextOverflow):
+        await answer(engine, replace(HELLO, messages=(Message(Role.USER, "?" * 1400),)))
+
+
+async def test_tokens_are_counted_by_the_engines_that_document_it(
+    engine: OpenAiEngine, server: PlayedUpstream
+) -> None:
+    async def counts(asked: Asked) -> None:
+        path = asked.line.split(" ")[1]
+        if path == "/apply-template":
+            await whole(asked, {"prompt": "<user>hello"})
+        else:
+            await whole(asked, {"tokens": [1, 2, 3], "count": 4})
+
+    server.behave = counts
+    said, tools = (Message(Role.USER, "hello"),), (Tool("look"),)
+    with pytest.raises(Unsupported):
+        await engine.count_tokens(said, tools)
+    assert server.asked == []
+    engine.told = replace(engine.told, counts=True)
+    assert await engine.count_tokens(said, tools) == 3
+    templated, tokenized = server.asked
+    assert templated.body["messages"] == [{"role": "user", "content": "hello"}]
+    assert templated.body["tools"][0]["function"]["name"] == "look"
+    assert tokenized.body["content"] == "<user>hello"
+    engine.kind = Kind.VLLM
+    assert await engine.count_tokens(said, tools) == 4
+    assert server.asked[-1].body.keys() == {"model", "messages", "tools"}
+    server.behave = lambda asked: whole(asked, {"tokens": "many"})
+    with pytest.raises(NodeLost):
+        await engine.count_tokens(said, tools)
+
+
+async def whole(asked: Asked, told: object) -> None:
+    body = json.dumps(told).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    await asked.raw(f"{head}\r\n\r\n".encode() + body)
+
+
+async def test_images_are_shown_where_they_stood_and_teach_nothing_of_density(
+    engine: OpenAiEngine, server: PlayedUpstream
+) -> None:
+    shown = Message(Role.USER, "look", images=(Image("image/png", b"x", 2),))
+    server.behave = lambda asked: asked.answer("a", usage=usage(800))
+    await answer(engine, replace(HELLO, messages=(shown,)))
+    assert server.asked[0].body["messages"][0]["content"] == [
+        {"type": "text", "text": "lo"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,eA=="}},
+        {"type": "text", "text": "ok"},
+    ]
+    assert engine.density.likely_tokens(300) == 100
+    engine.kind = Kind.OLLAMA  # of a context of 1,024, which would cut what one picture leaves over
+    with pytest.raises(ContextOverflow):
+        await answer(engine, replace(HELLO, messages=(shown,)))

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mesh.core.types import NodeId, Tier
-from mesh.errors import ModelNotFound
+from mesh.core.types import Capability, NodeId, Tier
+from mesh.errors import ModelNotFound, Unsupported
 from mesh.v1 import inference_pb2 as inference
 from node_agent.adopted.guest import Guest
 from node_agent.adopted.identity import model_of
@@ -63,3 +63,37 @@ async def test_of_one_name_the_warm_one_answers_and_no_second_copy_is_loaded(
     last = (await answer(own, "echo"))[-1]
     assert last.finished.receipt.attempts[0].engine == "llama.cpp b1"
     assert engines.loads == 0
+
+
+async def test_of_one_name_whoever_can_count_counts(
+    shelf: Shelf, engine: OpenAiEngine, own: OwnModels, server: PlayedUpstream
+) -> None:
+    engine.told = replace(engine.told, names=("echo",))  # it counts nothing, and comes first
+    take_in(shelf, engine)
+    said = inference.Message(role=inference.ROLE_USER, parts=[inference.Part(text="hello mesh")])
+    told = await own.token_count(inference.CountTokensRequest(model="echo", messages=[said]))
+    assert told.tokens > 0
+    assert server.asked == []
+
+
+async def test_an_image_goes_to_a_model_that_sees_and_to_no_other(
+    shelf: Shelf, engine: OpenAiEngine, own: OwnModels, server: PlayedUpstream
+) -> None:
+    take_in(shelf, engine)
+    png = inference.Part(image=inference.Image(media_type="image/png", data=b"x"))
+    request = asking("hello", model="tiny")
+    request.messages[0].parts.append(png)
+    with pytest.raises(Unsupported, match="vision"):
+        await anext(own.answer(request, why="", tier=Tier.DEVICE))
+    said = inference.CountTokensRequest(model="tiny", messages=request.messages)
+    with pytest.raises(Unsupported, match="images"):
+        await own.token_count(said)
+    assert server.asked == []
+    engine.told = replace(engine.told, capabilities=engine.told.capabilities | {Capability.VISION})
+    take_in(shelf, engine)
+    *_, last = [each async for each in own.answer(request, why="", tier=Tier.DEVICE)]
+    assert last.HasField("finished")
+    assert [each["type"] for each in server.asked[0].body["messages"][0]["content"]] == [
+        "text",
+        "image_url",
+    ]

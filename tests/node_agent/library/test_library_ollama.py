@@ -329,6 +329,18 @@ async def test_a_blob_whose_content_is_not_what_its_name_says_is_never_served(
     assert (again.entries, again.problems) == ((), view.problems)
 
 
+async def test_what_another_program_runs_is_known_by_its_file_or_by_its_sha256(
+    store: OllamaStore, model: Path, tmp_path: Path
+) -> None:
+    store.pull(library("qwen3:8b"), model)
+    found = Library([OllamaSource(store.root)], tmp_path / "cache.json")
+    (entry,) = (await found.complete()).entries
+    sha256 = entry.model.identity.sha256
+    assert found.model_in("", sha256) == found.model_in("/elsewhere", sha256) == entry.model
+    assert found.model_in(str(entry.path)) == entry.model
+    assert found.model_in("", "0" * 64) is found.model_in("") is None
+
+
 async def test_a_model_of_an_architecture_that_only_ollama_knows_is_left_to_it(
     store: OllamaStore, tmp_path: Path
 ) -> None:
