@@ -14,16 +14,14 @@ from mesh.core.actions import (
     SendRestarted,
     StopCloudAttempt,
 )
-from mesh.core.admission import DECLINED_MAX, in_time, waited_enough
+from mesh.core.admission import in_time
 from mesh.core.books import Books
 from mesh.core.choosing import Choosing
 from mesh.core.cloud import may_leave, named, stays_here
 from mesh.core.elsewhere import Elsewhere
-from mesh.core.filter import beginning_on, can_begin_on, hopeful
 from mesh.core.finding import Finding
 from mesh.core.hedging import Hedging
 from mesh.core.leaving import cloud_for, for_cloud_alone
-from mesh.core.node import Node
 from mesh.core.progress import ESCALATED, RELIEVED, Attempt, Progress
 from mesh.core.receipt import RuledOut
 from mesh.core.refusals import (
@@ -45,11 +43,10 @@ from mesh.core.routing import (
     AllBusy,
     Placed,
     Unplaceable,
-    had_better_wait,
-    place_now,
 )
 from mesh.core.starting import Starting
-from mesh.core.types import CloudModel, Failure, FailureCode, NodeId, Request
+from mesh.core.types import CloudModel, Failure, FailureCode, NodeId
+from mesh.core.waiting import Waiting
 
 # Nothing that a machine failed at: the client left, or its time was over.
 _ENDS_BY_ITSELF = frozenset({FailureCode.CANCELLED, FailureCode.DEADLINE_EXCEEDED})
@@ -68,6 +65,7 @@ class Dispatch:
         self._starting = Starting(books)
         self.choosing = Choosing(books.directory)
         self._finding = Finding(books, rng, self.choosing)
+        self.waiting = Waiting(books, rng, self.choosing, self._finding, self.place, self._start)
         self.settled_s = -inf  # before it, nodes are on their way back from a restart
 
     # -- steps: each returns what must be done -----------------------------------------------------
@@ -184,62 +182,7 @@ class Dispatch:
 
     def slots_freed(self, node_id: NodeId, now_s: float) -> list[Action]:
         """Give the free slots of a node to those that wait, in the order of the line."""
-        actions: list[Action] = []
-        node = self._directory.nodes.get(node_id)
-        if node is None or not len(self._books.line):
-            return actions
-        declined = 0
-        for key in self._books.line.waiting_for(self._books.line.without_rungs()):
-            if self.choosing.outdated(progress := self._books.open[key]):
-                actions += self.place(progress, now_s)
-        for key in self._books.line.waiting_for(self._servable(node)):
-            progress = self._books.open[key]
-            request, avoid = progress.wanted, progress.avoid
-            if not now_s < request.deadline_s:
-                continue  # the time that passed ends it
-            begins = beginning_on(node, request, self._directory, avoid)
-            if not begins:
-                continue
-            if all(
-                had_better_wait(request, each, self._directory, avoid, self._rng, declined)
-                for each in begins
-            ):
-                declined += 1  # it waits for a quicker one, and so had those behind it better
-                if declined >= DECLINED_MAX:
-                    break
-                continue
-            placed = place_now(request, self._directory, avoid, self._rng, ahead=declined)
-            if placed is None:
-                continue
-            if in_time(placed.chosen.first_token_s, request, now_s):
-                actions.append(self._start(progress, placed, now_s))
-                if not self._servable(node):
-                    break
-        return actions
-
-    def check_line(self, now_s: float) -> list[Action]:
-        """Tell those who wait for machines that have all gone; look again while any waits."""
-        actions: list[Action] = []
-        declined = 0
-        for key in self._books.line.waiting_for(list(self._books.line.kinds())):
-            progress = self._books.open[key]
-            request, avoid = progress.wanted, progress.avoid
-            if not hopeful(request, self._directory, avoid, self._rng):
-                actions += self.place(progress, now_s)
-                continue
-            # What it waits for may have gone, or not come free for long.
-            ahead = None if waited_enough(progress, now_s) else declined
-            if declined < DECLINED_MAX or ahead is None:
-                if progress.given.seen:
-                    placed = self._finding.free(progress, request, now_s)
-                else:
-                    placed = place_now(request, self._directory, avoid, self._rng, ahead)
-                if placed is not None and in_time(placed.chosen.first_token_s, request, now_s):
-                    actions.append(self._start(progress, placed, now_s))
-                else:
-                    declined += 1
-        self._books.watch_line(now_s)
-        return actions
+        return self.waiting.slots_freed(node_id, now_s)
 
     def relieve(
         self, progress: Progress, attempt: Attempt, reason: str, now_s: float
@@ -391,11 +334,3 @@ class Dispatch:
             progress.first_token_s = None
             progress.held = self.choosing.held(climb, progress.request, model_id)
         return self._starting.on_node(progress, placed, now_s)
-
-    def _servable(self, node: Node) -> list[Request]:
-        """Which kinds of those that wait could ``node`` begin now?"""
-        return [
-            kind
-            for kind in self._books.line.kinds()
-            if can_begin_on(node, kind, self._directory, {})
-        ]

@@ -350,7 +350,7 @@ class Requests:
 
     def line_checked(self, now_s: float) -> list[Action]:
         """Tell those who wait for machines that have all gone."""
-        return self._dispatch.check_line(now_s)
+        return self._dispatch.waiting.check_line(now_s)
 
     def _judged(
         self, progress: Progress, attempt: Attempt, judgement: Judgement, now_s: float
