@@ -85,7 +85,10 @@ def translations(tree: ast.AST) -> list[str]:
 
     One field is no translation: an id has to be read to look something up.
     """
-    message, core = _names_bound_to(tree, MESSAGES), _names_bound_to(tree, ("mesh.core",))
+    message = _names_bound_to(tree, MESSAGES)
+    core = _names_bound_to(tree, ("mesh.core",)) if message else set()
+    if not core:
+        return []  # as for most modules: they know one of the two at most
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
