@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.test import FOLDERS, PARTS, Result, environment, exit_code, total
+from scripts.test import FOLDERS, PARTS, Result, environment, exit_code, quick_folder, total
 
 TESTS = Path(__file__).parents[1]
 
@@ -44,3 +44,7 @@ def test_bytecode_is_kept_and_out_of_the_way_of_who_wants_none() -> None:
     kept = environment({"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/bin"})
     assert set(kept) == {"PATH", "PYTHONPYCACHEPREFIX"}
     assert environment({"PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def test_without_a_folder_in_memory_files_go_where_they_always_went(tmp_path: Path) -> None:
+    assert quick_folder(tmp_path / "none") is None
