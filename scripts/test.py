@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDERS = ("whole", "hosts", "node_agent", "coordinator", "mesh")
+FOLDERS = ("whole", "hosts", "mesh", "node_agent", "coordinator")
 PARTS = (
     *((f"tests/{folder}",) for folder in FOLDERS),
     ("tests", *(f"--ignore=tests/{folder}" for folder in FOLDERS)),
