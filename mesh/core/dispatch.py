@@ -118,12 +118,10 @@ class Dispatch:
         # Whoever goes on may have less context, or an older version: another one may not.
         goes_on = progress.lost is not None and failure.code not in _ENDS_BY_ITSELF
         elsewhere = failure.code.elsewhere or goes_on or progress.other_rungs(failure.code)
-        if failure.code is FailureCode.CONTEXT_OVERFLOW and not elsewhere:
-            shorter = self.elsewhere.roomier(progress, attempt)
-            elsewhere = bool(shorter)
-            progress.avoid.update(shorter)
-        if failure.code is FailureCode.UNSUPPORTED and not elsewhere:
-            elsewhere = self.elsewhere.abler(progress, attempt)
+        if not elsewhere:
+            unfit = self.elsewhere.fitter(progress, attempt, failure.code)
+            elsewhere = unfit is not None
+            progress.avoid.update(unfit or {})
         other_cloud = attempt.in_cloud and self._other_cloud_may(progress, failure.code)
         if attempt.in_cloud and progress.instead_of is not None and not seen:
             failure = cloud_failed(progress.instead_of, failure)

@@ -12,7 +12,7 @@ from mesh.core.node import Replica
 from mesh.core.progress import Attempt, Progress
 from mesh.core.retry import RetryBudget
 from mesh.core.routing import place_now
-from mesh.core.types import NodeId, Request
+from mesh.core.types import FailureCode, NodeId, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,22 @@ class Elsewhere:
         avoid = {**progress.avoid, attempt.node_id: "wants to be relieved"}
         return place_now(progress.wanted, self.books.directory, avoid, self.rng) is not None
 
-    def abler(self, progress: Progress, attempt: Attempt) -> bool:
+    def fitter(
+        self, progress: Progress, attempt: Attempt, code: FailureCode
+    ) -> Mapping[NodeId, str] | None:
+        """Could another do what the attempt's node cannot? Return who cannot either; None: nobody can.
+
+        For a request that names its model: the ladder of ``auto`` has other rungs.
+        """
+        match code:
+            case FailureCode.CONTEXT_OVERFLOW:
+                return self._roomier(progress, attempt) or None
+            case FailureCode.UNSUPPORTED if self._abler(progress, attempt):
+                return {}
+            case _:
+                return None
+
+    def _abler(self, progress: Progress, attempt: Attempt) -> bool:
         """An adopted engine says that it cannot what it was taken for: is there one that can?
 
         What such an engine can is its own word, or a guess where it says nothing. Of our own
@@ -52,7 +67,7 @@ class Elsewhere:
             return False
         return capable(progress.wanted, self.books.directory, progress.avoid)
 
-    def roomier(self, progress: Progress, attempt: Attempt) -> Mapping[NodeId, str]:
+    def _roomier(self, progress: Progress, attempt: Attempt) -> Mapping[NodeId, str]:
         """Return who cannot do what was too long for the attempt's node; nobody if nobody can.
 
         Machines serve a model with the context that their memory has room for, and engines that

@@ -162,7 +162,10 @@ class Adoption:
                 count,
                 "" if count == 1 else "s",
             )
-        if before != listing:
+        # The library may have read the weights of a model only now: it hashes for minutes at first.
+        weights = tuple(self._weights(told) for told in listing.models)
+        if (before, place.weights) != (listing, weights):
+            place.weights = weights
             self._arrange()
 
     def _hush(self, place: Place) -> None:
@@ -214,5 +217,7 @@ class Adoption:
             self._numbers.clear()
         numbers = self._numbers.setdefault(which, {})
         nth = numbers.setdefault(place.address.base, len(numbers))
-        weights = self._known(told.path, told.weights_sha256)
-        return model_of(engine.kind, told, nth=nth, weights=weights)
+        return model_of(engine.kind, told, nth=nth, weights=self._weights(told))
+
+    def _weights(self, told: Described) -> Model | None:
+        return self._known(told.path, told.weights_sha256)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
+from mesh.core.types import Model
 from mesh.engine_address import EngineAddress, read_engine_address, usual_addresses
 from mesh.settings import NodeSettings
 from node_agent.adopted.damping import Damping
@@ -25,6 +26,7 @@ class Place:
     recognised: Recognised
     damping: Damping = field(default_factory=Damping)
     listing: EngineListing | None = None
+    weights: tuple[Model | None, ...] = ()  # of each model that is listed, in the library
     engines: dict[str, OpenAiEngine] = field(default_factory=dict)  # by the model's name there
     hushed: bool = False  # it comes and goes, and no more is said of it
     misses: int = 0

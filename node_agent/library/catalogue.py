@@ -120,11 +120,13 @@ class Library:
 
     def model_in(self, file: str, sha256: str = "") -> Model | None:
         """Return the model that another program says to run: of a file, or of weights, or both."""
-        entries = self.view.entries
-        of_weights = (e.model for e in entries if sha256 and e.model.identity.sha256 == sha256)
-        if (found := next(of_weights, None)) is not None or not Path(file).is_absolute():
-            return found
-        return next((e.model for e in entries if any(f.path == Path(file) for f in e.files)), None)
+        path = Path(file) if Path(file).is_absolute() else None
+        if not sha256 and path is None:
+            return None
+        for entry in self.view.entries:
+            if entry.model.identity.sha256 == sha256 or any(f.path == path for f in entry.files):
+                return entry.model
+        return None
 
     def file_of(self, model_id: ModelId) -> Path | None:
         """Return a file that still is the model, to be loaded now; None if none is left.

@@ -132,10 +132,17 @@ async def test_weights_that_the_library_has_as_well_are_called_as_it_calls_them(
     ours = entry("own").model
     shown = {"modelfile": f"FROM /a/blobs/sha256-{ours.identity.sha256}\n"}
     async with played({**OLLAMA, "POST /api/show": shown}) as engine, desk(engine) as machine:
-        machine.known[ours.identity.sha256] = ours
         await machine.until("Ollama 0.9.6: qwen3:8b", "Ollama 0.9.6: embed:latest")
+        told = machine.offers["Ollama 0.9.6: qwen3:8b"].model
+        assert told.names == ("qwen3:8b",)
+        machine.known[ours.identity.sha256] = ours  # the library has read them at last
+        await machine.changes.until(
+            lambda: (
+                machine.offers["Ollama 0.9.6: qwen3:8b"].model.names == ("qwen3:8b", *ours.names)
+            )
+        )
         model = machine.offers["Ollama 0.9.6: qwen3:8b"].model
-        assert model.names == ("qwen3:8b", *ours.names)
+        assert model.model_id == told.model_id
         assert model.model_id != ours.model_id, "neither goes on with an answer of the other"
 
 
