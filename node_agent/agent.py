@@ -17,7 +17,7 @@ from mesh.identity.peer import PeerRole
 from mesh.identity.store import IdentityStore
 from mesh.member import own_identity
 from mesh.settings import Advertise, Settings
-from node_agent.accelerators import accelerators_here
+from node_agent.accelerators import GpusHere, gpus_of_this_machine
 from node_agent.addresses import Origin
 from node_agent.adopted.adoption import Adoption
 from node_agent.attach import Myself
@@ -67,11 +67,13 @@ class Agent:
         self.library = Library.of_machine(home, settings.node)
         self._cannot_load = missing_engine() if self._lends and not load_engine else ""
         self._warm = warm_folder(home, settings.node)
+        self._gpus = GpusHere()
         self.shelf = Shelf(
             load_engine or engine_processes(self.library, settings.node, self._warm),
             settings.node,
             cannot_load=self._cannot_load,
             beside_coordinator=home.authority.exists(),
+            gpus_free=lambda: self._gpus.free_bytes,
         )
         self._probe = Probe()
         self._myself = Myself(self._node_id, read_machine(settings.node.name), self._load)
@@ -103,8 +105,9 @@ class Agent:
     async def _know_gpus(self) -> None:
         with suppress(TimeoutError):  # then it attaches without, until it is started again
             async with asyncio.timeout(GPUS_WITHIN_S):
-                found = await accelerators_here()
-                self._myself.machine = replace(self._myself.machine, accelerators=found)
+                self._gpus = await gpus_of_this_machine()
+                accelerators = self._gpus.accelerators
+                self._myself.machine = replace(self._myself.machine, accelerators=accelerators)
 
     async def _serve(
         self, links: Links, views: AsyncGenerator[LibraryView, None], stopping: asyncio.Event

@@ -61,6 +61,7 @@ class Shelf:
             our reports that the owner is busy, and sends nothing else then.
         free_memory: returns the bytes that are free now.
         total_memory: returns the bytes that the machine has.
+        gpus_free: returns what each GPU that the engine can use had free before any model of ours.
     """
 
     def __init__(  # noqa: PLR0913 - its neighbours, all by name
@@ -72,6 +73,7 @@ class Shelf:
         beside_coordinator: bool = False,
         free_memory: Callable[[], int] = free_memory_bytes,
         total_memory: Callable[[], int] = total_memory_bytes,
+        gpus_free: Callable[[], Sequence[int]] = tuple,
     ) -> None:
         self.watchers: set[Watcher] = set()
         self.lending = Lending()
@@ -89,7 +91,7 @@ class Shelf:
             settings,
             replicas=self._replicas.values,
             changed=self._loading_changed,
-            memory=Memory(free_memory, total_memory),
+            memory=Memory(free_memory, total_memory, gpus_free_bytes=gpus_free),
             prefixes_changed=lambda replica: self._tell(replica, Change.PREFIXES),
         )
         self._turns = Turns()
