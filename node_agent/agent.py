@@ -29,6 +29,7 @@ from node_agent.library.catalogue import Library
 from node_agent.library.view import LibraryView
 from node_agent.links import Links
 from node_agent.loader import LoadEngine
+from node_agent.loads_known import LoadsKnown, engine_build
 from node_agent.local_asking import LocalAsking
 from node_agent.manners import mind_owner
 from node_agent.own_models import OwnModels
@@ -68,9 +69,11 @@ class Agent:
         self._cannot_load = missing_engine() if self._lends and not load_engine else ""
         self._warm = warm_folder(home, settings.node)
         self._gpus = GpusHere()
+        known = LoadsKnown() if load_engine else LoadsKnown(home.loads_known, engine_build())
         self.shelf = Shelf(
-            load_engine or engine_processes(self.library, settings.node, self._warm),
+            load_engine or engine_processes(self.library, settings.node, self._warm, known),
             settings.node,
+            known=known,
             cannot_load=self._cannot_load,
             beside_coordinator=home.authority.exists(),
             gpus_free=lambda: self._gpus.free_bytes,

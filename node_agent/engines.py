@@ -12,9 +12,8 @@ from node_agent.library.catalogue import Library
 from node_agent.library.origins import left_to
 from node_agent.library.view import LibraryEntry
 from node_agent.loader import LoadEngine
+from node_agent.loads_known import LoadsKnown
 from node_agent.warm_keeping import place_of
-
-_CORRECTIONS_MAX = 1_024  # far more models than a machine has; losing one costs one estimate
 
 _NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
 
@@ -27,10 +26,10 @@ def missing_engine() -> str:
     return f"{' and '.join(missing)} is not installed here: pip install 'deskmesh[node]'"
 
 
-def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder) -> LoadEngine:
+def engine_processes(
+    library: Library, settings: NodeSettings, warm: WarmFolder, known: LoadsKnown
+) -> LoadEngine:
     """Return what loads a model of ``library``, each in a process of its own."""
-
-    gpu_off: dict[str, float] = {}  # by model, the last used last
 
     async def load(
         entry: LibraryEntry, slots: int, context_tokens: int, told: Callable[[float], None]
@@ -41,7 +40,8 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
                 f"the file of {entry.model.name} has changed or is gone",
                 hint="it is looked at again within half a minute",
             )
-        engine = await EngineProcess.start(
+        last = known.of(entry.model.model_id)
+        return await EngineProcess.start(
             path,
             context_tokens=context_tokens,
             slots=slots,
@@ -50,12 +50,8 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
             told=told,
             keep=place_of(warm, entry.model.model_id),
             embeds=entry.embeds,
-            gpu_off=gpu_off.pop(entry.model.model_id, 1.0),
+            gpu_off=last.gpu_off if last else 1.0,
         )
-        gpu_off[entry.model.model_id] = engine.info.gpu_off
-        while len(gpu_off) > _CORRECTIONS_MAX:
-            del gpu_off[next(iter(gpu_off))]
-        return engine
 
     return or_left_to_its_own(load)
 
