@@ -90,7 +90,7 @@ class Loader:
         return list(self._warm)
 
     def verdict(self, replica: Replica) -> Verdict:
-        """May a model that is not warm be loaded now?"""
+        """May a model that is not warm be loaded now? A warm one: what if it had left?"""
         return self._room.verdict(replica)
 
     def begin(self, replica: Replica, fits: Fits) -> Loaded:
@@ -126,6 +126,11 @@ class Loader:
         """Take it out of memory, unless it is in use."""
         if replica.idle:
             self._close(replica, "unused")
+
+    def renew(self, replica: Replica) -> None:
+        """Take it out of memory, so that the next request loads it with a longer context."""
+        if replica.idle:
+            self._close(replica, "there is room for a longer context now")
 
     def died(self, replica: Replica, loaded: Loaded, reason: str) -> None:
         """Its engine can serve no more. Without effect where that is known, or was our doing."""

@@ -98,7 +98,7 @@ class MachineRoom:
         return self._held[ordinal]
 
     def verdict(self, replica: Replica, *, its_turn: bool = False) -> Verdict:
-        """Decide whether ``replica`` may be loaded.
+        """Decide whether ``replica`` may be loaded; one that is loaded, as if it had left.
 
         Args:
             its_turn: it was promised its memory, before all others that are not loaded yet.
@@ -109,6 +109,8 @@ class MachineRoom:
         claims = {each.ordinal: self._claim(each) for each in others}
         promised_bytes = sum(claim - missing for claim, missing in claims.values())
         free_bytes = max(self.memory.free_bytes(), self._free_before_bytes)
+        if replica.engine is not None:
+            free_bytes += self._claim(replica)[1]
         room = Room(
             free_bytes + sum(self._leaving.values()) - promised_bytes,
             int(self.share_max * self.memory.total_bytes()),

@@ -101,7 +101,9 @@ class Shelf:
         )
         self._turns = Turns()
         self._look: asyncio.TimerHandle | None = None  # at whose turn it is
-        self._foresight = Foresight(self._loader.verdict, free_memory, self._foreseen)
+        self._foresight = Foresight(
+            self._loader.verdict, free_memory, self._foreseen, self._loader.renew
+        )
 
     def __repr__(self) -> str:
         return f"<Shelf {list(self._replicas.values())}>"
