@@ -71,7 +71,14 @@ class Agent:
         self._gpus = GpusHere()
         known = LoadsKnown() if load_engine else LoadsKnown(home.loads_known, engine_build())
         self.shelf = Shelf(
-            load_engine or engine_processes(self.library, settings.node, self._warm, known),
+            load_engine
+            or engine_processes(
+                self.library,
+                settings.node,
+                self._warm,
+                known,
+                on_gpus=lambda: bool(self._gpus.free_bytes),
+            ),
             settings.node,
             known=known,
             cannot_load=self._cannot_load,

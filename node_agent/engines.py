@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Concatenate, ParamSpec
 
 from mesh.settings import NodeSettings
+from node_agent.engine.gpu_deaths import load_with_less_on_gpus
 from node_agent.engine.protocol import Engine, LoadFailed
 from node_agent.engine.supervisor import EngineProcess
 from node_agent.engine.warm_folder import WarmFolder
@@ -27,9 +28,17 @@ def missing_engine() -> str:
 
 
 def engine_processes(
-    library: Library, settings: NodeSettings, warm: WarmFolder, known: LoadsKnown
+    library: Library,
+    settings: NodeSettings,
+    warm: WarmFolder,
+    known: LoadsKnown,
+    *,
+    on_gpus: Callable[[], bool] = lambda: False,
 ) -> LoadEngine:
-    """Return what loads a model of ``library``, each in a process of its own."""
+    """Return what loads a model of ``library``, each in a process of its own.
+
+    ``on_gpus`` tells whether there are GPUs that the engine gives layers to.
+    """
 
     async def load(
         entry: LibraryEntry, slots: int, context_tokens: int, told: Callable[[float], None]
@@ -40,18 +49,25 @@ def engine_processes(
                 f"the file of {entry.model.name} has changed or is gone",
                 hint="it is looked at again within half a minute",
             )
+
+        async def start(gpu_off: float | None) -> Engine:
+            return await EngineProcess.start(
+                path,
+                context_tokens=context_tokens,
+                slots=slots,
+                threads=settings.threads,
+                niceness=settings.niceness,
+                told=told,
+                keep=place_of(warm, entry.model.model_id),
+                embeds=entry.embeds,
+                gpu_off=gpu_off,
+            )
+
         last = known.of(entry.model.model_id)
-        return await EngineProcess.start(
-            path,
-            context_tokens=context_tokens,
-            slots=slots,
-            threads=settings.threads,
-            niceness=settings.niceness,
-            told=told,
-            keep=place_of(warm, entry.model.model_id),
-            embeds=entry.embeds,
-            gpu_off=last.gpu_off if last else 1.0,
-        )
+        gpu_off = last.gpu_off if last else 1.0
+        if entry.embeds or not on_gpus():
+            return await start(gpu_off)
+        return await load_with_less_on_gpus(start, gpu_off)
 
     return or_left_to_its_own(load)
 
