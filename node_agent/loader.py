@@ -69,6 +69,7 @@ class Loader:
         self._warm: set[Engine] = set()
         self._owned: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
+        self._ending = False  # nothing may be started any more
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -78,6 +79,7 @@ class Loader:
                 try:
                     yield
                 finally:
+                    self._ending = True
                     for task in self._owned:
                         task.cancel()
         finally:
@@ -182,7 +184,7 @@ class Loader:
         info = replica.engine.info
         off = round(replica.footprint.off, 2)  # less is no news, and not worth a write
         known = LoadKnown(off=off, gpu_off=info.gpu_off, load_s=info.load_s)
-        if self._known.learn(replica.model_id, known):
+        if self._known.learn(replica.model_id, known) and not self._ending:
             self._start(self._write(self._known.as_text()), "keep what loads took")
 
     async def _write(self, known: str) -> None:
