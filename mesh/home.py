@@ -74,6 +74,11 @@ class Home:
         return self.root / "library.json"
 
     @property
+    def loads_known(self) -> Path:
+        """What loads of each model took."""
+        return self.root / "loads.json"
+
+    @property
     def warm_state(self) -> Path:
         """What slots held when their engine was unloaded; empty unless its owner wants it."""
         return self.root / "warm"

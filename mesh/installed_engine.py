@@ -46,6 +46,11 @@ class InstalledEngine(BaseModel):
     def gpus(self) -> tuple[EngineDevice, ...]:
         return tuple(device for device in self.devices if device.is_gpu)
 
+    @property
+    def given_layers(self) -> tuple[EngineDevice, ...]:
+        """The GPUs that models go to: integrated ones only where there is no other."""
+        return tuple(gpu for gpu in self.gpus if gpu.kind == _GPU_KINDS[0]) or self.gpus
+
 
 def installed_engine(
     python: str = sys.executable, *, before: Path | None = None

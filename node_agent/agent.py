@@ -17,7 +17,7 @@ from mesh.identity.peer import PeerRole
 from mesh.identity.store import IdentityStore
 from mesh.member import own_identity
 from mesh.settings import Advertise, Settings
-from node_agent.accelerators import accelerators_here
+from node_agent.accelerators import GpusHere, gpus_of_this_machine
 from node_agent.addresses import Origin
 from node_agent.adopted.adoption import Adoption
 from node_agent.attach import Myself
@@ -29,6 +29,7 @@ from node_agent.library.catalogue import Library
 from node_agent.library.view import LibraryView
 from node_agent.links import Links
 from node_agent.loader import LoadEngine
+from node_agent.loads_known import LoadsKnown, engine_build
 from node_agent.local_asking import LocalAsking
 from node_agent.manners import mind_owner
 from node_agent.own_models import OwnModels
@@ -67,11 +68,22 @@ class Agent:
         self.library = Library.of_machine(home, settings.node)
         self._cannot_load = missing_engine() if self._lends and not load_engine else ""
         self._warm = warm_folder(home, settings.node)
+        self._gpus = GpusHere()
+        known = LoadsKnown() if load_engine else LoadsKnown(home.loads_known, engine_build())
         self.shelf = Shelf(
-            load_engine or engine_processes(self.library, settings.node, self._warm),
+            load_engine
+            or engine_processes(
+                self.library,
+                settings.node,
+                self._warm,
+                known,
+                on_gpus=lambda: bool(self._gpus.free_bytes),
+            ),
             settings.node,
+            known=known,
             cannot_load=self._cannot_load,
             beside_coordinator=home.authority.exists(),
+            gpus_free=lambda: self._gpus.free_bytes,
         )
         self._probe = Probe()
         self._myself = Myself(self._node_id, read_machine(settings.node.name), self._load)
@@ -103,8 +115,9 @@ class Agent:
     async def _know_gpus(self) -> None:
         with suppress(TimeoutError):  # then it attaches without, until it is started again
             async with asyncio.timeout(GPUS_WITHIN_S):
-                found = await accelerators_here()
-                self._myself.machine = replace(self._myself.machine, accelerators=found)
+                self._gpus = await gpus_of_this_machine()
+                accelerators = self._gpus.accelerators
+                self._myself.machine = replace(self._myself.machine, accelerators=accelerators)
 
     async def _serve(
         self, links: Links, views: AsyncGenerator[LibraryView, None], stopping: asyncio.Event

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Concatenate, ParamSpec
 
 from mesh.settings import NodeSettings
+from node_agent.engine.gpu_deaths import load_with_less_on_gpus
 from node_agent.engine.protocol import Engine, LoadFailed
 from node_agent.engine.supervisor import EngineProcess
 from node_agent.engine.warm_folder import WarmFolder
@@ -12,9 +13,8 @@ from node_agent.library.catalogue import Library
 from node_agent.library.origins import left_to
 from node_agent.library.view import LibraryEntry
 from node_agent.loader import LoadEngine
+from node_agent.loads_known import LoadsKnown
 from node_agent.warm_keeping import place_of
-
-_CORRECTIONS_MAX = 1_024  # far more models than a machine has; losing one costs one estimate
 
 _NEEDED = {"llama_cpp": "llama-cpp-python", "jinja2": "jinja2"}  # module -> package
 
@@ -27,10 +27,18 @@ def missing_engine() -> str:
     return f"{' and '.join(missing)} is not installed here: pip install 'deskmesh[node]'"
 
 
-def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder) -> LoadEngine:
-    """Return what loads a model of ``library``, each in a process of its own."""
+def engine_processes(
+    library: Library,
+    settings: NodeSettings,
+    warm: WarmFolder,
+    known: LoadsKnown,
+    *,
+    on_gpus: Callable[[], bool] = lambda: False,
+) -> LoadEngine:
+    """Return what loads a model of ``library``, each in a process of its own.
 
-    gpu_off: dict[str, float] = {}  # by model, the last used last
+    ``on_gpus`` tells whether there are GPUs that the engine gives layers to.
+    """
 
     async def load(
         entry: LibraryEntry, slots: int, context_tokens: int, told: Callable[[float], None]
@@ -41,21 +49,25 @@ def engine_processes(library: Library, settings: NodeSettings, warm: WarmFolder)
                 f"the file of {entry.model.name} has changed or is gone",
                 hint="it is looked at again within half a minute",
             )
-        engine = await EngineProcess.start(
-            path,
-            context_tokens=context_tokens,
-            slots=slots,
-            threads=settings.threads,
-            niceness=settings.niceness,
-            told=told,
-            keep=place_of(warm, entry.model.model_id),
-            embeds=entry.embeds,
-            gpu_off=gpu_off.pop(entry.model.model_id, 1.0),
-        )
-        gpu_off[entry.model.model_id] = engine.info.gpu_off
-        while len(gpu_off) > _CORRECTIONS_MAX:
-            del gpu_off[next(iter(gpu_off))]
-        return engine
+
+        async def start(gpu_off: float | None) -> Engine:
+            return await EngineProcess.start(
+                path,
+                context_tokens=context_tokens,
+                slots=slots,
+                threads=settings.threads,
+                niceness=settings.niceness,
+                told=told,
+                keep=place_of(warm, entry.model.model_id),
+                embeds=entry.embeds,
+                gpu_off=gpu_off,
+            )
+
+        last = known.of(entry.model.model_id)
+        gpu_off = last.gpu_off if last else 1.0
+        if entry.embeds or not on_gpus():
+            return await start(gpu_off)
+        return await load_with_less_on_gpus(start, gpu_off)
 
     return or_left_to_its_own(load)
 

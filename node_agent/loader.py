@@ -18,6 +18,7 @@ from mesh.settings import NodeSettings
 from node_agent.budget import Fits, Later, Verdict
 from node_agent.engine.protocol import Engine, HoldsPrefixes
 from node_agent.library.view import LibraryEntry
+from node_agent.loads_known import LoadKnown, LoadsKnown
 from node_agent.replica import RETRY_AFTER_S, STRIKES_MAX, Loaded, Replica
 from node_agent.room import MachineRoom, Memory
 
@@ -35,6 +36,7 @@ class Loader:
 
     Args:
         load_engine: makes the engine of a model, or raises LoadFailed.
+        known: hears what loads took.
         replicas: returns those that may have to make room.
         settings: when an unused model leaves memory, how much all may take, how many slots one
             has at most.
@@ -48,12 +50,14 @@ class Loader:
         settings: NodeSettings,
         *,
         replicas: Callable[[], Iterable[Replica]],
+        known: LoadsKnown,
         changed: Callable[[Replica], None],
         memory: Memory,
         prefixes_changed: Callable[[Replica], None] = lambda _replica: None,
     ) -> None:
         self._load_engine = load_engine
         self._replicas = replicas
+        self._known = known
         self._changed = changed
         self._prefixes_changed = prefixes_changed
         self._idle_unload_s = settings.idle_unload_s
@@ -65,6 +69,7 @@ class Loader:
         self._warm: set[Engine] = set()
         self._owned: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
+        self._ending = False  # nothing may be started any more
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -74,6 +79,7 @@ class Loader:
                 try:
                     yield
                 finally:
+                    self._ending = True
                     for task in self._owned:
                         task.cancel()
         finally:
@@ -86,7 +92,7 @@ class Loader:
         return list(self._warm)
 
     def verdict(self, replica: Replica) -> Verdict:
-        """May a model that is not warm be loaded now?"""
+        """May a model that is not warm be loaded now? A warm one: what if it had left?"""
         return self._room.verdict(replica)
 
     def begin(self, replica: Replica, fits: Fits) -> Loaded:
@@ -123,6 +129,11 @@ class Loader:
         if replica.idle:
             self._close(replica, "unused")
 
+    def renew(self, replica: Replica) -> None:
+        """Take it out of memory, so that the next request loads it with a longer context."""
+        if replica.idle:
+            self._close(replica, "there is room for a longer context now")
+
     def died(self, replica: Replica, loaded: Loaded, reason: str) -> None:
         """Its engine can serve no more. Without effect where that is known, or was our doing."""
         if replica.load is not loaded:
@@ -152,6 +163,7 @@ class Loader:
             return
         self._warm.add(engine)
         replica.info, replica.slots = engine.info, engine.info.slots
+        replica.load_s = engine.info.load_s
         if engine.info.context_tokens < tokens:  # its own limit, whatever memory there is
             replica.context_tokens_max = engine.info.context_tokens
         replica.context_tokens = engine.info.context_tokens
@@ -167,6 +179,16 @@ class Loader:
     def _check(self, replica: Replica) -> None:
         if said := self._room.check(replica):
             log.warning("%s %s", replica.name, said)
+        if replica.engine is None or replica.adopted:
+            return
+        info = replica.engine.info
+        off = round(replica.footprint.off, 2)  # less is no news, and not worth a write
+        known = LoadKnown(off=off, gpu_off=info.gpu_off, load_s=info.load_s)
+        if self._known.learn(replica.model_id, known) and not self._ending:
+            self._start(self._write(self._known.as_text()), "keep what loads took")
+
+    async def _write(self, known: str) -> None:
+        await asyncio.to_thread(self._known.write, known)
 
     def _progressed(self, replica: Replica, loaded: Loaded, share: float) -> None:
         loaded.progress = share

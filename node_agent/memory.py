@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from mesh.core.footprint import FLOAT_BYTES, Foretold, Served, Shape, foretell
+from mesh.core.footprint import FLOAT_BYTES, Foretold, Served, Shape, compute_bytes, foretell
 from node_agent.cgroup import allowance
+from node_agent.engine.chunks import CHUNK_TOKENS_MAX
 from node_agent.engine.embedding_limits import BATCH_TEXTS, BATCH_TOKENS, SCORES_BYTES_MAX
+from node_agent.engine.gpu_layers import Layers
 
 MARGIN_BYTES = 256 << 20  # left to the machine's owner, whatever we load
 
@@ -22,7 +24,8 @@ class Footprint:
     shape: Shape
     embeds: bool = False
     off: float = 1.0  # what its process took at the last load, of what was foretold
-    on_gpus: float = 0.0  # share of its layers that were there at the last load
+    on_gpus: float | None = None  # share of its layers that were there at the last load
+    gpus_free_bytes: tuple[int, ...] = ()  # what they have for it, where it was never loaded
 
     @classmethod
     def of(cls, shape: Shape, size_bytes: int, *, embeds: bool) -> "Footprint":
@@ -40,11 +43,37 @@ class Footprint:
     def taken_bytes(self, slots: int, context_tokens: int) -> int:
         """Return how much memory is nobody else's while it is loaded like that."""
         told = self.foretold(slots, context_tokens)
-        return int(told.weights * (1.0 - self.on_gpus)) + int(told.own * self.off)
+        here = 1.0 - self.share_on_gpus(slots, context_tokens)
+        return int(told.weights * here) + int(told.own * self.off)
+
+    def share_on_gpus(self, slots: int, context_tokens: int) -> float:
+        """Return which share of its layers is on GPUs: as the last load put them, else foretold."""
+        if self.on_gpus is not None:
+            return self.on_gpus
+        layers = self.layers(slots, context_tokens).fit(self.gpus_free_bytes)
+        return self._share(0 if self.embeds else layers)  # one that embeds is the processor's
+
+    def on_gpus_bytes(self, slots: int, context_tokens: int) -> int:
+        """Return what it takes of GPUs, served like that."""
+        count = round(self.share_on_gpus(slots, context_tokens) * (self.shape.layers + 1))
+        return self.layers(slots, context_tokens).taken_bytes(count)
+
+    def layers(self, slots: int, context_tokens: int) -> Layers:
+        """Return what decides how many go to a GPU, as ``engine/offload.py`` reads it there."""
+        served = Served(slots, context_tokens, True, CHUNK_TOKENS_MAX, max(CHUNK_TOKENS_MAX, slots))
+        return Layers(
+            self.shape.layers,
+            self.shape.weights_bytes,
+            slots * context_tokens * self.shape.cache_bytes_per_token,
+            compute_bytes(self.shape, served),
+        )
 
     def with_layers(self, on_gpus: int) -> "Footprint":
         """Return it with so many layers on GPUs, the output included: their weights are there."""
-        return replace(self, on_gpus=min(1.0, on_gpus / (self.shape.layers + 1)))
+        return replace(self, on_gpus=self._share(on_gpus))
+
+    def _share(self, layers: int) -> float:
+        return min(1.0, layers / (self.shape.layers + 1))
 
 
 def contexts(context_tokens: int) -> tuple[int, ...]:

@@ -87,6 +87,7 @@ class Replica:
     yields: bool = False  # takes nothing new, so that another one gets its memory
     gone: bool = False  # its file is no longer here
     info: EngineInfo | None = None  # of the last engine that was warm
+    load_s: float = 0.0  # of the last load, 0.0 if unknown
     rates: Rates = field(default_factory=Rates.unknown)
     timer: asyncio.TimerHandle | None = None  # ends a cooling, or an idle time
 
@@ -158,7 +159,7 @@ class Replica:
             slots_taken=self.slots_taken + (self.slots if self.held_back else 0),
             prefill_tokens_per_s=self.rates.prefill.tokens_per_s,
             decode_tokens_per_s=self.rates.decode.tokens_per_s,
-            load_s=self.info.load_s if self.info else 0.0,
+            load_s=self.load_s,
             reason=self.reason or (self.lacks if self.load is None else ""),
             numerics=self.info.numerics if self.info else "",
             load_progress=self.load.progress if self.load and not self.load.engine else 0.0,

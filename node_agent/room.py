@@ -1,12 +1,13 @@
 """What the models of this machine hold of its memory, and what that leaves for one more."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from node_agent.budget import Held, Later, Never, Room, Verdict, Wanted, verdict
 from node_agent.engine.protocol import Engine
 from node_agent.engine.supervisor import EngineProcess
 from node_agent.memory import (
+    Footprint,
     free_memory_bytes,
     missing_memory_bytes,
     missing_of,
@@ -32,6 +33,7 @@ class Memory:
     free_bytes: Callable[[], int] = free_memory_bytes
     total_bytes: Callable[[], int] = total_memory_bytes
     missing_bytes: Callable[[Engine], int | None] = _missing
+    gpus_free_bytes: Callable[[], Sequence[int]] = tuple  # before any model of ours was there
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class MachineRoom:
 
     def promise(self, replica: Replica) -> None:
         """It is about to be loaded: until it has left, its memory is nobody else's."""
+        replica.footprint = self._with_gpus(replica)
         self._held[replica.ordinal] = replica
 
     def take_back(self, replica: Replica) -> None:
@@ -95,7 +98,7 @@ class MachineRoom:
         return self._held[ordinal]
 
     def verdict(self, replica: Replica, *, its_turn: bool = False) -> Verdict:
-        """Decide whether ``replica`` may be loaded.
+        """Decide whether ``replica`` may be loaded; one that is loaded, as if it had left.
 
         Args:
             its_turn: it was promised its memory, before all others that are not loaded yet.
@@ -106,15 +109,31 @@ class MachineRoom:
         claims = {each.ordinal: self._claim(each) for each in others}
         promised_bytes = sum(claim - missing for claim, missing in claims.values())
         free_bytes = max(self.memory.free_bytes(), self._free_before_bytes)
+        if replica.engine is not None:
+            free_bytes += self._claim(replica)[1]
         room = Room(
             free_bytes + sum(self._leaving.values()) - promised_bytes,
             int(self.share_max * self.memory.total_bytes()),
         )
-        wanted = Wanted(replica.footprint, self.slots_max, replica.context_tokens_max)
+        wanted = Wanted(self._with_gpus(replica), self.slots_max, replica.context_tokens_max)
         decided = verdict(wanted, _as_held(others, claims), room)
         if isinstance(decided, Never) and not decided.budget and self._in_motion:
             return Later(())  # what is free cannot be told just now
         return decided
+
+    def _with_gpus(self, replica: Replica) -> Footprint:
+        """Return its footprint with what GPUs have left, which counts until it was loaded once."""
+        free_bytes = sorted(self.memory.gpus_free_bytes(), reverse=True)
+        for each in self._held.values():
+            taken_bytes = (
+                each.footprint.on_gpus_bytes(each.slots, each.context_tokens)
+                if free_bytes and each is not replica
+                else 0
+            )
+            for index, free in enumerate(free_bytes):
+                free_bytes[index] -= (gone := min(free, taken_bytes))
+                taken_bytes -= gone
+        return replace(replica.footprint, gpus_free_bytes=tuple(free_bytes))
 
     @property
     def _in_motion(self) -> bool:

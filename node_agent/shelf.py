@@ -28,6 +28,7 @@ from node_agent.foresight import Foresight
 from node_agent.lending import Lending, Signs
 from node_agent.library.view import LibraryEntry, LibraryView
 from node_agent.loader import LOOK_AGAIN_S, LoadEngine, Loader
+from node_agent.loads_known import LoadsKnown
 from node_agent.memory import Footprint, free_memory_bytes, total_memory_bytes
 from node_agent.replica import Loaded, Replica
 from node_agent.reports import Change
@@ -56,11 +57,13 @@ class Shelf:
     Args:
         load_engine: makes the engine of a model, or raises LoadFailed.
         settings: what the owner lends.
+        known: what loads took until now.
         cannot_load: why no model can be loaded here at all; "" if they can.
         beside_coordinator: this machine's own programs ask through its coordinator, which knows by
             our reports that the owner is busy, and sends nothing else then.
         free_memory: returns the bytes that are free now.
         total_memory: returns the bytes that the machine has.
+        gpus_free: returns what each GPU that the engine can use had free before any model of ours.
     """
 
     def __init__(  # noqa: PLR0913 - its neighbours, all by name
@@ -68,10 +71,12 @@ class Shelf:
         load_engine: LoadEngine,
         settings: NodeSettings,
         *,
+        known: LoadsKnown | None = None,
         cannot_load: str = "",
         beside_coordinator: bool = False,
         free_memory: Callable[[], int] = free_memory_bytes,
         total_memory: Callable[[], int] = total_memory_bytes,
+        gpus_free: Callable[[], Sequence[int]] = tuple,
     ) -> None:
         self.watchers: set[Watcher] = set()
         self.lending = Lending()
@@ -79,6 +84,7 @@ class Shelf:
         self._context_tokens_max = settings.context_tokens_max
         self._slots_max = settings.slots
         self._cannot_load = cannot_load
+        self._known = LoadsKnown() if known is None else known
         self._beside_coordinator = beside_coordinator
         # In the library's order, those of adopted engines last.
         self._replicas: dict[ModelId, Replica] = {}
@@ -88,13 +94,16 @@ class Shelf:
             load_engine,
             settings,
             replicas=self._replicas.values,
+            known=self._known,
             changed=self._loading_changed,
-            memory=Memory(free_memory, total_memory),
+            memory=Memory(free_memory, total_memory, gpus_free_bytes=gpus_free),
             prefixes_changed=lambda replica: self._tell(replica, Change.PREFIXES),
         )
         self._turns = Turns()
         self._look: asyncio.TimerHandle | None = None  # at whose turn it is
-        self._foresight = Foresight(self._loader.verdict, free_memory, self._foreseen)
+        self._foresight = Foresight(
+            self._loader.verdict, free_memory, self._foreseen, self._loader.renew
+        )
 
     def __repr__(self) -> str:
         return f"<Shelf {list(self._replicas.values())}>"
@@ -263,7 +272,7 @@ class Shelf:
             self._no_longer_waits(replica)
             return self._loader.begin(replica, verdict)
         if isinstance(verdict, Fits | Later):
-            self._turns.want(replica.ordinal, now_s, replica.info.load_s if replica.info else 0.0)
+            self._turns.want(replica.ordinal, now_s, replica.load_s)
             replica.waits = self._turns.waits(replica.ordinal)
             self._look_again(LOOK_AGAIN_S)
             return Refusal.BUSY
@@ -303,14 +312,17 @@ class Shelf:
 
     def _new_replica(self, entry: LibraryEntry) -> Replica:
         context_tokens = min(entry.model.context_tokens, self._context_tokens_max)
+        footprint = Footprint.of(entry.shape, entry.model.size_bytes, embeds=entry.embeds)
+        known = self._known.of(entry.model.model_id)
         return Replica(
             entry,
             next(self._ordinals),
             self._slots_max,  # offered until it was warm once
-            Footprint.of(entry.shape, entry.model.size_bytes, embeds=entry.embeds),
+            replace(footprint, off=known.off) if known else footprint,
             context_tokens,
             context_tokens,
             reason=self._cannot_load,
+            load_s=known.load_s if known else 0.0,
         )
 
     def _pardon(self, replica: Replica) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.engine_cache import EngineBuild
+from mesh.engine_build.wheels import EngineBuild
 from scripts.environment import pip_variables
 from scripts.following import Errand, SetupError, follow, say, seconds
 

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh.engine_build.chosen import STAMPS
+
 FIT = "import pip, sys; sys.exit(sys.version_info < (3, 11))"
 
 
@@ -58,7 +60,7 @@ class Environment:
 
     @property
     def _file(self) -> Path:
-        return self.folder / "deskmesh-setup.json"
+        return self.folder / STAMPS
 
     def _stamps(self) -> dict[str, str]:
         try:

@@ -18,7 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.engine_cache import EngineBuild, cache_folder, ensure_wheel, find_wheel
+from mesh.engine_build.chosen import chosen_engine, engine_changed
+from mesh.engine_build.wheels import cache_folder, find_wheel
+from scripts.engine_cache import ensure_wheel, wanted_build
 from scripts.engine_compile import compile_wheel, require_compiler
 from scripts.environment import Environment, pip_variables
 from scripts.following import Errand, SetupError, follow, say, seconds
@@ -67,7 +69,8 @@ class Setup:
         self.requirements = root / "requirements"
         self.pins = self.requirements / f"{kind}.txt"
         engine_pin = (self.requirements / "engine.txt").read_text(encoding="utf-8")
-        self.build = EngineBuild.wanted(engine_pin, os.environ)
+        self.chosen = chosen_engine(self.environment.folder)
+        self.build = wanted_build(engine_pin, os.environ, self.chosen)
         self.cache = cache_folder(os.environ)
         self.engine = Part("engine", self.build.key, self._install_engine)
         more = _digest(self.requirements / "dev.txt")
@@ -127,8 +130,11 @@ class Setup:
         options = ["--no-deps", "--no-index", "--force-reinstall"]
         command = [*self.environment.pip, "install", *options, str(wheel)]
         hint = f"remove {wheel.parent} to have it compiled again"
-        outcome = f"llama-cpp-python {self.build.version} from this machine's cache"
+        what = f", for {self.chosen.backend} as it was chosen" if self.chosen else ""
+        outcome = f"llama-cpp-python {self.build.version} from this machine's cache{what}"
         self._follow(Errand("engine", "installing it", command, hint), outcome)
+        if self.chosen is not None:  # its stamp went with an environment that was made anew
+            engine_changed(self.environment.folder, self.build.key, self.chosen)
 
     def _compile_engine(self, folder: Path) -> None:
         compile_wheel(

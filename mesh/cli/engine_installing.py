@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +13,14 @@ import typer
 from rich.progress import Progress
 
 from mesh.cli.output import console, errors, print_json
-from mesh.engine_build.making import build_wheel, free_bytes, put_in_place, why_no_pip
+from mesh.engine_build.chosen import engine_changed, engine_changes
+from mesh.engine_build.keeping import KeptWheels
+from mesh.engine_build.making import free_bytes, put_in_place, why_no_pip
 from mesh.engine_build.plan import Backend, BuildPlan, pick, plan
-from mesh.engine_build.proving import prove
+from mesh.engine_build.proving import check_gpu, loaded
+from mesh.engine_build.wheels import forget_wheel
 from mesh.errors import InvalidRequest
+from mesh.gpus.gpu import Gpu
 from mesh.gpus.look import gpus_here
 from mesh.installed_engine import InstalledEngine
 
@@ -41,39 +45,59 @@ def install(  # noqa: PLR0913, PLR0917 - an option for each backend
         Backend.ROCM: rocm,
         Backend.CPU: cpu,
     }
-    build = _planned([backend for backend, wanted in given.items() if wanted])
+    gpus = gpus_here()
+    build = _planned([backend for backend, wanted in given.items() if wanted], gpus)
+    kept = KeptWheels(build, gpus)
+    found = kept.found()
     if plan_only:
-        _say_plan(build, as_json=as_json)
+        _say_plan(build, found, as_json=as_json)
         return
     if not as_json:
-        _say_plan(build, as_json=False)
-    _check(build, yes=yes)
+        _say_plan(build, found, as_json=False)
+    _check(build, found, yes=yes)
     with tempfile.TemporaryDirectory(prefix="deskmesh-engine-") as name:
         folder = Path(name)
-        if (free := free_bytes(folder)) < build.disk_bytes:
-            raise InvalidRequest(
-                f"{folder.parent} has {free >> 20} MiB free, and a build takes up to"
-                f" {build.disk_bytes >> 20}",
-                hint="free some space, or let TMPDIR name another disk",
-            )
-        with _progress(shown=not as_json) as told:
-            wheel = build_wheel(build.cmake_args, folder / "wheel", told)
-        engine = prove(wheel, folder / "unpacked", build.backend)
+        if found is None:
+            _check_disk(build, folder.parent)
+        with _progress(shown=not as_json and found is None) as told:
+            wheel = kept.made(told)
+        engine = _proven(wheel, folder, build.backend)
+        engine_changes(Path(sys.prefix))
         put_in_place(wheel)
+        engine_changed(Path(sys.prefix), kept.build.key, kept.chosen)
     _say_done(build, engine, as_json=as_json)
 
 
-def _planned(asked: list[Backend]) -> BuildPlan:
+def _check_disk(build: BuildPlan, folder: Path) -> None:
+    if (free := free_bytes(folder)) < build.disk_bytes:
+        raise InvalidRequest(
+            f"{folder} has {free >> 20} MiB free, and a build takes up to {build.disk_bytes >> 20}",
+            hint="free some space, or let TMPDIR name another disk",
+        )
+
+
+def _proven(wheel: Path, folder: Path, backend: Backend) -> InstalledEngine:
+    """Load it. One that finds no GPU stays in the cache: its driver may be what is to be mended."""
+    try:
+        engine = loaded(wheel, folder / "unpacked")
+    except InvalidRequest:
+        forget_wheel(wheel)
+        raise
+    check_gpu(engine, backend)
+    return engine
+
+
+def _planned(asked: list[Backend], gpus: Sequence[Gpu]) -> BuildPlan:
     if len(asked) > 1:
         raise typer.BadParameter(f"an engine is built for one of {', '.join(asked)}")
-    backend, why = (asked[0], "you asked for it") if asked else pick(gpus_here())
+    backend, why = (asked[0], "you asked for it") if asked else pick(gpus)
     cores = os.cpu_count() or 1
     return plan(backend, why, platform=sys.platform, cores=cores, found=shutil.which)
 
 
-def _check(build: BuildPlan, *, yes: bool) -> None:
+def _check(build: BuildPlan, found: Path | None, *, yes: bool) -> None:
     """Raises InvalidRequest: it cannot be built, or nobody has said that it should be."""
-    if build.missing:
+    if build.missing and found is None:
         raise InvalidRequest(
             f"an engine for {build.backend} needs what is not here: {'; '.join(build.missing)}",
             hint="install that, and run the same command again",
@@ -83,15 +107,18 @@ def _check(build: BuildPlan, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InvalidRequest("nobody is there to ask", hint="say --yes to have it built")
-    typer.confirm("Build it now?", abort=True, err=True)
+        raise InvalidRequest("nobody is there to ask", hint="say --yes to have it done")
+    typer.confirm("Install it now?" if found else "Build it now?", abort=True, err=True)
 
 
-def _say_plan(build: BuildPlan, *, as_json: bool) -> None:
+def _say_plan(build: BuildPlan, found: Path | None, *, as_json: bool) -> None:
     if as_json:
-        print_json(_plain(build))
+        print_json({**_plain(build), "kept": str(found) if found else None})
         return
     console.print(f"an engine for {build.backend}: {build.why}", soft_wrap=True)
+    if found is not None:
+        console.print(f"it was built before, and is taken from {found.parent}", soft_wrap=True)
+        return
     console.print(f"it takes {build.takes} of disk while it is built", soft_wrap=True)
     for each in build.missing:
         console.print(f"missing: {each}", style="yellow", soft_wrap=True)

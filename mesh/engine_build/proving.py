@@ -8,11 +8,11 @@ from mesh.errors import InvalidRequest
 from mesh.installed_engine import InstalledEngine, installed_engine
 
 
-def prove(wheel: Path, folder: Path, backend: Backend) -> InstalledEngine:
+def loaded(wheel: Path, folder: Path) -> InstalledEngine:
     """Unpack the wheel into ``folder``, load its library in a child, and return what it says.
 
     Raises:
-        InvalidRequest: it does not load, or computes on no GPU though it was built for one.
+        InvalidRequest: it does not load.
     """
     try:
         with zipfile.ZipFile(wheel) as packed:
@@ -25,9 +25,13 @@ def prove(wheel: Path, folder: Path, backend: Backend) -> InstalledEngine:
             f"the engine was built and does not load: {engine.error}",
             hint="the engine that was there is as it was",
         )
+    return engine
+
+
+def check_gpu(engine: InstalledEngine, backend: Backend) -> None:
+    """Raises InvalidRequest: it computes on no GPU though it was built for one."""
     if backend is not Backend.CPU and not engine.gpus:
         raise InvalidRequest(
             f"the engine was built for {backend} and finds no GPU",
             hint="see to its driver (`deskmesh engine show`); the engine that was there stays",
         )
-    return engine

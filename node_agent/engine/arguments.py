@@ -18,7 +18,7 @@ class Start:
     slots: int
     threads: int
     niceness: int
-    gpu_off: float
+    gpu_off: float | None
     keep: WarmPlace | None
     embeds: bool
 
@@ -30,9 +30,11 @@ class Start:
             "--slots": str(self.slots),
             "--threads": str(self.threads),
             "--niceness": str(self.niceness),
-            "--gpu-off": str(self.gpu_off),
         }
+        if self.gpu_off is not None:
+            options["--gpu-off"] = str(self.gpu_off)
         if self.keep is not None:
             options |= self.keep.options()
         flat = [word for pair in options.items() for word in pair]
-        return [*flat, "--embeds"] if self.embeds else flat
+        flags = {"--embeds": self.embeds, "--no-gpu": self.gpu_off is None}
+        return [*flat, *(flag for flag, given in flags.items() if given)]

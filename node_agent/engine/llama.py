@@ -23,10 +23,10 @@ from typing import cast
 from node_agent.engine.abort import Aborted, AbortFlag
 from node_agent.engine.bindings import PACKAGE_VERSION, are_finite, devices, native
 from node_agent.engine.chunks import CHUNK_TOKENS_MAX
-from node_agent.engine.gpu_layers import out_of_memory, tries
+from node_agent.engine.gpu_layers import OFF_MAX, out_of_memory, tries
 from node_agent.engine.load_progress import LoadProgress
 from node_agent.engine.native_log import NativeLog
-from node_agent.engine.offload import offload
+from node_agent.engine.offload import Offload, offload
 from node_agent.engine.sampler import SAMPLER_VERSION
 from node_agent.engine.scheduler import Row
 
@@ -67,12 +67,13 @@ class Llama:
         threads: int,
         abort: AbortFlag,
         progress: LoadProgress | None = None,
-        gpu_off: float = 1.0,
+        gpu_off: float | None = 1.0,
     ) -> None:
         """Load the weights and make room in each slot for ``context_tokens``.
 
         For fewer, if the model was trained for fewer. ``gpu_off`` is what the model took of a GPU
-        at its last load, of what was foretold; after this load it is what this one took.
+        at its last load, of what was foretold; after this load it is what this one took. None
+        leaves all to the processor, as its process died otherwise: the next load tries little.
 
         Raises:
             LoadError: not a model, not one that generates text, or no memory for it.
@@ -83,10 +84,15 @@ class Llama:
         self.slots = slots
         self._flash = any(device.gpu for device in devices())
         self._threads = threads
-        planned = offload(path, context_tokens=context_tokens, slots=slots, off=gpu_off)
+        before = OFF_MAX if gpu_off is None else gpu_off
+        planned = (
+            Offload(0)
+            if gpu_off is None
+            else offload(path, context_tokens=context_tokens, slots=slots, off=gpu_off)
+        )
         self._open(path, context_tokens, planned.layers, progress)
         self.spared_layers = planned.layers - self.gpu_layers  # that the GPU had no memory for
-        self.gpu_off = planned.off(gpu_off, self.gpu_layers)
+        self.gpu_off = planned.off(before, self.gpu_layers)
         self._vocabulary = native.llama_model_get_vocab(self._model)
         self._memory = native.llama_get_memory(self.context)
         if not self._memory:
@@ -269,6 +275,8 @@ class Llama:
         settings.n_batch = settings.n_ubatch = max(CHUNK_TOKENS_MAX, self.slots)
         settings.n_threads = settings.n_threads_batch = threads
         settings.kv_unified = False
+        # Without layers there a GPU would still be handed long prompts, in buffers of its own.
+        settings.op_offload = self.gpu_layers > 0
         if not self._flash:
             settings.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
         settings.abort_callback = self._abort.callback

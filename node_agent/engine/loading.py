@@ -8,7 +8,7 @@ from typing import Any
 from node_agent.engine.child import Child
 from node_agent.engine.frames import FrameError
 from node_agent.engine.messages import Loaded, Loading, LoadRefused
-from node_agent.engine.protocol import LoadFailed
+from node_agent.engine.protocol import LoadDied, LoadFailed
 
 SLOTS_MAX = 256  # far above what a desk-side machine decodes at once
 
@@ -60,7 +60,8 @@ class Load:
             reason, words = child.dead.result(), _FOLDERS.sub("", child.last_line)
             if words and words not in reason:  # an assertion is told already
                 reason = f"{reason}: {words}"
-            raise self._failed(reason, _BAD_FILE)
+            failed = self._failed(reason, _BAD_FILE)
+            raise LoadDied(failed.message, hint=failed.hint)
         stuck = f" beyond {self._progress:.0%}" if self._progress else ""
         reason = f"it did not load within {patience_s:g} s{stuck}"
         raise self._failed(reason, "try a smaller model")

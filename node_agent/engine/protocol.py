@@ -23,6 +23,10 @@ class LoadFailed(NodeError):
     """
 
 
+class LoadDied(LoadFailed):
+    """The process that was to load it died of it, by a signal or an assertion."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What a loaded engine says of itself."""

@@ -99,7 +99,7 @@ class EngineProcess:
         told: Callable[[float], None] = lambda _: None,
         keep: WarmPlace | None = None,
         embeds: bool = False,
-        gpu_off: float = 1.0,
+        gpu_off: float | None = 1.0,
         patience: Patience = Patience(),
         worker: Sequence[str] = WORKER,
     ) -> Self:
@@ -114,7 +114,8 @@ class EngineProcess:
             told: hears how far the load has come, from 0 to 1, in steps of a percent or more.
             keep: where what its slots hold outlives it; None: nowhere.
             embeds: whether the model turns text into vectors, and writes none.
-            gpu_off: what the model took of a GPU at its last load, of what was foretold.
+            gpu_off: what the model took of a GPU at its last load, of what was foretold;
+                None: nothing goes there.
             patience: when the process is taken to hang, and is killed.
             worker: the program that serves; another one only in tests.
 

@@ -109,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
             threads=options.threads,
             abort=abort,
             progress=LoadProgress(lambda share: channel.send(Loading(share))),
-            gpu_off=options.gpu_off,
+            gpu_off=None if options.no_gpu else options.gpu_off,
         )
     except LoadError as failure:
         channel.send(LoadRefused(str(failure), failure.hint))
@@ -195,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model-id", default="", help="names the files of saved slots")
     parser.add_argument("--warm-folder", default="", help="where slots are saved; empty: nowhere")
     parser.add_argument("--warm-bytes-max", type=int, default=0, help="of all files in that folder")
+    parser.add_argument("--no-gpu", action="store_true", help="leave all to the processor")
     parser.add_argument("--gpu-off", type=float, default=1.0, help="of what is foretold there")
     parser.add_argument("--embeds", action="store_true", help="turn texts into vectors")
     return parser

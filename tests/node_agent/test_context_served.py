@@ -101,14 +101,57 @@ def test_offers_follow_memory_slowly_and_a_warm_model_not_at_all() -> None:
             await asyncio.sleep(HOLD_S + 2 * LOOK_EVERY_S)
             assert (offered(shelf), changes.inventories) == (8_192, 1)
             assert await use(shelf) == (1, 8_192)
-            machine.free_bytes = needs(2, 32_768)
+            machine.free_bytes = MARGIN_BYTES
             await asyncio.sleep(10 * HOLD_S)
             shelf.show(library(MODEL))
-            assert offered(shelf) == 8_192, "nothing is loaded again to have more"
+            assert offered(shelf) == 8_192, "less than twice as much would fit"
             assert machine.loads == 1
+            machine.free_bytes = needs(2, 32_768)
             shelf.unload(MODEL.model.model_id)
             await asyncio.sleep(HOLD_S + 2 * LOOK_EVERY_S)
             assert offered(shelf) == 32_768
+
+    run(play())
+
+
+def test_an_idle_model_that_was_short_of_memory_leaves_for_a_longer_context() -> None:
+    async def play() -> None:
+        machine = Machine(needs(1, 8_192))
+        shelf = machine.shelf()
+        async with shelf.running():
+            assert await use(shelf) == (1, 8_192)
+            slot = shelf.take(MODEL.model.model_id)
+            assert isinstance(slot, Slot)
+            machine.free_bytes = needs(2, 32_768)
+            await asyncio.sleep(10 * HOLD_S)
+            assert status(shelf).state is ReplicaState.WARM, "it is in use"
+            slot.free()
+            await asyncio.sleep(HOLD_S / 2)
+            assert (status(shelf).state, offered(shelf)) == (ReplicaState.WARM, 8_192)
+            await asyncio.sleep(HOLD_S + LOOK_EVERY_S)
+            assert status(shelf).state is ReplicaState.AVAILABLE
+            assert offered(shelf) == 32_768, "coordinators are told at once"
+            assert await use(shelf) == (2, 32_768)
+            assert machine.loads == 2
+
+    run(play())
+
+
+def test_nobody_else_leaves_for_a_longer_context() -> None:
+    async def play() -> None:
+        other = entry("other", size_bytes=3 * GB)
+        machine = Machine(needs(1, 8_192))
+        shelf = machine.shelf(MODEL, other)
+        async with shelf.running():
+            await use(shelf)
+            machine.free_bytes = 4 * GB
+            beside = shelf.take(other.model.model_id)
+            assert isinstance(beside, Slot)
+            await beside.engine()
+            beside.free()
+            machine.free_bytes = MARGIN_BYTES  # what the other one has could be had
+            await asyncio.sleep(10 * HOLD_S)
+            assert [each.state for _, each in shelf.statuses()] == [ReplicaState.WARM] * 2
 
     run(play())
 

@@ -12,6 +12,7 @@ from node_agent.library.catalogue import Library
 from node_agent.library.folder import FolderSource
 from node_agent.library.found import Source
 from node_agent.library.ollama import OllamaSource
+from node_agent.loads_known import LoadsKnown
 from tests.node_agent.library.conftest import write_gguf
 from tests.node_agent.library.stores import OllamaStore, library
 
@@ -21,7 +22,7 @@ async def why_not(source: Source, tmp_path: Path) -> LoadFailed:
     known = Library([source], tmp_path / "cache.json")
     (entry,) = (await known.complete()).entries
     settings = NodeSettings(context_tokens_max=256)
-    load = engine_processes(known, settings, WarmFolder(tmp_path / "warm", 0))
+    load = engine_processes(known, settings, WarmFolder(tmp_path / "warm", 0), LoadsKnown())
     with pytest.raises(LoadFailed) as failed:
         await load(entry, 1, 256, lambda _: None)
     return failed.value

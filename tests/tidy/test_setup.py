@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts.engine_cache import WHEELS_KEPT, EngineBuild, cache_folder, ensure_wheel, find_wheel
+from mesh.engine_build.chosen import ChosenEngine, chosen_engine, engine_changed, engine_changes
+from mesh.engine_build.wheels import WHEELS_KEPT, EngineBuild, cache_folder, find_wheel
+from scripts.engine_cache import ensure_wheel, wanted_build
 from scripts.environment import Environment
 from scripts.following import TAIL_LINES, Errand, SetupError, follow, seconds, share_done
 from tests.tidy.tree import ROOT
 
 PIN = "llama-cpp-python==0.3.36 \\\n    --hash=sha256:00\n"
-BUILD = EngineBuild.wanted(PIN, {})
+BUILD = wanted_build(PIN, {})
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -98,19 +100,70 @@ def test_the_cache_of_wheels_is_bounded(compiler: Compiler, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "other",
     [
-        EngineBuild.wanted(PIN.replace("0.3.36", "0.3.37"), {}),
-        EngineBuild.wanted(PIN, {"CMAKE_ARGS": "-DGGML_CUDA=ON"}),
+        wanted_build(PIN.replace("0.3.36", "0.3.37"), {}),
+        wanted_build(PIN, {"CMAKE_ARGS": "-DGGML_CUDA=ON"}),
         EngineBuild(BUILD.version, BUILD.cmake_args, "another machine"),
     ],
 )
 def test_another_version_option_or_machine_is_another_wheel(other: EngineBuild) -> None:
     assert other.key != BUILD.key
-    assert EngineBuild.wanted(PIN, {}).key == BUILD.key
+    assert wanted_build(PIN, {}).key == BUILD.key
 
 
 def test_the_cache_follows_the_platform_and_its_variable() -> None:
     assert cache_folder({"XDG_CACHE_HOME": "/cache"}) == Path("/cache/deskmesh/wheels")
     assert cache_folder({}).parts[-2:] == ("deskmesh", "wheels")
+
+
+def test_a_wheel_that_was_changed_is_made_again(compiler: Compiler, tmp_path: Path) -> None:
+    wheel = ensure_wheel(BUILD, tmp_path, compiler)
+    wheel.write_text("whee1", encoding="utf-8")
+    assert find_wheel(BUILD, tmp_path) is None
+    assert ensure_wheel(BUILD, tmp_path, compiler).read_text(encoding="utf-8") == "wheel"
+    assert compiler.count == 2
+
+
+VULKAN = ChosenEngine("vulkan", ("-DGGML_VULKAN=ON",), ("Arc A770",))
+
+
+def test_an_engine_that_was_chosen_stays_and_comes_again_with_the_next_version(
+    tmp_path: Path,
+) -> None:
+    environment = Environment(tmp_path)
+    environment.python.parent.mkdir(parents=True)
+    environment.python.touch()
+    environment.stamp("engine", BUILD.key)
+    environment.stamp("packages", "digest")
+    installed = wanted_build(PIN, {}, VULKAN)
+    engine_changes(environment.folder)
+    assert environment.stamp_of("engine") is None, "an interruption leaves it to be mended"
+    engine_changed(environment.folder, installed.key, VULKAN)
+    assert environment.stamp_of("packages") == "digest"
+    chosen = chosen_engine(environment.folder)
+    assert chosen == VULKAN
+    assert wanted_build(PIN, {"CMAKE_ARGS": "-DX=ON"}, chosen).key == environment.stamp_of("engine")
+    later = wanted_build(PIN.replace("0.3.36", "0.3.37"), {}, chosen)
+    assert (later.version, later.cmake_args) == ("0.3.37", VULKAN.cmake_args)
+
+
+def test_an_environment_that_no_setup_made_is_given_no_stamps(tmp_path: Path) -> None:
+    engine_changed(tmp_path, BUILD.key, VULKAN)
+    assert list(tmp_path.iterdir()) == []
+    assert chosen_engine(tmp_path) is None
+
+
+@pytest.mark.parametrize("said", ["[]", "3", '{"backend": "cuda"}', "{", '{"a": 1}'])
+def test_a_choice_that_cannot_be_read_is_none(said: str, tmp_path: Path) -> None:
+    environment = Environment(tmp_path)
+    environment.folder.mkdir()
+    environment.stamp("engine chosen", said)
+    assert chosen_engine(environment.folder) is None
+
+
+def test_a_setup_needs_no_package() -> None:
+    command = [sys.executable, "-S", "-E", "-c", "import scripts.setup"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_a_failed_command_shows_the_end_of_its_output_and_the_way_out(
@@ -203,6 +256,8 @@ def test_a_machine_without_a_compiler_is_told_before_anything_is_made(tmp_path: 
     clone = tmp_path / "clone"
     for folder in ("scripts", "requirements"):
         shutil.copytree(ROOT / folder, clone / folder)
+    shutil.copytree(ROOT / "mesh" / "engine_build", clone / "mesh" / "engine_build")
+    shutil.copyfile(ROOT / "mesh" / "__init__.py", clone / "mesh" / "__init__.py")
     shutil.copyfile(ROOT / "pyproject.toml", clone / "pyproject.toml")
     variables = {"PATH": str(tmp_path), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     ran = subprocess.run(

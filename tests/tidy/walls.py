@@ -16,7 +16,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "node_agent": ("mesh", "node_agent"),
     "coordinator": ("mesh", "coordinator"),
     "models": ("models",),
-    "scripts": ("scripts",),
+    # Before anything is installed; a test imports them without any package.
+    "scripts": ("scripts", "mesh.engine_build.chosen", "mesh.engine_build.wheels"),
     "scripts.unplug": ("scripts", "bench", "mesh"),  # a demonstration: it runs a mesh
     "bench": ("bench", "mesh", "node_agent", "coordinator", "models", "scripts.browser"),
     "docs": ("mesh",),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.engine_cache import EngineBuild, cache_folder, find_wheel
+from mesh.engine_build.wheels import cache_folder, find_wheel
+from scripts.engine_cache import wanted_build
 from tests.whole.clean import CleanEnvironment, built_wheel, hiding_the_engine
 from tests.whole.conftest import NewMachine, joined_by_command, serving
 from tests.whole.machine import ROOT, Machine
@@ -91,7 +92,7 @@ async def test_the_extra_node_adds_the_engine(
     new_machine: NewMachine, wheel: Path, tmp_path: Path
 ) -> None:
     pin = (ROOT / "requirements" / "engine.txt").read_text(encoding="utf-8")
-    engine = find_wheel(EngineBuild.wanted(pin, {}), cache_folder(os.environ))
+    engine = find_wheel(wanted_build(pin, {}), cache_folder(os.environ))
     if engine is None:
         pytest.skip("this machine has compiled no engine: `make demo` does")
     clean = CleanEnvironment.make(tmp_path / "node")

@@ -3,10 +3,17 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
 from mesh.cli import entry
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No engine that this machine has built before is found, and put in place."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -24,6 +31,7 @@ def test_a_plan_is_told_and_nothing_is_built(
     assert told["backend"] == "vulkan"
     assert "-DGGML_VULKAN=ON" in told["cmake_args"]
     assert told["minutes"] > 0
+    assert told["kept"] is None
 
 
 def test_two_backends_are_one_too_many(

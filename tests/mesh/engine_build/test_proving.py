@@ -11,7 +11,7 @@ import pytest
 from mesh.engine_build import making
 from mesh.engine_build.making import build_wheel, pinned_version
 from mesh.engine_build.plan import Backend
-from mesh.engine_build.proving import prove
+from mesh.engine_build.proving import check_gpu, loaded
 from mesh.errors import InvalidRequest
 
 LACKS = "raise ImportError('libcudart.so.12: not found')"
@@ -45,7 +45,7 @@ def real_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_engine_that_loads_is_told_of(real_wheel: Path, tmp_path: Path) -> None:
-    engine = prove(real_wheel, tmp_path / "unpacked", Backend.CPU)
+    engine = loaded(real_wheel, tmp_path / "unpacked")
     assert engine.version == pinned_version()
     assert engine.devices
 
@@ -54,27 +54,27 @@ def test_one_that_was_built_for_a_gpu_and_finds_none_is_refused(
     real_wheel: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidRequest, match="finds no GPU"):
-        prove(real_wheel, tmp_path / "unpacked", Backend.CUDA)
+        check_gpu(loaded(real_wheel, tmp_path / "unpacked"), Backend.CUDA)
 
 
 def test_one_that_does_not_load_is_refused(wheel_of: Write, tmp_path: Path) -> None:
     wheel = wheel_of({"llama_cpp/__init__.py": "", "llama_cpp/llama_cpp.py": LACKS})
     with pytest.raises(InvalidRequest, match="does not load") as failure:
-        prove(wheel, tmp_path / "unpacked", Backend.CUDA)
+        loaded(wheel, tmp_path / "unpacked")
     assert "as it was" in failure.value.hint
 
 
 def test_one_that_kills_its_process_is_refused(wheel_of: Write, tmp_path: Path) -> None:
     wheel = wheel_of({"llama_cpp/__init__.py": "", "llama_cpp/llama_cpp.py": ABORT})
     with pytest.raises(InvalidRequest, match="signal 6"):
-        prove(wheel, tmp_path / "unpacked", Backend.CPU)
+        loaded(wheel, tmp_path / "unpacked")
 
 
 def test_what_is_no_wheel_is_refused(tmp_path: Path) -> None:
     wheel = tmp_path / "cut.whl"
     wheel.write_bytes(b"PK")
     with pytest.raises(InvalidRequest, match="cannot be read"):
-        prove(wheel, tmp_path / "unpacked", Backend.CPU)
+        loaded(wheel, tmp_path / "unpacked")
 
 
 def test_a_build_that_fails_says_what_was_said_last(

@@ -7,7 +7,7 @@ import pytest
 from node_agent.engine import llama, offload
 from node_agent.engine.abort import AbortFlag
 from node_agent.engine.bindings import devices, free_gpu_bytes, native
-from node_agent.engine.gpu_layers import Layers
+from node_agent.engine.gpu_layers import OFF_MAX, Layers
 from node_agent.engine.llama import Llama, LoadError
 from node_agent.engine.load_progress import LoadProgress
 from node_agent.engine.native_log import NativeLog
@@ -97,3 +97,14 @@ def test_a_load_that_fails_for_another_reason_fails_at_once(
     with pytest.raises(LoadError, match="unknown"):
         Llama(random_model, context_tokens=64, slots=1, threads=1, abort=AbortFlag())
     assert tried == [10]
+
+
+def test_a_load_that_is_to_leave_the_gpu_alone_looks_at_none(
+    random_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offload, "free_gpu_bytes", lambda: (8 << 30,))
+    llama = Llama(
+        random_model, context_tokens=64, slots=1, threads=1, abort=AbortFlag(), gpu_off=None
+    )
+    assert (llama.gpu_layers, llama.spared_layers) == (0, 0)
+    assert llama.gpu_off == OFF_MAX, "the next load tries little"
