@@ -45,7 +45,7 @@ class Elsewhere:
     def fitter(
         self, progress: Progress, attempt: Attempt, code: FailureCode
     ) -> Mapping[NodeId, str] | None:
-        """Could another do what the attempt's node cannot? Return who cannot either; None: nobody can.
+        """Could another do what the attempt's node cannot? Return who cannot either; None: nobody.
 
         For a request that names its model: the ladder of ``auto`` has other rungs.
         """
