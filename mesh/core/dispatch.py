@@ -282,9 +282,10 @@ class Dispatch:
         """Begin an answer anew that nobody can go on with, if its client takes that; else []."""
         if not progress.may_begin_anew or not self._budget.spend():
             return []
-        lost = progress.past[-1].attempt_id
+        cut = progress.past[-1].attempt_id
+        failure = progress.lost or failure  # the first one counts, as in ``fail``
         progress.begin_anew()
-        restarted = SendRestarted(progress.request.key, lost, failure.message)
+        restarted = SendRestarted(progress.request.key, cut, failure.message)
         return [restarted, *self.place(progress, now_s, failure)]
 
     def _other_cloud_may(self, progress: Progress, code: FailureCode) -> bool:

@@ -157,6 +157,13 @@ def test_what_cannot_begin_anew_either_fails_as_what_was_lost(script: Script) ->
     assert only(told, FailRequest).failure.code is FailureCode.ANSWER_LOST
 
 
+def test_what_nobody_came_back_for_fails_as_what_was_lost(script: Script) -> None:
+    attach(script, "desk")
+    asked = script.ask("r1", accept_restart=True)
+    script.progress(script.accept(only(asked, StartAttempt), resumable=True), 0, 3)
+    assert "desk failed mid-answer" in lost(script, script.lose("desk")).message
+
+
 def test_it_does_not_begin_anew_for_ever(script: Script) -> None:
     names = [f"n{number}" for number in range(3 * script.limits.attempts_max)]
     attach(script, *names)
