@@ -1,5 +1,6 @@
 """What other tools have on the machine is served as it lies, by the names people know it by."""
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -13,7 +14,7 @@ from node_agent.library.bundled import bundled_model
 from tests.node_agent.engine.gguf_files import RandomModel
 from tests.node_agent.library.stores import HubCache, OllamaStore, library
 from tests.whole.conftest import NewMachine, attached, joined
-from tests.whole.machine import Machine, Result
+from tests.whole.machine import WITHIN_S, Machine, Result
 
 
 class Untouched(Machine):
@@ -96,7 +97,7 @@ async def test_the_models_of_three_tools_are_listed_once_and_answer_by_their_nam
     async with desk.running("node") as node:
         await attached(node)
         await node.says("5 models")
-        listed = (await office.run("models", "list", "--json")).json["models"]
+        listed = await _all_listed(office, set(user.sha256))
         ours = {name: _listed(listed, name) for name in user.sha256}
         assert {name: model["names"][0] for name, model in ours.items()} == {
             name: name for name in user.sha256
@@ -115,6 +116,17 @@ async def test_the_models_of_three_tools_are_listed_once_and_answer_by_their_nam
         answer = await office.run("ask", "--json", "-m", "studio-2b", "--max-tokens", "4", "hi")
         assert _answered(answer) in either  # a name that means two: the receipt tells which it was
     assert user.listing() == before
+
+
+async def _all_listed(office: Machine, names: set[str]) -> list[dict[str, Any]]:
+    """Return the mesh's models once all of ``names`` are among them: reports follow the log."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            listed: list[dict[str, Any]] = (await office.run("models", "list", "--json")).json[
+                "models"
+            ]
+            if names <= {name for each in listed for name in each["names"]}:
+                return listed
 
 
 def _answered(answer: Result) -> str:
