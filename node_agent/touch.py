@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from glob import glob
 
+from mesh.platforms.platform import Elsewhere
+
 READ_WITHIN_S = 2.0  # ioreg takes some 20 ms; one that hangs costs us a sign, no more
 
 _TERMINALS = ("/dev/tty[0-9]*", "/dev/pts/[0-9]*")  # the machine's own, and windows' and SSH's
@@ -35,7 +37,7 @@ def hid_idle_s(registry: bytes) -> float | None:
 def _last_input_s() -> float | None:
     """Return it as Windows tells a session's own programs: by ``GetLastInputInfo``."""
     if sys.platform != "win32":
-        raise NotImplementedError
+        raise Elsewhere
     told = (ctypes.c_uint * 2)(ctypes.sizeof(ctypes.c_uint) * 2, 0)  # LASTINPUTINFO: size, ticks
     if not ctypes.windll.user32.GetLastInputInfo(ctypes.byref(told)):
         return None

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from mesh.platforms.platform import Elsewhere
 from mesh.platforms.posix import PosixFiles, PosixLimits, PosixSignals
 from mesh.platforms.service import LABEL, Service, ServiceSteps, Step
 
@@ -34,7 +35,7 @@ class Linux(PosixFiles, PosixSignals, PosixLimits):
         as well.
         """
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         super().step_back(niceness)
         if os.getsid(0) == os.getpid():
             with suppress(OSError):  # no such thing here, or not for us
@@ -42,7 +43,7 @@ class Linux(PosixFiles, PosixSignals, PosixLimits):
 
     def step_far_back(self) -> None:
         if sys.platform != "linux":
-            raise NotImplementedError
+            raise Elsewhere
         import psutil
 
         super().step_back(19)
@@ -57,7 +58,7 @@ class Linux(PosixFiles, PosixSignals, PosixLimits):
 
     def end_with_parent(self) -> None:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
     def service(self, service: Service) -> ServiceSteps:

@@ -16,6 +16,14 @@ class OutOfTime(Exception):
     """A block computed for longer than it may."""
 
 
+class Elsewhere(RuntimeError):
+    """What only one platform has was called on another: our mistake, as each has its own module.
+
+    Functions raise it before they use what Python lacks elsewhere. So type checkers read each of
+    them for its own platform, and every module can be imported and tested on any.
+    """
+
+
 class Ended(StrEnum):
     """What ended a process, where it did not end by itself."""
 

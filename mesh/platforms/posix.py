@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import IO, Any, NoReturn
 
-from mesh.platforms.platform import Ended, Ending, OutOfTime, SocketPassed
+from mesh.platforms.platform import Elsewhere, Ended, Ending, OutOfTime, SocketPassed
 
 _ENDED = {
     "SIGKILL": Ended.KILLED,
@@ -30,7 +30,7 @@ class PosixFiles:
 
     def lock(self, descriptor: int) -> None:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,7 +51,7 @@ class PosixFiles:
 
     def open_plain(self, path: Path) -> int:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
@@ -63,7 +63,7 @@ class PosixSignals:
 
     def user_id(self) -> int:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         return os.getuid()
 
     def hear_stop(self, stop: Callable[[], None]) -> None:
@@ -92,12 +92,12 @@ class PosixSignals:
 
     def kill(self, pid: int) -> None:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         os.kill(pid, signal.SIGKILL)
 
     def kill_group(self, pid: int) -> None:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
 
@@ -125,7 +125,7 @@ class PosixLimits:
 
     def step_back(self, niceness: int) -> None:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         os.nice(niceness)
 
     def step_far_back(self) -> None:
@@ -136,7 +136,7 @@ class PosixLimits:
 
     def leave_no_dump(self) -> None:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -147,7 +147,7 @@ class PosixLimits:
         macOS accepts it without enforcing it.
         """
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         import resource
 
         allowed_bytes = resource.getrlimit(resource.RLIMIT_DATA)[1]
@@ -156,7 +156,7 @@ class PosixLimits:
 
     def free_reserve(self) -> None:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         import resource
 
         hard_bytes = resource.getrlimit(resource.RLIMIT_DATA)[1]
@@ -164,7 +164,7 @@ class PosixLimits:
 
     def limit_trial(self, memory_bytes: int, stack_bytes: int) -> None:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         import resource
 
         for limit, most in (
@@ -177,7 +177,7 @@ class PosixLimits:
 
     def limit_processor(self, until_s: int) -> None:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         import resource
 
         resource.setrlimit(resource.RLIMIT_CPU, (until_s, resource.RLIM_INFINITY))
@@ -186,12 +186,12 @@ class PosixLimits:
     def time_limit(self, limit_s: float) -> Iterator[None]:
         """Of this thread's processor time, by a signal."""
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         until_s = time.thread_time() + limit_s
 
         def overrun(_: int, __: FrameType | None) -> None:
             if sys.platform == "win32":
-                raise NotImplementedError
+                raise Elsewhere
             # The timer counts every thread of the process, and others may compute as well.
             left_s = until_s - time.thread_time()
             if left_s <= 0:
@@ -213,7 +213,7 @@ class PosixLimits:
 
     def raise_descriptor_limit(self, wanted: Iterator[int]) -> int | None:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise Elsewhere
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

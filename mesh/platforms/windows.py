@@ -20,7 +20,7 @@ from typing import IO, Any, NoReturn
 from xml.sax.saxutils import escape
 
 from mesh.platforms.interrupting import interrupted_after
-from mesh.platforms.platform import Ended, Ending, SocketPassed
+from mesh.platforms.platform import Elsewhere, Ended, Ending, SocketPassed
 from mesh.platforms.service import LABEL, Service, ServiceSteps, Step
 
 _O_BINARY, _O_NOINHERIT = 0x8000, 0x0080  # fcntl.h
@@ -54,7 +54,7 @@ class Windows:
 
     def lock(self, descriptor: int) -> None:
         if sys.platform != "win32":
-            raise NotImplementedError
+            raise Elsewhere
         import msvcrt
 
         os.lseek(descriptor, _LOCKED_AT, os.SEEK_SET)
@@ -88,7 +88,7 @@ class Windows:
 
     def hear_stop(self, stop: Callable[[], None]) -> None:
         if sys.platform != "win32":
-            raise NotImplementedError
+            raise Elsewhere
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK):
             signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stop))
@@ -143,18 +143,18 @@ class Windows:
 
     def socket_share(self, theirs: socket.socket, pid: int) -> bytes:
         if sys.platform != "win32":
-            raise NotImplementedError
+            raise Elsewhere
         return theirs.share(pid)
 
     def inherited_socket(self, word: str) -> socket.socket:
         if sys.platform != "win32":
-            raise NotImplementedError
+            raise Elsewhere
         assert word == _FROM_INPUT
         return socket.fromshare(sys.stdin.buffer.read())
 
     def step_back(self, niceness: int) -> None:
         if sys.platform != "win32":
-            raise NotImplementedError
+            raise Elsewhere
         import psutil
 
         idle = niceness >= _NICENESS_IDLE
@@ -163,7 +163,7 @@ class Windows:
 
     def step_far_back(self) -> None:
         if sys.platform != "win32":
-            raise NotImplementedError
+            raise Elsewhere
         import psutil
 
         self.step_back(_NICENESS_IDLE)
@@ -175,7 +175,7 @@ class Windows:
     def leave_no_dump(self) -> None:
         """Have Windows Error Reporting keep nothing of this process."""
         if sys.platform != "win32":
-            raise NotImplementedError
+            raise Elsewhere
         no_fault_box = 0x0002 | 0x0001  # SEM_NOGPFAULTERRORBOX, SEM_FAILCRITICALERRORS
         ctypes.windll.kernel32.SetErrorMode(no_fault_box)
 
