@@ -29,6 +29,9 @@ from mesh.discovery.records import take_answer
 LOOK_EVERY_S = 15.0
 # Answers come within 20 ms on a wire; Wi-Fi that saves power holds packets for some 300 ms.
 LISTEN_S = 1.0
+# The library sends an announcement again for 0.45 s, and holds an answer back for up to 1.2 s (RFC
+# 6762 sections 8.3 and 6). Those of before a move leave by the sockets of before it.
+DRAINED_AFTER_S = 1.25
 # A stranger who forges goodbyes makes us ask; not more often than an advert may change.
 ASK_GAP_S = 10.0
 
@@ -180,6 +183,7 @@ class Responder:
         self.interfaces = interfaces
         for listener in self._listeners:
             listener()
+        await asyncio.sleep(DRAINED_AFTER_S)
         try:
             await self._opened.async_update_interfaces(_choice(interfaces))
         except OSError as failure:
