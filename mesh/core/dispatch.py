@@ -19,6 +19,7 @@ from mesh.core.books import Books
 from mesh.core.choosing import Choosing
 from mesh.core.cloud import may_leave, named, stays_here
 from mesh.core.elsewhere import Elsewhere
+from mesh.core.filter import lost_since
 from mesh.core.finding import Finding
 from mesh.core.hedging import Hedging
 from mesh.core.leaving import cloud_for, for_cloud_alone
@@ -26,6 +27,7 @@ from mesh.core.progress import ESCALATED, RELIEVED, Attempt, Progress
 from mesh.core.receipt import RuledOut
 from mesh.core.refusals import (
     ANSWER_WAITS,
+    MACHINE_RETURNS,
     MACHINES_RETURN,
     all_busy,
     cloud_failed,
@@ -101,8 +103,8 @@ class Dispatch:
                 return self.place(progress, now_s, last)
             case Unplaceable() if resort := self._finding.last_resort(progress, request):
                 return [self._start(progress, resort, now_s)]
-            case Unplaceable() if progress.may_go_on(now_s):
-                return self._wait(progress, ANSWER_WAITS, now_s)
+            case Unplaceable() if hope := self._hope(progress, last, now_s):
+                return self._wait(progress, hope, now_s)
             case Unplaceable() as unplaceable if last is None:
                 return self._refuse(progress, unplaceable, now_s)
             case Unplaceable():
@@ -288,6 +290,22 @@ class Dispatch:
         restarted = SendRestarted(progress.request.key, cut, failure.message)
         return [restarted, *self.place(progress, now_s, failure)]
 
+    def _hope(self, progress: Progress, last: Failure | None, now_s: float) -> str:
+        """Return what it waits for that no machine can take now: one that may be back; else "".
+
+        Of a request that gave no token, a machine that was lost moments ago and never had it.
+        """
+        if progress.may_go_on(now_s):
+            return ANSWER_WAITS if progress.given.seen else MACHINE_RETURNS
+        if last is None or last.code is not FailureCode.NODE_LOST:
+            return ""
+        within_s = self._limits.goes_on_within_s
+        lost = lost_since(now_s - within_s, progress.wanted, self._directory, progress.avoid)
+        if not lost or cloud_for(progress, self._clouds):
+            return ""
+        progress.lost, progress.goes_on_until_s = last, now_s + within_s
+        return MACHINE_RETURNS
+
     def _other_cloud_may(self, progress: Progress, code: FailureCode) -> bool:
         """Is there another cloud model that may answer where one failed so?"""
         return progress.other_models(code) and cloud_for(progress, self._clouds) is not None
@@ -327,6 +345,8 @@ class Dispatch:
 
     def _start(self, progress: Progress, placed: Placed, now_s: float) -> Action:
         climb = progress.climb
+        if not progress.given.seen:  # whatever it waited for
+            progress.lost, progress.goes_on_until_s = None, -inf
         if climb is not None and not progress.given.seen:
             model_id = placed.chosen.model_id
             climb.settle_on(model_id)

@@ -116,6 +116,20 @@ def hopeful(
     )
 
 
+def lost_since(
+    since_s: float, request: Request, directory: Directory, avoid: Mapping[NodeId, str]
+) -> bool:
+    """Was a node lost after ``since_s`` that could serve ``request``? It may attach again."""
+    return any(
+        replica.node.state is NodeState.LOST
+        and replica.node.state_since_s >= since_s
+        and unfit(request, replica, avoid) is None
+        for rung in ladder(request, directory)
+        for model_id in rung.model_ids
+        for replica in islice(directory.holders(model_id).every.walk(), SUSPECTS_MAX)
+    )
+
+
 def too_long(request: Request, directory: Directory, avoid: Mapping[NodeId, str]) -> bool:
     """Is it the prompt? A shorter one could be served, and this one not even by who is away now."""
     if not capable(replace(request, prompt_bytes=0), directory, avoid):

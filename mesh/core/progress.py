@@ -149,7 +149,7 @@ class Progress:
     last: Attempt | None = None  # the one that ended last
     past: list[AttemptAccount] = field(default_factory=list)
     first_token_s: float | None = None  # when the first one came that counts, on the fleet's clock
-    lost: Failure | None = None  # how the machine failed that had given a part of the answer
+    lost: Failure | None = None  # how its machine failed, for as long as another may take over
     goes_on_until_s: float = -inf  # until when it waits for a machine, on the fleet's clock
     unforgiving: bool = False  # machines that failed it are not asked again
     forgiven_s: float = -inf  # when they were forgiven last

@@ -208,6 +208,7 @@ def cloud_failed(instead_of: Failure, failure: Failure) -> Failure:
 
 # Why a request waits that nothing can serve yet, for its receipt.
 ANSWER_WAITS = "waited mid-answer for a machine that can go on with it"
+MACHINE_RETURNS = "waited: its machine failed, and another was lost moments ago and may be back"
 MACHINES_RETURN = "waited: machines were on their way back after the coordinator's restart"
 
 
