@@ -3,6 +3,7 @@
 ``DESKMESH_PORTS__MESH=8443`` sets ``ports.mesh``. Few knobs: each says its unit and its trade-off.
 """
 
+import os
 import re
 import tomllib
 from difflib import get_close_matches
@@ -34,6 +35,8 @@ from mesh.node_settings import ModelStore as ModelStore  # noqa: PLC0414
 from mesh.node_settings import NodeSettings as NodeSettings  # noqa: PLC0414
 from mesh.node_settings import OnBattery as OnBattery  # noqa: PLC0414
 from mesh.section import Section as Section  # noqa: PLC0414 - as every table here is
+
+_PREFIX = "deskmesh_"  # of variables, in whatever case
 
 
 class Advertise(StrEnum):
@@ -194,7 +197,7 @@ class Settings(BaseSettings):
     """Everything a machine's owner may decide."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="DESKMESH_", env_nested_delimiter="__"
+        frozen=True, extra="forbid", env_prefix=_PREFIX.upper(), env_nested_delimiter="__"
     )
 
     ports: PortSettings = PortSettings()
@@ -253,6 +256,7 @@ def load_settings() -> Settings:
         InvalidRequest: the file is not TOML, or a value is unknown or out of range; says which.
     """
     file = Home.find().settings_file
+    _check_groups(file)
     try:
         return Settings()
     except tomllib.TOMLDecodeError as failure:
@@ -271,6 +275,15 @@ def load_settings() -> Settings:
             f"setting {key}: {first['msg']}",
             hint=f"mend it in {file}, or in the variable DESKMESH_{key.upper().replace('.', '__')}",
         ) from None
+
+
+def _check_groups(file: Path) -> None:
+    """Refuse variables of a table that there is not; others are checked with what they set."""
+    for name in sorted(os.environ):
+        key = name.lower()
+        group, nested, _ = key.removeprefix(_PREFIX).partition("__")
+        if key.startswith(_PREFIX) and nested and group not in Settings.model_fields:
+            raise _unknown(key.removeprefix(_PREFIX).replace("__", "."), file)
 
 
 # Tables that an operator names, or numbers.

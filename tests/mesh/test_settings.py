@@ -34,6 +34,15 @@ def test_seeds_come_from_the_environment_as_json(
     assert load_settings().discovery.seeds == ("a:1", "b:2")
 
 
+def test_a_misspelt_table_of_a_variable_is_told(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESKMESH_PROTS__MESH", "9")
+    with pytest.raises(InvalidRequest, match=r"no setting prots\.mesh") as told:
+        load_settings()
+    assert told.value.hint == "did you mean ports.mesh?"
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -10,12 +10,12 @@ from tests.mesh.core.script import LLAMA, QWEN, RESET, Script, kinds, of_type, o
 WITHIN_S = 10.0  # ``FleetLimits.goes_on_within_s``
 
 
-def begun(script: Script) -> StartAttempt:
+def begun(script: Script, model: str = "llama") -> StartAttempt:
     """A request is accepted on ``desk``; its only other machine was lost a second ago."""
     script.attach("shelf", LLAMA)
     script.lose("shelf")
     script.attach("desk", LLAMA)
-    start = script.begin("r1")
+    start = script.begin("r1", model)
     script.after(1.0)
     return start
 
@@ -28,8 +28,11 @@ def failure(actions: list[Action]) -> Failure:
     return only(actions, FailRequest).failure
 
 
-def test_it_waits_for_a_machine_that_was_lost_moments_ago_and_never_had_it(script: Script) -> None:
-    first = begun(script)
+@pytest.mark.parametrize("model", ["llama", "auto"])
+def test_it_waits_for_a_machine_that_was_lost_moments_ago_and_never_had_it(
+    script: Script, model: str
+) -> None:
+    first = begun(script, model)
     assert waits(script.lose("desk", "its connection ended"))
     script.after(2.0)
     second = script.accept(only(script.attach("shelf", LLAMA), StartAttempt))
