@@ -54,8 +54,12 @@ class Result:
 
     @property
     def counts(self) -> Counter[str]:
-        """How many tests passed, failed and so on, as pytest's last line has it."""
-        found = re.findall(r"(\d+) ([a-z]+)", self.output.rstrip().rpartition("\n")[2])
+        """How many tests passed, failed and so on, as pytest's line has it that ends a run.
+
+        Python may have more to say after it, as it ends.
+        """
+        lines = re.findall(r"^(?=\d+ [a-z]+\b).* in [\d.]+s\b", self.output, re.MULTILINE)
+        found = re.findall(r"(\d+) ([a-z]+)", lines[-1].rpartition(" in ")[0] if lines else "")
         return Counter({word.removesuffix("s"): int(number) for number, word in found})
 
 

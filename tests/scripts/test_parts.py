@@ -44,7 +44,7 @@ def test_the_last_line_adds_all_parts_up() -> None:
     said = total(
         [
             ended(1, "..F\n1 failed, 40 passed, 2 deselected in 61.21s (0:01:01)\n"),
-            ended(1, "E\n2 passed, 1 error in 3.00s\n"),
+            ended(1, "E\n2 passed, 1 error in 3.00s\nException ignored in: 7 things\n"),
         ]
     )
     assert said.endswith("All tests: 1 failed, 1 error, 42 passed, 2 deselected")
