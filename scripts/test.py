@@ -4,8 +4,13 @@ Most tests wait for processes of theirs, so one after the other they leave most 
 Parts are whole folders, as tests of one folder share fixtures. They stand in a queue, the longest
 first, and each core takes the next one when it is free. What a part said is shown when it has
 ended, and at the end one line for all of them.
+
+A test or two that fail beside the others are run once more, alone: some hundred processes share two
+noisy cores here. What fails alone too has failed; what passes is told as unsteady, by its name and
+with its first failure, and is to be mended all the same.
 """
 
+import json
 import os
 import re
 import shutil
@@ -18,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 FOLDERS = ("whole", "hosts", "mesh", "node_agent", "coordinator")
 PARTS = (
@@ -31,7 +37,9 @@ BYTECODE = Path(__file__).parents[1] / "build" / "bytecode"
 # alone syncs 23 of them, 4 ms each on an SSD.
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 ROOM_BYTES = 4 << 30  # a run leaves some 300 MB there, and holds more at its height
-PASSED, NOTHING_CHOSEN = 0, 5  # pytest's exit codes
+PASSED, FAILED, NOTHING_CHOSEN = 0, 1, 5  # pytest's exit codes
+# More than these are no noise: something is broken.
+UNSTEADY_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +50,16 @@ class Result:
     code: int
     output: str
     took_s: float
+    failed: tuple[str, ...] = ()  # the tests that did, as pytest names them
 
     @property
     def counts(self) -> Counter[str]:
-        """How many tests passed, failed and so on, as pytest's last line has it."""
-        found = re.findall(r"(\d+) ([a-z]+)", self.output.rstrip().rpartition("\n")[2])
+        """How many tests passed, failed and so on, as pytest's line has it that ends a run.
+
+        Python may have more to say after it, as it ends.
+        """
+        lines = re.findall(r"^(?=\d+ [a-z]+\b).* in [\d.]+s\b", self.output, re.MULTILINE)
+        found = re.findall(r"(\d+) ([a-z]+)", lines[-1].rpartition(" in ")[0] if lines else "")
         return Counter({word.removesuffix("s"): int(number) for number, word in found})
 
 
@@ -63,14 +76,30 @@ def main(options: Sequence[str]) -> int:
         for ended in as_completed(running):
             results.append(result := ended.result())
             print(f"\n===== {name(result.part)}\n{result.output}", flush=True)
-    print(f"\n{total(results)} in {time.monotonic() - began_s:.0f} s", flush=True)
-    return exit_code(results)
+        unsteady = tried_again(results, options, Path(files))
+    print(f"\n{total(results, unsteady)} in {time.monotonic() - began_s:.0f} s", flush=True)
+    for test in unsteady:
+        print(f"UNSTEADY {test}: failed beside the others, passed alone", flush=True)
+    return exit_code([each for each in results if not {*each.failed} & {*unsteady}])
+
+
+def tried_again(results: Sequence[Result], options: Sequence[str], files: Path) -> tuple[str, ...]:
+    """Run the few that failed once more, alone; return them if they pass, all of them."""
+    failed = tuple(test for each in results for test in each.failed)
+    noise = all(each.code in {PASSED, FAILED, NOTHING_CHOSEN} for each in results)
+    if not (noise and 0 < len(failed) <= UNSTEADY_MAX):
+        return ()
+    again = run(failed, options, files)
+    print(f"\n===== once more, alone\n{again.output}", flush=True)
+    return failed if again.code == PASSED else ()
 
 
 def run(part: tuple[str, ...], options: Sequence[str], files: Path) -> Result:
     """Run one part to its end; what its tests write goes into ``files``."""
-    command = (sys.executable, "-m", "pytest", "-q", *part, SLOWEST, *options)
     began_s = time.monotonic()
+    cache = files / f"cache-{uuid4().hex}"
+    kept = ("-o", f"cache_dir={cache}")
+    command = (sys.executable, "-m", "pytest", "-q", *part, SLOWEST, *kept, *options)
     given = {**environment(os.environ), "PYTEST_DEBUG_TEMPROOT": str(files)}
     with tempfile.TemporaryFile() as told:
         code = subprocess.run(
@@ -78,7 +107,13 @@ def run(part: tuple[str, ...], options: Sequence[str], files: Path) -> Result:
         ).returncode
         told.seek(0)
         output = told.read().decode(errors="replace")
-    return Result(part, code, output, time.monotonic() - began_s)
+    return Result(part, code, output, time.monotonic() - began_s, failures(cache))
+
+
+def failures(cache: Path) -> tuple[str, ...]:
+    """Return the tests that failed, as pytest keeps them for its ``--last-failed``."""
+    kept = cache / "v" / "cache" / "lastfailed"
+    return tuple(json.loads(kept.read_bytes())) if kept.exists() else ()
 
 
 def environment(outer: Mapping[str, str]) -> dict[str, str]:
@@ -105,11 +140,13 @@ def name(part: tuple[str, ...]) -> str:
     return part[0] if len(part) == 1 else "the rest"
 
 
-def total(results: Sequence[Result]) -> str:
+def total(results: Sequence[Result], unsteady: Sequence[str] = ()) -> str:
     """Say in one line how each part ended, and what came of all tests."""
     parts = ", ".join(f"{name(each.part)} {each.took_s:.0f} s" for each in results)
     counts = sum((each.counts for each in results), Counter[str]())
-    words = ("failed", "error", "passed", "skipped", "deselected", "xfailed", "xpassed")
+    if unsteady:  # then nothing else has failed
+        counts.update(failed=-counts["failed"], error=-counts["error"], unsteady=len(unsteady))
+    words = ("failed", "error", "unsteady", "passed", "skipped", "deselected", "xfailed", "xpassed")
     said = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
     return f"{parts}\nAll tests: {said or 'none ran'}"
 

@@ -27,6 +27,7 @@ from mesh.v1 import fleet_pb2 as fleet
 from mesh.v1 import fleet_pb2_grpc as fleet_grpc
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
+from mesh.wire.answer_bounds import AnswerBounds, bounds_of
 from mesh.wire.answers import (
     error_of,
     read_attempt_failed,
@@ -35,6 +36,7 @@ from mesh.wire.answers import (
     read_started,
     take_signs,
     tokens_of,
+    write_usage,
 )
 from mesh.wire.commands import body_follows
 from mesh.wire.models import read_offers
@@ -46,8 +48,14 @@ log = logging.getLogger(__name__)
 
 HELLO_WITHIN_S = 10.0  # a stream that says nothing holds nothing
 READY_MAX = 4  # silent Deliver streams of one node, which spare it the opening when it is told
-# Whoever reads an answer remembers each call; a whole one of a long context has hundreds.
-ATTEMPT_CALLS_MAX = 1024
+# Of what a node says on its control stream. 1,024 models with names, tasks and examples of usual
+# length have 1 MB.
+NODE_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
+# Whoever says much is read so much later again that he takes a tenth of our time, and the others
+# have the rest. Counted in our own work: where the machine is busy, nobody is slower for it.
+PAUSE_SHARE = 9
+PAUSED_FROM_S = 0.002  # a usual report takes a tenth of that
+PAUSE_S_MAX = 2.5  # less than what makes it suspect
 
 
 class FleetService(fleet_grpc.FleetServicer):
@@ -95,6 +103,7 @@ class FleetService(fleet_grpc.FleetServicer):
         message = await _first(context)
         if not isinstance(message, fleet.NodeMessage) or not message.HasField("hello"):
             raise InvalidRequest("the first message of Attach must be hello")
+        _check_size(message)
         hello = message.hello
         if hello.node_id != caller.node_id:
             raise Forbidden(
@@ -148,32 +157,42 @@ class FleetService(fleet_grpc.FleetServicer):
         self, context: Context, connection: NodeConnection, offers: dict[int, Offer]
     ) -> None:
         while isinstance(message := await context.read(), fleet.NodeMessage):
-            match message.WhichOneof("message"):
-                case "report":
-                    self._reported(message.report, connection, offers)
-                case "pong":
-                    self._ponged(message.pong.nonce, connection)
-                case "refused":
-                    refusal = enums.read(enums.REFUSAL, message.refused.reason, "refused.reason")
-                    attempt_id = AttemptId(message.refused.attempt_id)
-                    refused = events.AttemptRefused(attempt_id, connection.epoch, refusal)
-                    self._loop.post(refused)
-                case "inventory":
-                    offers.clear()
-                    offers.update(read_offers(message.inventory.offers))
-                    listed = tuple(offers.values())
-                    self._loop.post(
-                        events.InventoryReported(connection.node_id, connection.epoch, listed)
-                    )
-                case "leaving":
-                    asleep = message.leaving.why == fleet.Leaving.WHY_SLEEP
-                    left = events.NodeLeft(connection.node_id, connection.epoch, asleep)
-                    self._loop.post(left)
-                case "drain":
-                    reason = printable(message.drain.reason, 200) or "its owner wants it back"
-                    self._loop.post(events.NodeDrained(connection.node_id, reason))
-                case _:
-                    pass  # of a newer protocol
+            began_s = time.thread_time()
+            _check_size(message)
+            self._heard(message, connection, offers)
+            took_s = time.thread_time() - began_s
+            if took_s > PAUSED_FROM_S:
+                await asyncio.sleep(min(PAUSE_S_MAX, PAUSE_SHARE * took_s))
+
+    def _heard(
+        self, message: fleet.NodeMessage, connection: NodeConnection, offers: dict[int, Offer]
+    ) -> None:
+        match message.WhichOneof("message"):
+            case "report":
+                self._reported(message.report, connection, offers)
+            case "pong":
+                self._ponged(message.pong.nonce, connection)
+            case "refused":
+                refusal = enums.read(enums.REFUSAL, message.refused.reason, "refused.reason")
+                attempt_id = AttemptId(message.refused.attempt_id)
+                refused = events.AttemptRefused(attempt_id, connection.epoch, refusal)
+                self._loop.post(refused)
+            case "inventory":
+                offers.clear()
+                offers.update(read_offers(message.inventory.offers))
+                listed = tuple(offers.values())
+                self._loop.post(
+                    events.InventoryReported(connection.node_id, connection.epoch, listed)
+                )
+            case "leaving":
+                asleep = message.leaving.why == fleet.Leaving.WHY_SLEEP
+                left = events.NodeLeft(connection.node_id, connection.epoch, asleep)
+                self._loop.post(left)
+            case "drain":
+                reason = printable(message.drain.reason, 200) or "its owner wants it back"
+                self._loop.post(events.NodeDrained(connection.node_id, reason))
+            case _:
+                pass  # of a newer protocol
 
     def _reported(
         self, report: fleet.NodeReport, connection: NodeConnection, offers: dict[int, Offer]
@@ -261,12 +280,13 @@ class FleetService(fleet_grpc.FleetServicer):
             raise Superseded(f"attempt {attempt_id} is unknown, ended or superseded")
         return delivery
 
-    def _asked(self, delivery: Delivery) -> inference.GenerateRequest:
-        """What the attempt answers; nothing if its client left as it was opened."""
+    def _asked(self, delivery: Delivery) -> tuple[inference.GenerateRequest, AnswerBounds]:
+        """What the attempt answers, and how much; nothing if its client left as it was opened."""
         client = self._relay.clients.get(delivery.key) if delivery.key else None
         if client is None:
-            return inference.GenerateRequest()
-        return client.told or client.request
+            return inference.GenerateRequest(), AnswerBounds()
+        request = client.told or client.request
+        return request, bounds_of(request, client.features)
 
     async def _pump(self, context: Context, delivery: Delivery) -> None:
         """Always drain the node; a slow client costs its own transcript only.
@@ -274,18 +294,16 @@ class FleetService(fleet_grpc.FleetServicer):
         Raises:
             InvalidRequest: the node breaks the protocol.
         """
-        request = self._asked(delivery)
+        request, bounds = self._asked(delivery)
         if body_follows(request):
             await context.write(fleet.DeliverDown(body=request))
-        attempt_id, calls = delivery.attempt_id, 0
+        attempt_id = delivery.attempt_id
         while not delivery.finished and isinstance(up := await context.read(), fleet.DeliverUp):
             match up.WhichOneof("message"):
                 case "delta":
                     delta = read_delta(up.delta, request)
-                    calls += len(delta.tool_calls)
-                    if calls > ATTEMPT_CALLS_MAX:
-                        raise InvalidRequest(f"a node sent {calls} tool calls as one answer")
                     offset, count, signs = delta.token_offset, tokens_of(delta), take_signs(delta)
+                    bounds.add(delta, count)
                     self._loop.post(
                         events.AttemptProgressed(
                             attempt_id,
@@ -299,6 +317,7 @@ class FleetService(fleet_grpc.FleetServicer):
                         )
                     )
                 case "started":
+                    bounds.begin(up.started)
                     started = read_started(up.started)
                     self._loop.post(
                         events.AttemptStarted(
@@ -310,7 +329,8 @@ class FleetService(fleet_grpc.FleetServicer):
                         )
                     )
                 case "finished":
-                    usage = read_finished(up.finished).usage
+                    usage = bounds.booked(read_finished(up.finished).usage)
+                    up.finished.usage.CopyFrom(write_usage(usage))
                     delivery.finished = True
                     self._loop.post(events.AttemptFinished(attempt_id, usage, up.finished))
                 case "failed":
@@ -326,6 +346,15 @@ class FleetService(fleet_grpc.FleetServicer):
             delivery.finished = True
             failure = Failure(FailureCode.NODE_LOST, reason)
             self._loop.post(events.AttemptFailed(delivery.attempt_id, failure))
+
+
+def _check_size(message: fleet.NodeMessage) -> None:
+    """Raises InvalidRequest: no honest node says so much at once."""
+    if (size_bytes := message.ByteSize()) > NODE_MESSAGE_BYTES_MAX:
+        raise InvalidRequest(
+            f"a node said {size_bytes} bytes at once; at most {NODE_MESSAGE_BYTES_MAX} may be",
+            hint="offer fewer models",
+        )
 
 
 async def _first(context: Context, within_s: float | None = HELLO_WITHIN_S) -> object:

@@ -10,6 +10,8 @@ from mesh.cli.output import console, print_json, seconds
 from mesh.cli.receipt import explain
 from mesh.v1 import operations_pb2 as operations
 from mesh.wire.plain import to_plain
+from mesh.wire.requests import NAME_CHARACTERS_MAX
+from mesh.wire.text import printable
 
 HTTP_PREFIX = "chatcmpl-"  # an answer over HTTP has the request's id behind it
 
@@ -44,7 +46,8 @@ def show(found: operations.ExplainRequestResponse) -> None:
     """Print what is known of a request, for people."""
     receipt = found.receipt
     ended = found.failure.replace("_", " ") or found.state
-    asked = f"{receipt.asked_model or 'auto'} (policy {receipt.policy})"
+    model = printable(receipt.asked_model, NAME_CHARACTERS_MAX) or "auto"
+    asked = f"{model} (policy {receipt.policy})"
     console.print(
         f"request {receipt.request_id} of {found.principal}: {ended}, asked for {asked} "
         f"{seconds(found.arrived_ago_s)} ago"

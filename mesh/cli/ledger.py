@@ -18,6 +18,8 @@ from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
 from mesh.wire import enums
 from mesh.wire.plain import to_plain
+from mesh.wire.requests import NAME_CHARACTERS_MAX
+from mesh.wire.text import printable
 
 ROWS_MAX = 1000  # that a coordinator gives at once
 WHO_CHARACTERS = 12  # of a fingerprint: enough to tell people apart; --json has all
@@ -184,7 +186,7 @@ def _show_requests(found: Sequence[operations.LedgerRequest]) -> None:
             _when(each.arrived_at_s),
             each.request_id[:ID_CHARACTERS],
             each.principal[:WHO_CHARACTERS],
-            each.asked_model,
+            printable(each.asked_model, NAME_CHARACTERS_MAX),
             Text(each.failure.replace("_", " ") or each.state, _STYLES.get(each.state, "default")),
             f"{each.served_model} on {each.place}" if each.place else "-",
             _tier(each.tier) if each.place else "-",

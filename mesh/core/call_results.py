@@ -17,7 +17,8 @@ _FAILED_TEXT = re.compile(
     r"\s*(?:\W{0,4}(?:error|fatal|exception|failed|failure)\b|traceback \(most recent call last\))",
     re.IGNORECASE,
 )
-_EXIT = re.compile(r"\bexit(?:ed)?(?: with)?[ _-]?(?:code|status)[\"']?\s*[:=]?\s*(-?\d+)", re.I)
+# Possessive: of 2,000 blanks, each split between the two would be tried, for 0.25 s.
+_EXIT = re.compile(r"\bexit(?:ed)?(?: with)?[ _-]?(?:code|status)[\"']?\s*+[:=]?\s*+(-?\d+)", re.I)
 # As MCP, the SDKs of providers, and shells in agents say it.
 _FLAGS_OF_FAILURE = ("is_error", "isError", "failed")
 _FLAGS_OF_SUCCESS = ("success", "succeeded", "ok")

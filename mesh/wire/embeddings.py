@@ -6,6 +6,7 @@ from mesh.errors import InvalidRequest
 from mesh.v1 import inference_pb2 as inference
 from mesh.wire import enums
 from mesh.wire.answers import write_usage
+from mesh.wire.origin import check_name
 from mesh.wire.requests import (
     DEADLINE_DEFAULT_S,
     DEADLINE_MAX_S,
@@ -30,8 +31,7 @@ def read_embed(
             "request_id must be 1 to 64 characters of [A-Za-z0-9._:-]",
             hint="make one per request, such as a UUID",
         )
-    if len(message.model) > NAME_CHARACTERS_MAX:
-        raise InvalidRequest(f"model is longer than {NAME_CHARACTERS_MAX} characters")
+    check_name("model", message.model, NAME_CHARACTERS_MAX)
     if not 1 <= len(message.inputs) <= INPUTS_MAX:
         raise InvalidRequest(
             f"inputs has {len(message.inputs)} texts", hint=f"send 1 to {INPUTS_MAX}"

@@ -85,10 +85,10 @@ def read_statuses(
     """
     if len(reports) > MODELS_MAX:
         raise InvalidRequest(f"a report tells of {len(reports)} replicas; at most {MODELS_MAX} may")
+    newest = {report.ordinal: report for report in reports if report.ordinal in offers}
     return tuple(
-        (offers[report.ordinal].model.model_id, _read_status(report, offers[report.ordinal]))
-        for report in reports
-        if report.ordinal in offers
+        (offers[ordinal].model.model_id, _read_status(report, offers[ordinal]))
+        for ordinal, report in newest.items()
     )
 
 

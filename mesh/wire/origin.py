@@ -19,7 +19,7 @@ def read_origin(message: inference.Origin) -> Origin:
     """Check and return it.
 
     Raises:
-        InvalidRequest: a name is too long, or there are too many tags.
+        InvalidRequest: a name is too long or not printable, or there are too many tags.
     """
     if len(message.tags) > TAGS_MAX:
         raise InvalidRequest(f"origin has {len(message.tags)} tags; at most {TAGS_MAX} are allowed")
@@ -54,6 +54,13 @@ def write_origin(origin: Origin) -> inference.Origin:
     )
 
 
-def check_name(field: str, value: str) -> None:
-    if len(value) > NAME_CHARACTERS_MAX:
-        raise InvalidRequest(f"{field} is longer than {NAME_CHARACTERS_MAX} characters")
+def check_name(field: str, value: str, characters_max: int = NAME_CHARACTERS_MAX) -> None:
+    """Check a word that stands in tables, in a person's terminal too.
+
+    Raises:
+        InvalidRequest: it is too long, or has line ends or control characters.
+    """
+    if len(value) > characters_max:
+        raise InvalidRequest(f"{field} is longer than {characters_max} characters")
+    if value and not value.isprintable():
+        raise InvalidRequest(f"{field} has characters that can't be printed")

@@ -70,13 +70,9 @@ def read_request(  # noqa: PLR0913 - a request, and what its door knows of it
             "request_id must be 1 to 64 characters of [A-Za-z0-9._:-]",
             hint="make one per request, such as a UUID",
         )
-    if (
-        len(message.model) > NAME_CHARACTERS_MAX
-        or len(message.resume.model_id) > NAME_CHARACTERS_MAX
-    ):
-        raise InvalidRequest(f"model is longer than {NAME_CHARACTERS_MAX} characters")
-    if len(message.session) > SESSION_CHARACTERS_MAX:
-        raise InvalidRequest(f"session is longer than {SESSION_CHARACTERS_MAX} characters")
+    check_name("model", message.model, NAME_CHARACTERS_MAX)
+    check_name("resume.model_id", message.resume.model_id, NAME_CHARACTERS_MAX)
+    check_name("session", message.session, SESSION_CHARACTERS_MAX)
     check_name("domain", message.domain)
     check_generation(message)  # what any engine would refuse is refused here, before it travels
     given_s = message.deadline_ms / 1000 if message.deadline_ms else DEADLINE_DEFAULT_S

@@ -8,5 +8,5 @@ def printable(text: str, characters_max: int) -> str:
 
     Control characters and line ends become spaces: a node's words may reach a person's terminal.
     """
-    kept = (each if each.isprintable() or each in _JOINERS else " " for each in text)
-    return "".join(kept)[:characters_max].strip()
+    text = text[:characters_max]  # first: it may have megabytes
+    return "".join(each if each.isprintable() or each in _JOINERS else " " for each in text).strip()

@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from coordinator.coordinator import Coordinator
 from mesh.client import MeshClient
 from mesh.core.types import NodeId, NodeState
+from mesh.errors import MeshError
 from mesh.home import Home
 from mesh.settings import Settings
 from mesh.v1 import fleet_pb2 as fleet
@@ -185,3 +186,60 @@ async def test_many_nodes_that_attach_at_once_are_all_routable_soon(
         took_s = time.monotonic() - began_s
         assert len(coordinator.loop.fleet.directory.holders(QWEN.model_id).free) == count
         assert took_s < ATTACHED_WITHIN_S
+
+
+async def test_a_node_that_says_megabytes_at_once_is_cut_off(
+    coordinator: Coordinator, new_node: NewNode
+) -> None:
+    async with new_node(QWEN) as node:
+        report = fleet.NodeReport(epoch=node.epoch, sequence=9)
+        report.replicas.add(reason="x" * 3_000_000)
+        await node.attach.write(fleet.NodeMessage(report=report))
+        assert await node.ended() is grpc.StatusCode.INVALID_ARGUMENT
+        assert coordinator.loop.fleet.directory.nodes[NodeId(node.node_id)].state is NodeState.LOST
+
+
+async def test_whoever_says_much_is_read_later_and_the_others_are_not(
+    coordinator: Coordinator, client: MeshClient, new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every word costs more than may be, so the second one waits for longer than this test."""
+    async with new_node(QWEN) as talker, new_node(LLAMA) as healthy:
+        monkeypatch.setattr("coordinator.services.fleet.PAUSED_FROM_S", 0.0)
+        monkeypatch.setattr("coordinator.services.fleet.PAUSE_SHARE", math.inf)
+        monkeypatch.setattr("coordinator.services.fleet.PAUSE_S_MAX", 60.0)
+        known = coordinator.loop.fleet.directory.nodes[NodeId(talker.node_id)]
+        for _ in range(3):
+            await talker.report()
+        async with asyncio.timeout(WITHIN_S):
+            while not known.sequence:  # noqa: ASYNC110 - the fleet has no events to await
+                await asyncio.sleep(0.005)
+        assert await _answers(client, healthy, "llama") == "well"
+        assert known.sequence == 1, "the others wait in its own stream"
+
+
+async def test_a_node_that_gives_more_than_was_asked_for_has_failed(
+    client: MeshClient, new_node: NewNode
+) -> None:
+    async with new_node(QWEN) as node:
+        asking = asyncio.create_task(client.ask("hi", max_tokens=5))
+        start = await node.told_to_start()
+        delivery = await node.deliver().open(start.attempt_id)
+        await delivery.start()
+        await delivery.delta(token_offset=0, ids=[7] * 3000, text="x" * 3000)
+        with pytest.raises(MeshError, match="3000 tokens where 5 were asked for"):
+            await asking
+
+
+async def test_what_no_answer_has_is_not_booked(
+    client: MeshClient, coordinator: Coordinator, new_node: NewNode
+) -> None:
+    async with new_node(QWEN) as node:
+        asking = asyncio.create_task(client.ask("hi"))
+        start = await node.told_to_start()
+        delivery = await node.deliver().open(start.attempt_id)
+        await delivery.start()
+        await delivery.tokens(0, "well")
+        await delivery.finish(2**32 - 1)
+        answer = await asking
+        assert answer.receipt.attempts[-1].usage.completion_tokens < 300
+        assert answer.usage.completion_tokens < 300

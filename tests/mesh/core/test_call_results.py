@@ -1,5 +1,7 @@
 """What a tool's result says of its call."""
 
+import time
+
 import pytest
 
 from mesh.core.call_results import JSON_CHARACTERS_MAX, RESULTS_MAX, share_worked, worked
@@ -62,3 +64,9 @@ def test_what_is_looked_at_is_bounded() -> None:
     assert share_worked(endless) == 1.0
     assert share_worked(["fine"] * RESULTS_MAX + ["Error"] * 1000) == 1.0
     assert worked("exit code: " + "9" * 10_000) is False
+
+
+def test_blanks_after_an_exit_code_are_not_searched_without_end() -> None:
+    began_s = time.thread_time()
+    assert share_worked(["exit code" + " " * 1990 + "x"] * 64) == 1.0
+    assert time.thread_time() - began_s < 2  # some ms; each way to part the blanks took 16 s

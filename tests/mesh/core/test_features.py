@@ -40,11 +40,10 @@ def test_any_text_has_features_within_bounds(text: str, domain: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_prompt_takes_no_longer_than_a_long_one(name: str) -> None:
-    began_s = time.perf_counter()
-    for _ in range(5):
-        prompt_features(BAD[name])
-    assert (time.perf_counter() - began_s) / 5 < 0.05  # some 1 ms; the machine may be busy
+def test_no_bad_prompt_makes_it_search_without_end(name: str) -> None:
+    began_s = time.thread_time()  # others on the machine do not count
+    prompt_features(BAD[name])
+    assert time.thread_time() - began_s < 1  # some 1 ms; a search that goes back, minutes
 
 
 def test_of_a_long_prompt_both_ends_are_read_and_no_more() -> None:

@@ -1,6 +1,7 @@
 """What is written is read back the same, and what is absurd is read with bounds."""
 
 import math
+from collections.abc import Iterator
 from enum import Enum
 
 import pytest
@@ -31,8 +32,10 @@ from mesh.wire.answers import read_attempt_failed, read_delta, read_event, write
 from mesh.wire.generations import read_generation
 from mesh.wire.models import read_offers, write_offer
 from mesh.wire.nodes import read_load, read_machine, read_statuses, write_machine, write_report
+from mesh.wire.origin import read_origin
 from mesh.wire.plain import to_plain
 from mesh.wire.requests import HOLD_TOKENS_MAX, IMAGE_AS_BYTES, PARTS_MAX, read_request
+from mesh.wire.text import printable
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=40)
 SHA256 = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -355,3 +358,40 @@ def test_a_form_that_every_engine_takes_is_told_from_a_grammar(
     asked = inference.GenerateRequest(request_id="r", messages=[said], response_format=form)
     request = read_request(asked, principal="ann", now_s=0.0, from_coordinator_host=False)
     assert request.needs == needs
+
+
+class Unread(str):
+    """A text of which nobody may look at every character."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("all of it was read")
+
+
+def test_of_a_text_without_end_only_its_beginning_is_read() -> None:
+    assert printable(Unread("well\n" + "x" * 100), 7) == "well xx"
+
+
+def test_of_reports_on_one_replica_the_last_one_counts() -> None:
+    model = Model(ModelIdentity("a" * 64, "", "Q8_0"), ("llama",), "llama", 1, 1, 64)
+    offers = {0: Offer(model, 64)}
+    told = [
+        fleet.ReplicaReport(ordinal=0, state=inference.REPLICA_STATE_WARM, slots=slots)
+        for slots in (1, 2, 3)
+    ]
+    ((_, status),) = read_statuses(told, offers)
+    assert status.slots == 3
+
+
+@pytest.mark.parametrize("field", ["model", "session", "domain"])
+def test_words_that_could_move_a_cursor_are_refused(field: str) -> None:
+    message = inference.GenerateRequest(request_id="r1")
+    setattr(message, field, "a\x1b[2J\u009b31m\nb")
+    with pytest.raises(InvalidRequest, match=rf"{field} has characters that can't be printed"):
+        read_request(message, principal="ann", now_s=0, from_coordinator_host=True)
+
+
+def test_words_on_where_a_request_comes_from_are_printable() -> None:
+    with pytest.raises(InvalidRequest, match="tags has characters"):
+        read_origin(inference.Origin(tags=["well", "a\rb"]))
