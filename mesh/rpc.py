@@ -61,7 +61,8 @@ CHANNEL_OPTIONS: Sequence[tuple[str, int | str]] = (
     *_SIZES,
     *_KEEPALIVE,
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
+    # How long a connection may take, handshake and all: a busy machine needs some 100 ms.
+    ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection
     ("grpc.enable_http_proxy", 0),  # a company's proxy is no way to the next desk

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LOGIND = "org.freedesktop.login1"
 _MANAGER = ("/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 _BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+_PEER = "org.freedesktop.DBus.Peer"
 _SIGNAL = "PrepareForSleep"
 _ANSWERS_WITHIN_S = 5.0  # a bus on the same machine
 _AGAIN_AFTER_S = 60.0  # a bus that went is being updated, and comes back in seconds
@@ -74,11 +75,13 @@ class _Watch:
 
         bus = MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True)
         self._bus = await bus.connect()
+        # The lock comes last: whoever holds one is waited for, and has to hear of every sleep. The
+        # first call starts logind, if it does not run, and the daemon says whose answer it is.
+        self._logind = (await self._call(_LOGIND, _MANAGER[0], _PEER, "Ping", "", [])).sender
         rule = f"type='signal',sender='{_LOGIND}',interface='{_MANAGER[1]}',member='{_SIGNAL}'"
-        await self._call(*_BUS, "AddMatch", "s", [rule])
-        await self._take_lock()  # which starts it, if it does not run
-        self._logind = (await self._call(*_BUS, "GetNameOwner", "s", [_LOGIND])).body[0]
         bus.add_message_handler(self._hear)
+        await self._call(*_BUS, "AddMatch", "s", [rule])
+        await self._take_lock()
         return self._bus
 
     def end(self) -> None:

@@ -23,7 +23,7 @@ NewNode = Callable[..., ScriptedNode]
 
 @pytest.fixture
 def settings() -> Settings:
-    return quick_settings()
+    return patient_settings(goes_on_within_s=0.0)
 
 
 def quick_settings() -> Settings:

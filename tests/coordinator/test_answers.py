@@ -156,7 +156,7 @@ async def test_a_node_lost_mid_answer_is_told_and_never_spliced(
         await delivery.start()
         await delivery.tokens(0, "half ")
         assert await seen.get() == "half "
-        delivery.drop()
+        await node.__aexit__(None, None, None)
         with pytest.raises(AnswerLost, match=node.name):
             await asking
     assert seen.empty()

@@ -9,11 +9,17 @@ import pytest
 from coordinator.coordinator import Coordinator
 from mesh.core.node import Node
 from mesh.core.types import NodeId, NodeState
+from mesh.settings import Settings
 from mesh.v1 import fleet_pb2 as fleet
-from tests.coordinator.conftest import NewNode
+from tests.coordinator.conftest import NewNode, quick_settings
 from tests.coordinator.scripted_node import WITHIN_S, ScriptedNode, model
 
 QWEN = model("qwen")
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return quick_settings()
 
 
 async def _state(coordinator: Coordinator, node: ScriptedNode, wanted: NodeState) -> Node:

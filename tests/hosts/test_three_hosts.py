@@ -35,14 +35,22 @@ async def test_hosts_that_know_no_address_find_each_other_and_ask_the_one_with_t
     left, right = await joined(new_host("left"), office), await joined(new_host("right"), office)
     for host in (left, right):
         assert forget_addresses(host) == [join_address(office.address, 7443)]
-    async with left.running("node", "--models", str(special)) as one, right.running("node") as two:
+    async with (
+        office.operating() as operator,
+        left.running("node", "--models", str(special)) as one,
+        right.running("node") as two,
+    ):
         for node in (one, two):
             began_s = (await attached(node)) - node.lines[0][0]
             figure("first log line of a node to its attach, by multicast alone", began_s)
         nearby = await right.run("status", "--nearby", "--json")
         seen = {machine["name"]: machine["addresses"] for machine in nearby.json["machines"]}
         assert seen == {host.name: [host.address] for host in (office, left, right)}
-        await one.says("2 models")
+        held = {"left": 2, "right": 1}  # as the mesh has heard, which is after a node's own word
+        await operator.until(
+            lambda nodes: {name: len(node["models"]) for name, node in nodes.items()} == held,
+            what=f"models: {held}",
+        )
         for asked in (office, left, right):
             answer = await asked.run(
                 "ask", "--json", "--explain", "-m", "special", "--max-tokens", "4", "hi"

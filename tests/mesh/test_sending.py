@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -247,6 +248,24 @@ async def test_nobody_is_waited_for_where_nobody_ever_was() -> None:
     async with plain_channel("127.0.0.1:1") as channel:
         with pytest.raises(NodeLost, match="cannot be reached"):
             await MeshClient(channel).ask("hi")
+
+
+async def test_a_coordinator_that_is_slow_to_shake_hands_is_reached(coordinator: Played) -> None:
+    async def passes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while part := await reader.read(65536):
+            writer.write(part)
+        writer.close()
+
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1.0)  # as on a busy machine
+        there, back = await asyncio.open_connection("127.0.0.1", coordinator.port)
+        with suppress(ConnectionError):
+            await asyncio.gather(passes(reader, back), passes(there, writer))
+
+    async with await asyncio.start_server(late, "127.0.0.1", 0) as busy:
+        port = busy.sockets[0].getsockname()[1]
+        async with plain_channel(f"127.0.0.1:{port}") as channel:
+            assert (await MeshClient(channel).ask("hi")).text == "hello"
 
 
 async def test_the_callers_time_bounds_the_patience(

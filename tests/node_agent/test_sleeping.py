@@ -91,7 +91,6 @@ async def logind(bus_address: str) -> AsyncIterator[PlayedLogind]:
 async def minding(links: Links, logind: PlayedLogind) -> AsyncIterator[None]:
     task = asyncio.create_task(mind_sleep(links, Linux()))
     await logind.locked.wait()
-    await asyncio.sleep(0.1)  # one more call, and then it listens
     yield
     task.cancel()
     with suppress(asyncio.CancelledError):

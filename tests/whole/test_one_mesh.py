@@ -31,6 +31,18 @@ async def _nodes(office: Machine) -> dict[str, Any]:
     return {node["machine"]["name"]: node for node in status.json["nodes"]}
 
 
+async def _held(office: Machine, **models: int) -> None:
+    """Wait until the mesh has heard of so many models on machines of these names, and no others.
+
+    A node's own word comes before that: its model list is told once a second at most.
+    """
+
+    def told(view: operations.MeshView) -> bool:
+        return {node.machine.name: len(node.models) for node in view.nodes} == models
+
+    await wait_for_mesh(office.home, told, within_s=WITHIN_S, what=f"models: {models}")
+
+
 async def test_a_node_is_found_by_multicast_alone(new_machine: NewMachine) -> None:
     """The joined node forgets every address, so that mDNS is its only way."""
     office = new_machine("office", multicast=True)
@@ -62,10 +74,8 @@ async def test_the_request_goes_to_the_machine_that_has_the_model(
     RandomModel().write(special / "special.gguf")
     left = await joined(new_machine("left"), office)
     right = await joined(new_machine("right"), office)
-    async with left.running("node", "--models", str(special)) as one, right.running("node") as two:
-        await attached(one)
-        await attached(two)
-        await one.says("2 models")
+    async with left.running("node", "--models", str(special)), right.running("node"):
+        await _held(office, left=2, right=1)
         models = (await office.run("models", "list", "--json")).json["models"]
         [held] = [model for model in models if not model["test"]]
         assert [replica["node_name"] for replica in held["replicas"]] == ["left"]
@@ -117,6 +127,7 @@ async def test_the_other_machine_answers_when_one_is_killed_before_the_first_tok
         two = await stack.enter_async_context(right.running("node"))
         await attached(one)
         await attached(two)
+        await _held(office, left=1, right=1)
         nodes = await _nodes(office)
         await _drain(office, nodes["right"]["node_id"])
         one.process.send_signal(signal.SIGSTOP)  # it gets the request, and no token comes

@@ -7,15 +7,10 @@ import pytest
 from coordinator.cloud.upstream import Upstream
 from coordinator.coordinator import Coordinator
 from mesh.chat_api.patience import Patience
-from mesh.settings import (
-    CloudSettings,
-    DiscoverySettings,
-    FleetSettings,
-    PortSettings,
-    Settings,
-)
+from mesh.settings import CloudSettings, Settings
 from tests.coordinator.cloud.asking import Fleet, adapter
 from tests.coordinator.cloud.played_upstream import PlayedUpstream
+from tests.coordinator.conftest import patient_settings
 
 KEY = "sk-test-0123456789"
 MODEL = "big-model"
@@ -51,12 +46,7 @@ def cloud_settings(upstream: PlayedUpstream) -> CloudSettings:
 
 @pytest.fixture
 def settings(cloud_settings: CloudSettings) -> Settings:
-    return Settings(
-        ports=PortSettings(mesh=0, join=0, local=0, http=0),
-        discovery=DiscoverySettings(multicast=False),
-        fleet=FleetSettings(beat_every_s=0.1, suspect_after_s=0.4, lost_after_s=1.0),
-        cloud=cloud_settings,
-    )
+    return patient_settings().model_copy(update={"cloud": cloud_settings})
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from mesh.discovery.nearby import find_coordinators, scan
 from mesh.discovery.question import asked
 from mesh.discovery.records import instance_name
 from mesh.discovery.responder import Responder
-from mesh.discovery.sighting import Endpoint, MachineGone, MachineSeen
+from mesh.discovery.sighting import Endpoint, MachineEvent, MachineGone, MachineSeen
 from mesh.settings import Advertise
 from tests.mesh.discovery.network import (
     LOOPBACK,
@@ -94,10 +94,13 @@ async def test_leaving_says_goodbye_and_the_endpoints_stay_known(
 async def test_a_changed_load_arrives(
     listener: Responder, speaker: Responder, node: Advert
 ) -> None:
+    def tells_load(event: MachineEvent) -> bool:
+        return is_of(node, MachineSeen)(event) and event.sighting.advert.load is not None
+
     async with Browser(listener) as browser, Advertiser(speaker, node, gap_s=0.0) as advertiser:
         for load in (LoadBucket.LIGHT, LoadBucket.FULL, LoadBucket.LIGHT):  # back again too
             advertiser.update(replace(node, load=load))
-            event = await event_of(browser, lambda event: event.sighting.advert.load is not None)
+            event = await event_of(browser, tells_load)
             assert event.sighting.advert.load is load
 
 

@@ -14,7 +14,8 @@ from node_agent.adopted.openai_engine import OpenAiEngine
 from tests.coordinator.cloud.played_upstream import PlayedUpstream
 
 ABLE = frozenset({Capability.TOOLS, Capability.GRAMMAR, Capability.LOGPROBS})
-SOON = Patience(connect_s=2.0, first_token_s=0.3, chunk_s=0.3, usage_s=0.2)
+# What a test waits for where it has to wait for silence.
+IMPATIENT = Patience(connect_s=2.0, first_token_s=1.0, chunk_s=0.3, usage_s=0.2)
 
 
 @pytest.fixture
@@ -55,7 +56,11 @@ async def engine(server: PlayedUpstream, watched: Watched) -> AsyncIterator[Open
             client,
             doubted=watched.doubt,
             changed=watched.change,
-            patience=SOON,
         )
         yield made
         await made.close()
+
+
+@pytest.fixture
+def impatient(engine: OpenAiEngine) -> None:
+    engine.patience = IMPATIENT

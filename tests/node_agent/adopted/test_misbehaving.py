@@ -155,6 +155,7 @@ async def not_http(asked: Asked) -> None:
     "behave",
     [silent, silent_after_its_head, comments_alone, ends_at_once, garbage, no_stream, not_http],
 )
+@pytest.mark.usefixtures("impatient")
 async def test_without_a_token_it_is_lost(
     engine: OpenAiEngine, server: PlayedUpstream, behave: Callable[[Asked], Awaitable[None]]
 ) -> None:
@@ -207,6 +208,7 @@ async def sends_an_endless_event(asked: Asked) -> None:
         sends_an_endless_event,
     ],
 )
+@pytest.mark.usefixtures("impatient")
 async def test_half_an_answer_is_no_answer(
     engine: OpenAiEngine, server: PlayedUpstream, then: Callable[[Asked], Awaitable[None]]
 ) -> None:

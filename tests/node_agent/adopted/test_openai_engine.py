@@ -226,6 +226,7 @@ async def test_vectors_are_one_for_each_text_and_of_length_one(
         await answer(engine)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_usage_comes_after_the_answer_or_not_at_all(
     engine: OpenAiEngine, server: PlayedUpstream
 ) -> None:

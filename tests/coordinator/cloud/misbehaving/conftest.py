@@ -36,6 +36,12 @@ async def nothing_leaks(caplog: pytest.LogCaptureFixture, fleet: Fleet) -> Async
 
 @pytest.fixture
 async def fleet(cloud_settings: CloudSettings) -> AsyncIterator[Fleet]:
-    """With little patience: elsewhere a busy machine would look like a silent upstream."""
-    async with adapter(cloud_settings, IMPATIENT) as running:
+    async with adapter(cloud_settings) as running:
         yield running
+
+
+@pytest.fixture
+def impatient(fleet: Fleet) -> None:
+    """For tests of silence alone: elsewhere a busy machine would look like a silent upstream."""
+    for upstream in fleet.cloud.upstreams:
+        upstream._patience = IMPATIENT

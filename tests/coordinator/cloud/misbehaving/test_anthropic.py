@@ -10,7 +10,7 @@ from mesh.core import events
 from mesh.core.types import FailureCode
 from tests.coordinator.cloud import played_anthropic as played
 from tests.coordinator.cloud.asking import Fleet, adapter
-from tests.coordinator.cloud.conftest import IMPATIENT, KEY
+from tests.coordinator.cloud.conftest import KEY
 from tests.coordinator.cloud.misbehaving.conftest import ECHO
 from tests.coordinator.cloud.played_anthropic import (
     LAST,
@@ -39,7 +39,7 @@ async def fleet(upstream: PlayedUpstream) -> AsyncIterator[Fleet]:
         "output_usd_per_million_tokens": 10.0,
     }
     settings = {"max_usd_per_day": 5.0, "upstreams": {"there": table}}
-    async with adapter(CloudSettings.model_validate(settings), IMPATIENT) as running:
+    async with adapter(CloudSettings.model_validate(settings)) as running:
         yield running
 
 
@@ -76,6 +76,7 @@ async def resets_mid_answer(asked: Asked) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [hangs_after_the_start, hangs_after_a_token])
+@pytest.mark.usefixtures("impatient")
 async def test_silence_ends_the_attempt(
     fleet: Fleet, upstream: PlayedUpstream, behaviour: Behaviour
 ) -> None:

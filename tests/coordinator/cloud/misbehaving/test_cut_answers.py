@@ -83,6 +83,7 @@ async def test_a_cut_answer_is_never_a_success(
     assert len(upstream.asked) == 1, "it may have worked: it is not asked twice"
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_what_breaks_after_the_answer_is_whole_costs_only_its_usage(
     fleet: Fleet, upstream: PlayedUpstream
 ) -> None:

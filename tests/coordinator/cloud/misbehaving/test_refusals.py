@@ -266,6 +266,7 @@ async def test_a_refusal_without_end_is_read_no_further(
     assert sent_bytes < 64 * 1024 * 1024
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_refusal_that_does_not_come_to_its_end_is_told(
     fleet: Fleet, upstream: PlayedUpstream
 ) -> None:

@@ -50,6 +50,7 @@ async def says_only_that_it_lives(asked: Asked) -> None:
         says_only_that_it_lives,
     ],
 )
+@pytest.mark.usefixtures("impatient")
 async def test_silence_ends_the_attempt(
     fleet: Fleet, upstream: PlayedUpstream, behaviour: Behaviour
 ) -> None:
