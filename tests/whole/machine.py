@@ -165,4 +165,12 @@ class Running:
         return [me, *me.children(recursive=True)]
 
     def engines(self) -> list[psutil.Process]:
-        return [each for each in self.family() if "node_agent.engine.worker" in each.cmdline()]
+        return [each for each in self.family() if "node_agent.engine.worker" in _words(each)]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    """Return its command line; none if it has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []

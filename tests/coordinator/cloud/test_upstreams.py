@@ -1,6 +1,7 @@
 """Several upstreams: each prompt and each key goes to its own one, and the day's money is one."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -15,7 +16,6 @@ from mesh.core.actions import StartCloudAttempt
 from mesh.core.types import AttemptId, CloudModel, FailureCode, RequestKey, Tier
 from mesh.errors import InvalidRequest
 from tests.coordinator.cloud.asking import Fleet, a_request, adapter
-from tests.coordinator.cloud.conftest import IMPATIENT
 from tests.coordinator.cloud.played_upstream import PlayedUpstream, hangs_at_once
 
 ONE, OTHER = "sk-of-the-one", "sk-of-the-other"
@@ -41,7 +41,7 @@ def at(played: PlayedUpstream, model: str, key: str = "", **more: Any) -> dict[s
 
 @pytest.fixture
 async def both(upstream: PlayedUpstream, other: PlayedUpstream) -> AsyncIterator[Fleet]:
-    async with adapter(settings(at(upstream, "a", ONE), at(other, "b", OTHER)), IMPATIENT) as fleet:
+    async with adapter(settings(at(upstream, "a", ONE), at(other, "b", OTHER))) as fleet:
         yield fleet
 
 
@@ -129,6 +129,8 @@ async def test_one_that_hangs_does_not_hold_up_the_other(
     both: Fleet, upstream: PlayedUpstream, other: PlayedUpstream
 ) -> None:
     upstream.behave = hangs_at_once
+    hangs = both.cloud.upstreams[0]
+    hangs._patience = replace(hangs._patience, first_token_s=2.0)
     one, second = both.cloud.models
     hanging = both.start(model=one)
     await upstream.next()
