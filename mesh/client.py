@@ -105,7 +105,13 @@ async def _own_channels() -> tuple[grpc.aio.Channel, grpc.aio.Channel | None]:
     home = Home.find()
     local = f"127.0.0.1:{load_settings().ports.local}"
     if not IdentityStore(home).roles():
-        return plain_channel(local), None
+        own = await _answering(local)
+        if own is None:
+            raise NodeLost(
+                f"this machine has joined no mesh, and no coordinator answers at {local}",
+                hint="start one with `deskmesh up`, or join one with `deskmesh join CODE`",
+            )
+        return own, None
     try:
         channel = await reach_coordinator(home)
     except NodeLost:

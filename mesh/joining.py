@@ -53,7 +53,15 @@ async def join(
     decoded = JoinCode.decode(code)
     found, authority_pem = await _find(decoded, address)
     role = PeerRole.CLIENT if decoded.role is PeerRole.NODE and not lend else decoded.role
-    peer = await _enrol(home, decoded, found, authority_pem, machine_name, role)
+    try:
+        peer = await _enrol(home, decoded, found, authority_pem, machine_name, role)
+    except NotAuthenticated as failure:
+        if (member := IdentityStore(home).roles()) and role in member:
+            raise NotAuthenticated(
+                f"this machine is a member already, as a {role}; {failure.message}",
+                hint=failure.hint,
+            ) from None
+        raise
     if not lend:
         IdentityStore(home).forget(PeerRole.NODE)
     return peer

@@ -66,6 +66,7 @@ class Account:
             case Delta():
                 if attempt.first_token_s is None:
                     attempt.first_token_s = self._clock()
+                    progress.first_token_s = progress.visible_s = attempt.first_token_s
                 attempt.tokens += event.tokens
                 return inference.GenerateEvent(delta=write_delta(event))
             case Started():

@@ -2,12 +2,14 @@
 
 import asyncio
 import sys
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 import typer
 
 from mesh.cli.output import errors, plain_error, print_json, say_error
 from mesh.cli.receipt import explain, summary
+from mesh.cli.usage import words_blamed
 from mesh.client import AnswerStream, Messages, Origin, connect
 from mesh.errors import InvalidRequest, MeshError
 from mesh.process import DONE, FAILED, WRONG_USAGE
@@ -86,7 +88,10 @@ async def _ask(
 ) -> int:
     pieces: list[str] = []
     restarts = 0
-    async with connect(address or None) as mesh, mesh.generate(messages, **parameters) as answer:
+    async with AsyncExitStack() as stack:
+        mesh = await stack.enter_async_context(connect(address or None))
+        with words_blamed():
+            answer = await stack.enter_async_context(mesh.generate(messages, **parameters))
         try:
             async for piece in answer:
                 if answer.restarts != restarts:
@@ -109,7 +114,11 @@ async def _ask(
         errors.print("(cut: max tokens, or the model's context, was reached)", style="yellow")
     errors.print(summary(answer.receipt, answer.usage), style="dim")
     if explained:
+        errors.print(f"request {answer.receipt.request_id}")
         explain(answer.receipt, errors)
+    else:
+        for note in answer.receipt.notes:
+            errors.print(note, style="dim")
     return DONE
 
 

@@ -2,22 +2,23 @@
 
 import sys
 
-from mesh.cli.becoming import become_at_once
-from mesh.lasting import lasting, leave_the_rest
-
 
 def main() -> None:
     """Run the command line, or leave quietly."""
     try:
+        from mesh.cli.becoming import become_at_once
+        from mesh.lasting import lasting, leave_the_rest
+
         become_at_once(sys.argv[1:])
         with lasting():
             from mesh.cli.main import main as run
-        run()
+        try:
+            run()
+        finally:
+            leave_the_rest()
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(1)
-    finally:
-        leave_the_rest()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from mesh.cli.output import console, print_json
+from mesh.cli.usage import WrongUsage, words_blamed
 from mesh.client import MeshClient, connect
-from mesh.errors import InvalidRequest
 from mesh.v1 import inference_pb2 as inference
 
 
@@ -68,19 +68,20 @@ def score_of(score: float | None, *, good: bool, bad: bool) -> float:
     """Return the one score that was given.
 
     Raises:
-        InvalidRequest: none was, or several.
+        WrongUsage: none was, or several.
     """
     given = (score, 1.0 if good else None, 0.0 if bad else None)
     told = [each for each in given if each is not None]
     if len(told) != 1:
         what = "no score was given" if not told else "more than one score was given"
-        raise InvalidRequest(what, hint="say --score 0..1, or --good, or --bad")
+        raise WrongUsage(what, hint="say --score 0..1, or --good, or --bad")
     return told[0]
 
 
 async def _tell(message: inference.Feedback | inference.Outcome) -> None:
     async with connect() as mesh:
-        await _send(mesh, message)
+        with words_blamed():
+            await _send(mesh, message)
 
 
 async def _send(mesh: MeshClient, message: inference.Feedback | inference.Outcome) -> None:

@@ -56,7 +56,8 @@ def join(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make this machine a member of a mesh. Then run `deskmesh node` to lend it."""
-    name = load_settings().node.name or socket.gethostname()
+    settings = load_settings()
+    name = settings.node.name or socket.gethostname()
     here = Home.find()
     peer = asyncio.run(join_mesh(here, code, machine_name=name, address=address, lend=not no_lend))
     if as_json:
@@ -74,5 +75,6 @@ def join(
         console.print("this machine uses the mesh and lends nothing")
     home = os.environ.get(HOME_VARIABLE)
     command = f"{HOME_VARIABLE}={home} deskmesh node" if home else "deskmesh node"
-    why = "lend this machine's models" if here.lends else "open http://localhost:7480 here"
+    door = f"http://localhost:{settings.ports.http}"
+    why = "lend this machine's models" if here.lends else f"open {door} here"
     console.print(f"{why} with: {command}", soft_wrap=True)

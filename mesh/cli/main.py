@@ -1,15 +1,18 @@
 """``deskmesh``: the commands, and what their failures look like."""
 
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from mesh.cli.output import errors, plain_error, print_json, say_error
-from mesh.errors import MeshError
+from mesh.cli.usage import WrongUsage
+from mesh.errors import Cancelled, MeshError, ServiceError
 from mesh.lasting import lasting
-from mesh.process import FAILED
+from mesh.process import FAILED, WRONG_USAGE
 from mesh.version import VERSION
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C; our contract knows 0, 1 and 2
@@ -68,6 +71,8 @@ def main() -> None:
     except SystemExit as leaving:  # typer's own: done, wrong usage, or a command's exit code
         if leaving.code == INTERRUPTED:
             errors.print("interrupted", style="dim")
+            if as_json:
+                print_json({"error": plain_error(Cancelled("interrupted"))})
             sys.exit(FAILED)
         raise
     except MeshError as failure:
@@ -75,7 +80,24 @@ def main() -> None:
             print_json({"error": plain_error(failure)})
         else:
             say_error(failure)
+        sys.exit(WRONG_USAGE if isinstance(failure, WrongUsage) else FAILED)
+    except OSError as failure:
+        _forsake_output()
+        say_error(_told_by_the_system(failure))
         sys.exit(FAILED)
+
+
+def _told_by_the_system(failure: OSError) -> MeshError:
+    """What no command foresaw: a full disk behind stdout, a program that may not be started."""
+    where = f"{failure.filename}: " if failure.filename else "cannot write or read: "
+    hint = "mend that, and run it again"
+    return ServiceError(f"{where}{(failure.strerror or str(failure)).lower()}", hint=hint)
+
+
+def _forsake_output() -> None:
+    """What stdout still holds may be what cannot be written: Python would try again at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _register() -> None:

@@ -17,7 +17,7 @@ from mesh.cli.parts_putting import take_over_parts
 from mesh.errors import InvalidRequest
 from mesh.home import Home
 from mesh.lock import only_one
-from mesh.model_note import MODEL_SUFFIX, ModelNote
+from mesh.model_note import MODEL_SUFFIX, BrokenNote, ModelNote, read_note
 from mesh.own_folder import OwnModel, own_model
 from mesh.pulling.begun import Begun
 from mesh.pulling.fetching import FetchedModel, fetch_model
@@ -120,10 +120,22 @@ def _already_there(wanted: Wanted, *, as_json: bool) -> OwnModel | None:
         with progress("hashing", there.size_bytes, shown=not as_json) as on_progress:
             if _is(there, wanted, on_progress):
                 return there
+    if there is not None and not wanted.is_proven and _came_from(there, wanted.origin):
+        raise InvalidRequest(
+            f"{wanted.name} was pulled from there before, and nothing tells if it is another now",
+            hint=f"give its --sha256, or `deskmesh models remove {wanted.name}` first",
+        )
     raise InvalidRequest(
         f"{wanted.name} is the name of another model in {folder}",
         hint=f"give another --name, or `deskmesh models remove {wanted.name}` first",
     )
+
+
+def _came_from(there: OwnModel, origin: str) -> bool:
+    try:
+        return bool(origin) and read_note(there.note).source == origin
+    except BrokenNote:
+        return False
 
 
 def _may_be(there: OwnModel, wanted: Wanted) -> bool:

@@ -42,7 +42,7 @@ def explain(receipt: inference.Receipt, console: Console) -> None:
     if receipt.numerics_changed_at_token:
         changed = receipt.numerics_changed_at_token
         parts.append(Text(f"numerics changed at token {changed}: another machine would round so"))
-    parts += [Text(note) for note in receipt.notes]
+    parts += [Text(note) for note in receipt.notes if note != receipt.why]
     console.print(Group(*parts))
 
 

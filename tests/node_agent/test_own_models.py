@@ -78,6 +78,7 @@ async def test_an_answer_tells_who_gave_it_and_why(own: OwnModels, shelf: Shelf)
     [attempt] = receipt.attempts
     assert (attempt.outcome, attempt.node_name) == ("answered", "desk")
     assert attempt.usage.completion_tokens == 3
+    assert 0 < attempt.first_token_s <= receipt.first_token_s
     assert taken(shelf) == 0
 
 

@@ -1,14 +1,16 @@
 """The command line as a newcomer, a script and a clumsy hand meet it."""
 
 import json
+import shlex
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
 from mesh.version import VERSION
 from tests.whole.conftest import NewMachine
-from tests.whole.machine import Machine
+from tests.whole.machine import DESKMESH, Machine
 
 COMMANDS = (
     "up",
@@ -66,10 +68,10 @@ async def test_wrong_usage_exits_with_2(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("ask", "hi"), "cannot be reached"),
+        (("ask", "hi"), "has joined no mesh"),
         (("ask", "--address", "192.0.2.1:7481", "hi"), "nothing leaves it in plain text"),
         (("status",), "has joined no mesh"),
-        (("models", "list"), "cannot be reached"),
+        (("models", "list"), "has joined no mesh"),
         (("invite",), "has joined no mesh"),
         (("ledger", "summary"), "has joined no mesh"),
         (("node",), "deskmesh join"),
@@ -87,6 +89,28 @@ async def test_what_cannot_be_done_is_one_line_with_a_way_out(
     assert len(result.err.strip().splitlines()) == 1, result.err
     assert ";" in result.err  # what to do
     assert "Traceback" not in result.err
+
+
+async def test_words_that_would_fail_anywhere_exit_with_2(office: Machine) -> None:
+    for arguments in (
+        ("feedback", "r1", "--good", "--bad"),
+        ("feedback", "r1", "--good", "--label", "x" * 100),
+        ("outcome", "", ""),
+        ("ask", "hi", "--tier", "moon"),
+        ("ask", "hi", "--seed", "9" * 30),
+    ):
+        told = await office.run(*arguments, "--json")
+        assert (told.code, told.json["error"]["code"]) == (2, "invalid_request"), arguments
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+async def test_a_disk_that_is_full_is_one_line(office: Machine) -> None:
+    for words in ("status", "ask hi --json"):
+        command = f"{shlex.join(DESKMESH)} {words} > /dev/full"
+        full = await office.run_program("sh", "-c", command)
+        assert full.code == 1, full
+        assert "no space left on device" in full.err.lower()
+        assert "Traceback" not in full.err
 
 
 async def test_an_error_is_json_where_json_was_asked_for(new_machine: NewMachine) -> None:

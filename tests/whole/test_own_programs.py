@@ -93,6 +93,9 @@ async def test_a_node_is_the_mesh_to_its_own_programs_and_serves_alone_when_it_i
             from_shell = await desk.run("ask", PROMPT, "--json")
             assert from_shell.json["text"] == "hsem", from_shell.err
             assert "no coordinator answers" in from_shell.json["receipt"]["why"]
+            for how in ((), ("--explain",)):
+                shown = await desk.run("ask", PROMPT, *how)
+                assert shown.err.count("no coordinator answers") == 1, shown
             alone = await chat(client)
             assert said(alone) == "hsem"
             assert "no coordinator answers" in alone.headers["x-deskmesh-why"]

@@ -149,7 +149,7 @@ def test_a_name_that_is_taken_is_not_given_again(folder: Path, address: str) -> 
     assert "another model" in failure_of("pull", address).message
     (folder / "big").rmdir()
     assert run("pull", address).exit_code == 0
-    assert "another model" in failure_of("pull", address).message, "nobody said which it must be"
+    assert "was pulled from there before" in failure_of("pull", address).message
 
 
 def test_a_part_that_is_gone_is_told_by_its_name(folder: Path, address: str) -> None:

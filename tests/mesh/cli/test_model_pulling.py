@@ -83,7 +83,7 @@ def test_a_second_pull_of_the_same_weights_fetches_nothing(
     assert run("pull", server.url, "--sha256", SHA256).exit_code == 0
     before = len(server.how.seen)
     assert "here already" in run("pull", server.url, "--sha256", SHA256).stdout
-    assert "another model" in failure_of("pull", server.url).message
+    assert "was pulled from there before" in failure_of("pull", server.url).message
     assert len(server.how.seen) == before
 
 
