@@ -13,7 +13,13 @@ SERVICES = {"coordinator": "coordinator", "node": "node_agent"}
 def become(package: str, environment: Mapping[str, str]) -> None:
     """Replace this process by ``python -m package``: signals and exit code are then its own."""
     command = [sys.executable, "-m", package]
-    HERE.become(command, os.environ | environment)
+    try:
+        HERE.become(command, os.environ | environment)
+    except OSError as failure:
+        why = (failure.strerror or type(failure).__name__).lower()
+        hint = "let this user run it, or install deskmesh anew"
+        sys.stderr.write(f"error: cannot start {sys.executable}: {why}; {hint}\n")
+        sys.exit(1)
 
 
 def become_at_once(words: Sequence[str]) -> None:
