@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mesh.errors import InvalidRequest
+from mesh.identity.files import NOT_OURS, OPEN_HOME
 from mesh.model_note import MODEL_SUFFIX, ModelNote, note_of
 from mesh.own_folder import OwnModel
 from mesh.pulling.partial import sha256_of
@@ -200,4 +201,5 @@ def in_words(failure: OSError, folder: Path) -> InvalidRequest:
     if failure.errno in {errno.ENOSPC, errno.EDQUOT}:
         return InvalidRequest(f"the disk of {folder} is full", hint="free some space")
     why = (failure.strerror or type(failure).__name__).lower()
-    return InvalidRequest(f"{failure.filename or folder}: {why}", hint="mend it, and try again")
+    hint = OPEN_HOME if failure.errno in NOT_OURS else "mend it, and try again"
+    return InvalidRequest(f"{failure.filename or folder}: {why}", hint=hint)

@@ -155,3 +155,8 @@ def test_only_what_was_added_is_removed(folder: Path) -> None:
     assert "no model mine" in failure_of("remove", "mine")
     assert inside(folder) == ["by-hand.gguf"]
     assert TEXT.exists()
+
+
+def test_a_folder_that_is_not_ours_is_told_with_what_to_do(folder: Path) -> None:
+    failure = OSError(errno.EROFS, "Read-only file system", str(folder))
+    assert "DESKMESH_HOME" in model_putting.in_words(failure, folder).hint
