@@ -236,6 +236,8 @@ def test_all_that_is_known_of_a_model_is_shown(folder: Path, server: FileServer)
     assert told["sha256"] == SHA256
     assert told["source"] == server.url
     assert told["does"] == "writes"
+    assert told["size_bytes"] == len(MODEL)
+    assert (type(told["parameters_count"]), told["domain_list"]) == (int, ["text"])
     assert "licence" in run("show", "tiny").stdout
     assert "no model other" in failure_of("show", "other:7b").message
 
