@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mesh.errors import InvalidRequest
 from mesh.identity.files import NOT_OURS, OPEN_HOME
-from mesh.model_note import MODEL_SUFFIX, ModelNote, note_of
+from mesh.model_note import MODEL_SUFFIX, BrokenNote, ModelNote, note_of, read_note
 from mesh.own_folder import OwnModel
 from mesh.pulling.partial import sha256_of
 
@@ -50,7 +50,7 @@ def put(  # noqa: PLR0913 - a file, where it goes, and what is known of it
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if target.exists():
             _check_same(source, target, sha256, on_progress)
-            write_note(note, target)
+            write_note(_with_origin(note, target), target)
             return THERE
         return _put_new(source, target, note, sha256, on_progress)
     except OSError as failure:
@@ -161,6 +161,15 @@ def _copy(source: Path, beside: Path, sha256: str, on_progress: Callable[[int], 
         os.fsync(writing.fileno())
     if digest.hexdigest() != sha256:
         raise InvalidRequest(f"{source} changed while it was copied", hint="try again")
+
+
+def _with_origin(note: ModelNote, target: Path) -> ModelNote:
+    """Return ``note`` with where the weights that are there came from: it is as true as before."""
+    try:
+        known = read_note(note_of(target))
+    except BrokenNote:  # or there is none
+        return note
+    return note.model_copy(update={"source": known.source, "licence": known.licence})
 
 
 def _check_same(

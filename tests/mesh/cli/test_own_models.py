@@ -119,6 +119,15 @@ def test_a_name_belongs_to_its_weights(folder: Path, tmp_path: Path) -> None:
     assert read_note(folder / "mine.deskmesh.toml").domains == ("dns",)
 
 
+def test_what_was_pulled_and_is_added_keeps_where_it_came_from(folder: Path) -> None:
+    assert run("add", str(NETWORKING), "--name", "mine").exit_code == 0
+    note = folder / "mine.deskmesh.toml"
+    pulled = {"source": "https://example.org/mine.gguf", "licence": "apache-2.0"}
+    note.write_text(read_note(note).model_copy(update=pulled).write())
+    assert run("add", str(NETWORKING), "--name", "mine").exit_code == 0
+    assert read_note(note).model_dump().items() >= pulled.items()
+
+
 def test_what_is_no_model_is_refused_with_its_reason(folder: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(TEXT.read_bytes()[:100_000])
