@@ -62,7 +62,7 @@ def _show(found: Sequence[inference.ModelView]) -> None:
             count(model.parameters),
             model.quantisation,
             size(model.size_bytes),
-            count(model.context_tokens),
+            str(model.context_tokens),
             ", ".join(_replica(replica) for replica in model.replicas),
         )
     console.print(table)

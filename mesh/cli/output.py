@@ -71,6 +71,11 @@ def count(number: float) -> str:
     return f"{number:.3g}B"
 
 
+def number_of(number: int, thing: str) -> str:
+    """``1 request``, and ``2 requests``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def how_near(state: str, load_progress: float) -> str:
     """Return the state of a replica, with how far its load has come."""
     return f"{state} {load_progress:.0%}" if load_progress else state

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from mesh.cli.ask import prompt_of
 from mesh.cli.operations import CALL_WITHIN_S, calling
-from mesh.cli.output import console, money, print_json
+from mesh.cli.output import console, money, number_of, print_json
 from mesh.errors import InvalidRequest
 from mesh.home import Home
 from mesh.process import FAILED
@@ -127,7 +127,7 @@ def check_rules(
     if as_json:
         print_json({"file": str(read), "rules": [rule.name for rule in rules]})
     else:
-        console.print(Text(f"{read}: {len(rules)} rules"))
+        console.print(Text(f"{read}: {number_of(len(rules), 'rule')}"))
 
 
 def show(found: operations.RouteExplanation, console: Console) -> None:

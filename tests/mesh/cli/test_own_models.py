@@ -49,7 +49,7 @@ def inside(folder: Path) -> list[str]:
 def test_a_model_is_linked_with_its_domain_beside_it_and_its_bytes_untouched(folder: Path) -> None:
     shown = run("add", str(NETWORKING), "--domain", "Networking", "--domain", "ops")
     assert shown.exit_code == 0
-    assert "llama, 1.17M parameters, Q8_0, 1.3 MB, context 1.02K" in shown.stdout
+    assert "llama, 1.17M parameters, Q8_0, 1.3 MB, context 1024" in shown.stdout
     assert "a specialist of networking, ops" in shown.stdout
     assert inside(folder) == ["test-networking.deskmesh.toml", "test-networking.gguf"]
     assert (folder / "test-networking.gguf").read_bytes() == NETWORKING.read_bytes()
