@@ -3,6 +3,7 @@
 ``DESKMESH_PORTS__MESH=8443`` sets ``ports.mesh``. Few knobs: each says its unit and its trade-off.
 """
 
+import os
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -32,7 +33,7 @@ from mesh.node_settings import ModelStore as ModelStore  # noqa: PLC0414
 from mesh.node_settings import NodeSettings as NodeSettings  # noqa: PLC0414
 from mesh.node_settings import OnBattery as OnBattery  # noqa: PLC0414
 from mesh.section import Section as Section  # noqa: PLC0414 - as every table here is
-from mesh.settings_mistakes import PREFIX, Mistakes
+from mesh.settings_mistakes import PREFIX, Mistakes, key_of
 
 
 class Advertise(StrEnum):
@@ -243,6 +244,12 @@ class Settings(BaseSettings):
         """The environment wins over the file, the file over the defaults."""
         file = TomlConfigSettingsSource(settings_cls, toml_file=Home.find().settings_file)
         return (init_settings, env_settings, file)
+
+
+def variables_set() -> list[str]:
+    """Return the variables of the environment that set something, by name."""
+    tables = Settings.model_fields
+    return [each for each in sorted(os.environ) if key_of(each).partition("__")[0] in tables]
 
 
 # Tables that an operator names, or numbers.

@@ -34,7 +34,7 @@ class Mistakes:
             InvalidRequest: says which variable.
         """
         for name in sorted(os.environ):
-            key = _key(name)
+            key = key_of(name)
             group, nested, _ = key.partition(_NESTED)
             if not key or group in self.settings.model_fields:
                 continue
@@ -86,7 +86,7 @@ class Mistakes:
         """Name the variable that sets a key, a part of it or all of its table; else the file."""
         wanted = _NESTED.join(map(str, parts)).lower()
         for name in sorted(os.environ):
-            key = _key(name)
+            key = key_of(name)
             whole_table = wanted.startswith(f"{key}{_NESTED}")  # its value is JSON
             if key and (
                 key == wanted
@@ -97,7 +97,7 @@ class Mistakes:
         return str(self.file)
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
     """Return what a variable of ours sets, such as ``ports__mesh``; "" for others."""
     return name[len(PREFIX) :].lower() if name.upper().startswith(PREFIX) else ""
 
@@ -114,7 +114,7 @@ def _unreadable(failure: SettingsError) -> InvalidRequest:
     """Name the variable that is no JSON, and leave its value out: it may be a secret."""
     why = failure.__cause__ or failure
     text = why.doc if isinstance(why, JSONDecodeError) else None
-    names = [each for each in sorted(os.environ) if _key(each) and os.environ[each] == text]
+    names = [each for each in sorted(os.environ) if key_of(each) and os.environ[each] == text]
     which = f"the variable {names[0]}" if names else f"a {PREFIX} variable"
     return InvalidRequest(
         f"{which} cannot be read ({why})",
