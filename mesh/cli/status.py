@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from mesh.cli.narrow import fitting
 from mesh.cli.operations import mesh_view
 from mesh.cli.output import console, errors, how_near, number_of, print_json, seconds
 from mesh.core.types import NodeState
@@ -75,7 +76,7 @@ def show_mesh(view: operations.MeshView) -> None:
         table.add_column(column, overflow="fold")
     for node in view.nodes:
         table.add_row(*_row(node))
-    console.print(table)
+    console.print(fitting(table, console))
 
 
 def _row(node: operations.NodeView) -> tuple[str | Text, ...]:
@@ -162,4 +163,4 @@ def _show_nearby(found: "Nearby", *, as_json: bool) -> None:
             each.addresses[0],
             advert.version,
         )
-    console.print(table)
+    console.print(fitting(table, console))
