@@ -7,6 +7,8 @@ import pytest
 from mesh.core.catalogue import Stated, TokenPrice
 from mesh.core.policies import Order, Policy
 from mesh.errors import InvalidRequest
+from mesh.home import Home
+from mesh.member import reach_coordinator
 from mesh.settings import load_settings
 
 
@@ -68,6 +70,12 @@ def test_the_variable_that_is_wrong_is_named(
     monkeypatch.setenv(name, value)
     with pytest.raises(InvalidRequest, match=f"the variable {name}"):
         load_settings()
+
+
+async def test_a_mistake_is_told_before_who_this_machine_is(home: Path) -> None:
+    (home / "deskmesh.toml").write_text("[ports\n")
+    with pytest.raises(InvalidRequest, match="not valid TOML"):
+        await reach_coordinator(Home(home))
 
 
 def test_the_file_is_named_where_the_mistake_is_its_own(home: Path) -> None:
