@@ -47,6 +47,22 @@ ALLOWED: dict[str, frozenset[PeerRole]] = {
     "Operations/Browse": _EVERYONE,  # what every machine's loopback shows: no names of askers
 }
 
+# What a refusal calls a method that not everybody may call.
+DOING = {
+    "Fleet/Attach": "serve the mesh",
+    "Fleet/Deliver": "give answers",
+    "Enrolment/Join": "join on this port",
+    "Operations/Invite": "invite machines",
+    "Operations/DrainNode": "drain or resume a node",
+    "Operations/Revoke": "revoke a member",
+    "Operations/ListMembers": "list the members",
+    "Operations/GetLedgerSummary": "read the ledger",
+    "Operations/ListLedgerRequests": "read the ledger",
+    "Operations/ExplainRequest": "have any request explained",
+    "Operations/ExplainRoute": "have a route explained",
+    "Operations/ReplayRoutes": "replay recorded requests",
+}
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -96,7 +112,7 @@ class MeshAccess:
         self.members.check(peer.fingerprint)
         if peer.role not in ALLOWED[method]:
             raise Forbidden(
-                f"a {peer.role} may not call {method}",
+                f"a {peer.role} may not {DOING[method]}",
                 hint="run it on the coordinator's machine, which is an operator's",
             )
         # Both: a forwarder on this host lets any machine look as if it were here.

@@ -41,6 +41,7 @@ from mesh.core.asked import NO_ORIGIN, Origin
 from mesh.core.types import AUTO
 from mesh.dial import plain_channel
 from mesh.errors import InvalidRequest, NodeLost
+from mesh.numbers_given import UINT64_MAX, deadline_ms, whole, whole_or_none
 from mesh.sending import TIMEOUT_S
 from mesh.v1 import inference_pb2 as inference
 from mesh.way import Way
@@ -195,12 +196,10 @@ class MeshClient:
                 messages=write_prompt(prompt),
                 tools=write_tools(tools),
                 tool_choice=write_choice(tool_choice),
-                sampling=inference.Sampling(
-                    temperature=temperature, top_p=top_p, top_k=top_k, seed=seed
-                ),
-                max_tokens=max_tokens,
+                sampling=_sampling(temperature, top_p, top_k, seed),
+                max_tokens=whole("max_tokens", max_tokens),
                 stop=stop,
-                logprobs=logprobs,
+                logprobs=whole_or_none("logprobs", logprobs),
                 tier=one_of(_TIERS, tier, "tier"),
                 policy=policy,
                 session=session,
@@ -209,7 +208,7 @@ class MeshClient:
                 accept_substitute=accept_substitute,
                 accept_restart=accept_restart,
                 explain=explain,
-                deadline_ms=max(1, int(timeout_s * 1000)),
+                deadline_ms=deadline_ms(timeout_s),
             )
         except (ValueError, TypeError, OverflowError) as failure:
             raise InvalidRequest(f"a parameter is out of range: {failure}") from None
@@ -275,7 +274,7 @@ class MeshClient:
                 model=model,
                 inputs=texts,
                 tier=one_of(_TIERS, tier, "tier"),
-                deadline_ms=max(1, int(timeout_s * 1000)),
+                deadline_ms=deadline_ms(timeout_s),
             )
         except (ValueError, TypeError, OverflowError) as failure:
             raise InvalidRequest(f"a parameter is out of range: {failure}") from None
@@ -362,3 +361,14 @@ class MeshClient:
             raise self._mesh.gone(failure) from None
         self._mesh.answers = True
         return models
+
+
+def _sampling(
+    temperature: float | None, top_p: float | None, top_k: int | None, seed: int | None
+) -> inference.Sampling:
+    return inference.Sampling(
+        temperature=temperature,
+        top_p=top_p,
+        top_k=whole_or_none("top_k", top_k),
+        seed=whole_or_none("seed", seed, UINT64_MAX),
+    )

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mesh.errors import InvalidRequest, ServiceError
+from mesh.errors import InvalidRequest
 from mesh.home import Home
+from mesh.identity.files import cannot
 from mesh.platforms.here import HERE
 
 
@@ -23,7 +24,7 @@ def only_one(home: Home, what: str) -> Iterator[None]:
         home.ensure(home.root)
         descriptor = _locked(path, home, what)
     except OSError as failure:
-        raise ServiceError(f"cannot write {path}: {failure.strerror}") from None
+        raise cannot("write", path, failure) from None
     try:
         yield
     finally:

@@ -46,8 +46,9 @@ async def reach_coordinator(home: Home) -> grpc.aio.Channel:
         Forbidden: it was revoked.
         NodeLost: no coordinator answers.
     """
+    settings = load_settings()  # first: a mistake in them is told whoever this machine is
     identity, store = own_identity(home), IdentityStore(home)
-    settings, coordinators = load_settings(), store.membership().coordinators
+    coordinators = store.membership().coordinators
     if not is_valid(identity):
         joining = [each.join_address for each in coordinators]
         identity = await _renewed(store, identity, joining, multicast=settings.discovery.multicast)

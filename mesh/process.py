@@ -47,17 +47,19 @@ async def until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> Non
 
     A second signal cancels ``main`` at once.
     """
+    supervised = SUPERVISED in os.environ
     stopping = asyncio.Event()
     task = asyncio.ensure_future(main(stopping))
 
     def stop() -> None:
-        log.info("stopping; once more to stop at once" if not stopping.is_set() else "stopped")
+        if not supervised:  # else our parent says it, once for all of its children
+            log.info("stopping; once more to stop at once" if not stopping.is_set() else "stopped")
         if stopping.is_set():
             task.cancel()
         stopping.set()
 
     HERE.hear_stop(stop)
-    if SUPERVISED in os.environ:
+    if supervised:
         await HERE.hear_end_of_input(stop)
     await task
 

@@ -4,9 +4,7 @@
 """
 
 import os
-import re
 import tomllib
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -35,8 +33,7 @@ from mesh.node_settings import ModelStore as ModelStore  # noqa: PLC0414
 from mesh.node_settings import NodeSettings as NodeSettings  # noqa: PLC0414
 from mesh.node_settings import OnBattery as OnBattery  # noqa: PLC0414
 from mesh.section import Section as Section  # noqa: PLC0414 - as every table here is
-
-_PREFIX = "deskmesh_"  # of variables, in whatever case
+from mesh.settings_mistakes import PREFIX, Mistakes, key_of
 
 
 class Advertise(StrEnum):
@@ -197,7 +194,7 @@ class Settings(BaseSettings):
     """Everything a machine's owner may decide."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=_PREFIX.upper(), env_nested_delimiter="__"
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__"
     )
 
     ports: PortSettings = PortSettings()
@@ -249,41 +246,10 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, file)
 
 
-def load_settings() -> Settings:
-    """Read the settings of the current home.
-
-    Raises:
-        InvalidRequest: the file is not TOML, or a value is unknown or out of range; says which.
-    """
-    file = Home.find().settings_file
-    _check_groups(file)
-    try:
-        return Settings()
-    except tomllib.TOMLDecodeError as failure:
-        raise InvalidRequest(f"{file} is not valid TOML: {failure}", hint="mend the file") from None
-    except SettingsError as failure:
-        raise InvalidRequest(
-            f"a DESKMESH_ variable cannot be read ({failure.__cause__ or failure})",
-            hint="lists are JSON, such as DESKMESH_DISCOVERY__SEEDS='[\"host:7443\"]'",
-        ) from None
-    except ValidationError as failure:
-        first = failure.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise _unknown(key, file) from None
-        raise InvalidRequest(
-            f"setting {key}: {first['msg']}",
-            hint=f"mend it in {file}, or in the variable DESKMESH_{key.upper().replace('.', '__')}",
-        ) from None
-
-
-def _check_groups(file: Path) -> None:
-    """Refuse variables of a table that there is not; others are checked with what they set."""
-    for name in sorted(os.environ):
-        key = name.lower()
-        group, nested, _ = key.removeprefix(_PREFIX).partition("__")
-        if key.startswith(_PREFIX) and nested and group not in Settings.model_fields:
-            raise _unknown(key.removeprefix(_PREFIX).replace("__", "."), file)
+def variables_set() -> list[str]:
+    """Return the variables of the environment that set something, by name."""
+    tables = Settings.model_fields
+    return [each for each in sorted(os.environ) if key_of(each).partition("__")[0] in tables]
 
 
 # Tables that an operator names, or numbers.
@@ -295,21 +261,16 @@ _NAMED: dict[str, type[Section]] = {
 }
 
 
-def _unknown(key: str, file: Path) -> InvalidRequest:
-    known = [
-        f"{name}.{field}"
-        for name, section in Settings.model_fields.items()
-        if isinstance(section.annotation, type) and issubclass(section.annotation, Section)
-        for field in section.annotation.model_fields
-    ]
-    own = key.rpartition(".")[0]
-    for pattern, section in _NAMED.items():
-        if re.fullmatch(pattern, own):
-            known += [f"{own}.{field}" for field in section.model_fields]
-    near = get_close_matches(key, known, n=1)
-    if key == "rules":
-        near = ["rules.toml beside it, which has the rules"]
-    hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
-    return InvalidRequest(
-        f"there is no setting {key} (in {file}, or a DESKMESH_ variable)", hint=hint
-    )
+def load_settings() -> Settings:
+    """Read the settings of the current home.
+
+    Raises:
+        InvalidRequest: the file is not TOML, or a value is unknown or out of range; says which,
+            and what has set it.
+    """
+    mistakes = Mistakes(Settings, _NAMED, Home.find().settings_file)
+    mistakes.check_variables()
+    try:
+        return Settings()
+    except (tomllib.TOMLDecodeError, SettingsError, ValidationError) as failure:
+        raise mistakes.in_words(failure) from None

@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    prompt: Annotated[str, typer.Argument(help="What to ask; - reads it from stdin.")],
+    prompt: Annotated[
+        str | None, typer.Argument(help="What to ask; - reads it from stdin.")
+    ] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="A name; auto chooses.")] = "auto",
     system: Annotated[str, typer.Option(help="A system message before the prompt.")] = "",
     max_tokens: Annotated[int, typer.Option(min=0, help="0: until the model ends.")] = 0,
@@ -54,7 +56,7 @@ def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ] = "",
 ) -> None:
     """Ask the mesh. The answer streams to stdout, its receipt to stderr."""
-    text = from_stdin() if prompt == "-" else prompt
+    text = prompt_of(prompt)
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": text})
     parameters: dict[str, Any] = {
@@ -151,8 +153,21 @@ def _plain(answer: AnswerStream, pieces: list[str]) -> dict[str, Any]:
     }
 
 
-def from_stdin() -> str:
-    """Read a prompt."""
+def prompt_of(given: str | None) -> str:
+    """Return the prompt that a command was given, which - reads from stdin.
+
+    Raises:
+        InvalidRequest: stdin holds none.
+        typer.BadParameter: there is none.
+    """
+    if given is None:
+        raise typer.BadParameter(
+            "there is none: give it in quotes, or - to read it from stdin", param_hint="the prompt"
+        )
+    return _from_stdin() if given == "-" else given
+
+
+def _from_stdin() -> str:
     data = sys.stdin.buffer.read(STDIN_BYTES_MAX + 1)
     if len(data) > STDIN_BYTES_MAX:
         raise InvalidRequest(f"stdin holds more than {STDIN_BYTES_MAX // 2**20} MiB")

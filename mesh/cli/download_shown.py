@@ -49,13 +49,13 @@ class Lines:
     def __init__(self, name: str, every_s: float = LINE_EVERY_S) -> None:
         self._name = name
         self._every_s = every_s
-        self._since_s = self._told_s = time.monotonic()
+        self._since_s = self._told_s = 0.0
         self._since_bytes: int | None = None
 
     def progressed(self, done_bytes: int, size_bytes: int) -> None:
         now_s = time.monotonic()
-        if self._since_bytes is None or now_s - self._since_s > RATE_OVER_S:
-            self._since_s, self._since_bytes = now_s, done_bytes
+        if self._since_bytes is None:  # until now it was asked for, at no speed
+            self._since_s, self._since_bytes, self._told_s = now_s, done_bytes, now_s
         if now_s - self._told_s < self._every_s:
             return
         self._told_s = now_s
@@ -65,6 +65,8 @@ class Lines:
             f"{self._name}: {size(done_bytes)} of {size(size_bytes)}"
             f" ({done_bytes / size_bytes:.0%}), {size(rate)}/s{left}"
         )
+        if now_s - self._since_s > RATE_OVER_S:  # after it was told: it starts from nothing
+            self._since_s, self._since_bytes = now_s, done_bytes
 
     def said(self, line: str) -> None:
         errors.print(line, style="dim")

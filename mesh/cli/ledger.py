@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mesh.cli import explaining
+from mesh.cli.narrow import fitting
 from mesh.cli.operations import CALL_WITHIN_S, calling
-from mesh.cli.output import console, count, errors, money, print_json, seconds
+from mesh.cli.output import console, count, errors, money, number_of, print_json, seconds
 from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
 from mesh.wire import enums
@@ -126,14 +127,15 @@ async def _requests(request: operations.LedgerRequestsRequest) -> operations.Led
 def _show_summary(found: operations.LedgerSummary) -> None:
     began = datetime.fromtimestamp(found.since_s, UTC)
     ended = ", ".join(f"{getattr(found, state.value)} {state.value}" for state in State)
-    console.print(f"since {began:%Y-%m-%d %H:%M} UTC: {found.requests} requests ({ended})")
+    asked = number_of(found.requests, "request")
+    console.print(f"since {began:%Y-%m-%d %H:%M} UTC: {asked} ({ended})")
     console.print(
         f"{count(found.prompt_tokens)} tokens in, {count(found.completion_tokens)} out, "
         f"{money(found.cost_microusd) if found.cost_microusd else 'nothing'} spent"
     )
     for title, shares in (("answered by", found.places), ("with", found.models)):
         if shares:
-            console.print(_shares(title, shares, found.answered))
+            console.print(fitting(_shares(title, shares, found.answered), console))
     if found.failures:
         reasons = ", ".join(
             f"{each.name.replace('_', ' ')} {each.requests}" for each in found.failures
@@ -194,7 +196,7 @@ def _show_requests(found: Sequence[operations.LedgerRequest]) -> None:
             seconds(each.total_s),
             money(each.cost_microusd),
         )
-    console.print(table)
+    console.print(fitting(table, console))
 
 
 def _when(moment_s: float) -> str:

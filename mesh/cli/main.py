@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mesh.cli.commands import Commands
 from mesh.cli.output import errors, plain_error, print_json, say_error
 from mesh.cli.usage import WrongUsage
 from mesh.errors import Cancelled, MeshError, ServiceError
@@ -42,6 +43,7 @@ _FILES = {
 
 app = typer.Typer(
     name="deskmesh",
+    cls=Commands,
     help="One inference service made of the machines on the desks.",
     no_args_is_help=True,
     invoke_without_command=True,

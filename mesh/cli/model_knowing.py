@@ -1,7 +1,7 @@
 """``deskmesh models show`` and ``verify``: what is known of a model here, and whether it is so."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -64,7 +64,7 @@ def show_model(name: NameArgument, as_json: JsonOption = False) -> None:
                 f"no model {name} in {Home.find().models}, nor in a mesh that runs here",
                 hint="`deskmesh models list` says what there is",
             )
-        facts = _facts_of_view(view)
+        facts, for_programs = _facts_of_view(view), _for_programs(view, view.domains)
     else:
         if own.missing:
             raise InvalidRequest(
@@ -74,11 +74,13 @@ def show_model(name: NameArgument, as_json: JsonOption = False) -> None:
         with progress("reading", own.size_bytes, shown=not as_json) as on_progress:
             model = read_model([file.absolute() for file in own.files], on_progress)
         view = next((each for each in replicas_of if each.model_id == model.model_id), None)
-        facts = _facts_of_file(own, model, _note(own))
+        note = _note(own)
+        facts = _facts_of_file(own, model, note)
+        for_programs = _for_programs(model, note.domains or model.domains)
     if view is not None:
         facts |= _facts_of_mesh(view)
     if as_json:
-        print_json(facts | ({"mesh": to_plain(view)} if view is not None else {}))
+        print_json(facts | for_programs | ({"mesh": to_plain(view)} if view is not None else {}))
         return
     width = max(map(len, facts))
     for key, value in facts.items():
@@ -213,6 +215,17 @@ def _facts_of_file(own: OwnModel, model: ReadModel, note: ModelNote) -> dict[str
         "source": note.source or "not pulled",
         "licence": note.licence or "not known",
         "verified": _verdict(model, note),
+    }
+
+
+def _for_programs(
+    model: ReadModel | inference.ModelView, domains: Iterable[str]
+) -> dict[str, object]:
+    """Return as numbers and lists what the facts say in words; in JSON alone."""
+    return {
+        "size_bytes": model.size_bytes,
+        "parameters_count": model.parameters,
+        "domain_list": list(domains),
     }
 
 

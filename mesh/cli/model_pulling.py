@@ -209,7 +209,7 @@ def _show(wanted: Wanted, fetched: FetchedModel, known: ReadModel, *, as_json: b
     console.print(
         f"{wanted.name}: {kind}{known.architecture}, {count(known.parameters)} parameters,"
         f" {known.quantisation}, {size(known.size_bytes)},"
-        f" context {count(known.context_tokens)}{licence}"
+        f" context {known.context_tokens}{licence}"
     )
     proof = "as it should be" if wanted.is_proven else "nobody has said what it should be: --sha256"
     console.print(f"sha256 {known.sha256} ({proof})", style="dim")

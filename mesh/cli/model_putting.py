@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mesh.errors import InvalidRequest
-from mesh.model_note import MODEL_SUFFIX, ModelNote, note_of
+from mesh.identity.files import NOT_OURS, OPEN_HOME
+from mesh.model_note import MODEL_SUFFIX, BrokenNote, ModelNote, note_of, read_note
 from mesh.own_folder import OwnModel
 from mesh.pulling.partial import sha256_of
 
@@ -49,7 +50,7 @@ def put(  # noqa: PLR0913 - a file, where it goes, and what is known of it
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if target.exists():
             _check_same(source, target, sha256, on_progress)
-            write_note(note, target)
+            write_note(_with_origin(note, target), target)
             return THERE
         return _put_new(source, target, note, sha256, on_progress)
     except OSError as failure:
@@ -162,6 +163,15 @@ def _copy(source: Path, beside: Path, sha256: str, on_progress: Callable[[int], 
         raise InvalidRequest(f"{source} changed while it was copied", hint="try again")
 
 
+def _with_origin(note: ModelNote, target: Path) -> ModelNote:
+    """Return ``note`` with where the weights that are there came from: it is as true as before."""
+    try:
+        known = read_note(note_of(target))
+    except BrokenNote:  # or there is none
+        return note
+    return note.model_copy(update={"source": known.source, "licence": known.licence})
+
+
 def _check_same(
     source: Path, target: Path, sha256: str, on_progress: Callable[[int], None]
 ) -> None:
@@ -200,4 +210,5 @@ def in_words(failure: OSError, folder: Path) -> InvalidRequest:
     if failure.errno in {errno.ENOSPC, errno.EDQUOT}:
         return InvalidRequest(f"the disk of {folder} is full", hint="free some space")
     why = (failure.strerror or type(failure).__name__).lower()
-    return InvalidRequest(f"{failure.filename or folder}: {why}", hint="mend it, and try again")
+    hint = OPEN_HOME if failure.errno in NOT_OURS else "mend it, and try again"
+    return InvalidRequest(f"{failure.filename or folder}: {why}", hint=hint)

@@ -3,6 +3,7 @@
 import typer
 from rich.table import Table
 
+from mesh.cli.narrow import fitting
 from mesh.cli.output import console, print_json, size
 from mesh.cli.own_models import JsonOption
 from mesh.home import Home
@@ -38,7 +39,7 @@ def suggest_models(as_json: JsonOption = False) -> None:
         f"This machine has {size(machine.memory_bytes)} of memory{reads} and"
         f" {size(machine.disk_free_bytes)} of free disk.\n"
     )
-    console.print(_table(judged))
+    console.print(fitting(_table(judged), console))
     if first := next((each for each in judged if each.fits), None):
         console.print(f"\ndeskmesh models pull {first.entry.name}")
 

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from mesh.cli import model_knowing, model_pulling, model_suggesting, own_models
+from mesh.cli.narrow import fitting
 from mesh.cli.output import console, count, how_near, print_json, size
 from mesh.client import connect
 from mesh.v1 import inference_pb2 as inference
@@ -62,10 +63,10 @@ def _show(found: Sequence[inference.ModelView]) -> None:
             count(model.parameters),
             model.quantisation,
             size(model.size_bytes),
-            count(model.context_tokens),
+            str(model.context_tokens),
             ", ".join(_replica(replica) for replica in model.replicas),
         )
-    console.print(table)
+    console.print(fitting(table, console))
     for model in found:
         if model.test and all(each.test for each in found):
             console.print(

@@ -1,19 +1,30 @@
 """Where the command line writes, and how numbers are shown to people."""
 
 import json
+import os
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.text import Text
 
 from mesh.errors import MeshError
 
-# Rich colours a terminal only, and honours NO_COLOR. Highlighting numbers is noise in our tables.
-# Markup and :emoji: are off: names and texts come from other machines. Piped output is not wrapped.
-_PIPED_COLUMNS = None if sys.stdout.isatty() else 10_000
-console = Console(highlight=False, markup=False, emoji=False, width=_PIPED_COLUMNS)
-errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+def new_console(**options: Any) -> Console:
+    """Return a console, which colours a terminal only, and none with NO_COLOR.
+
+    Rich on its own would leave dim and bold there, which no-color.org's readers do not expect.
+    Highlighting numbers is noise in our tables. Markup and :emoji: are off: names and texts come
+    from other machines.
+    """
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(highlight=False, markup=False, emoji=False, color_system=colours, **options)
+
+
+_PIPED_COLUMNS = None if sys.stdout.isatty() else 10_000  # piped output is not wrapped
+console = new_console(width=_PIPED_COLUMNS)
+errors = new_console(stderr=True, soft_wrap=True)
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
@@ -58,6 +69,11 @@ def count(number: float) -> str:
             return f"{number:.3g}{unit}"
         number /= 1000
     return f"{number:.3g}B"
+
+
+def number_of(number: int, thing: str) -> str:
+    """``1 request``, and ``2 requests``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def how_near(state: str, load_progress: float) -> str:

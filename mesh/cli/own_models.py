@@ -117,7 +117,7 @@ def _show(model: ReadModel, name: str, domains: tuple[str, ...], target: Path, h
     console.print(
         f"{name}: {kind}{model.architecture}, {count(model.parameters)} parameters,"
         f" {model.quantisation}, {size(model.size_bytes)},"
-        f" context {count(model.context_tokens)}{special}"
+        f" context {model.context_tokens}{special}"
     )
     done = {LINKED: "linked as", COPIED: "copied to"}.get(how, "it was there already:")
     console.print(f"{done} {target}; a running node offers it within seconds", style="dim")

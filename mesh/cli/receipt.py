@@ -64,7 +64,7 @@ def _rung(rung: inference.Rung) -> str:
 
 def _candidates(receipt: inference.Receipt) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("could serve it", "with", "first token", "whole answer", "not chosen"):
+    for column in ("could serve it", "with", "first token", "whole answer", "chosen, or why not"):
         table.add_column(column, overflow="fold")
     for candidate in receipt.candidates:
         table.add_row(

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mesh.cli.ask import from_stdin
+from mesh.cli.ask import prompt_of
 from mesh.cli.operations import CALL_WITHIN_S, calling
-from mesh.cli.output import console, money, print_json
+from mesh.cli.output import console, money, number_of, print_json
 from mesh.errors import InvalidRequest
 from mesh.home import Home
 from mesh.process import FAILED
@@ -62,7 +62,9 @@ def register(group: typer.Typer) -> None:
 
 
 def explain_route(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    prompt: Annotated[str, typer.Argument(help="What would be asked; - reads it from stdin.")],
+    prompt: Annotated[
+        str | None, typer.Argument(help="What would be asked; - reads it from stdin.")
+    ] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="A name; auto chooses.")] = "auto",
     tier: Annotated[Tier | None, typer.Option(help="How far the prompt may travel.")] = None,
     policy: Annotated[str, typer.Option(help="As of `deskmesh ask`.")] = "",
@@ -83,7 +85,7 @@ def explain_route(  # noqa: PLR0913, PLR0917 - each is an option of the command
     Nothing is answered, and nothing leaves the coordinator. The request is this machine's: rules
     that look at other keys do not match it.
     """
-    text = from_stdin() if prompt == "-" else prompt
+    text = prompt_of(prompt)
     message = inference.Message(role=inference.ROLE_USER, parts=[inference.Part(text=text)])
     request = inference.GenerateRequest(
         request_id=f"explain-{uuid.uuid4().hex}",
@@ -125,7 +127,7 @@ def check_rules(
     if as_json:
         print_json({"file": str(read), "rules": [rule.name for rule in rules]})
     else:
-        console.print(Text(f"{read}: {len(rules)} rules"))
+        console.print(Text(f"{read}: {number_of(len(rules), 'rule')}"))
 
 
 def show(found: operations.RouteExplanation, console: Console) -> None:

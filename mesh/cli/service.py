@@ -17,6 +17,7 @@ from mesh.identity.store import IdentityStore
 from mesh.platforms.here import HERE
 from mesh.platforms.service import Service, ServiceSteps, Step
 from mesh.process import FAILED
+from mesh.settings import variables_set
 
 STEP_WITHIN_S = 60.0  # a service manager starts a program in a second, and waits 20 s for its end
 
@@ -61,6 +62,7 @@ def install(run: RUN = None) -> None:
     console.print(f"its log: {steps.log_hint}", soft_wrap=True)
     if steps.note:
         console.print(steps.note, style="dim", soft_wrap=True)
+    _warn_of_variables()
 
 
 @app.command("remove")
@@ -103,6 +105,15 @@ def show(run: RUN = None) -> None:
     console.print(steps.text, soft_wrap=True, end="")
     for step in steps.install:
         errors.print(f"then: {subprocess.list2cmdline(step.words)}", style="dim")
+    _warn_of_variables()
+
+
+def _warn_of_variables() -> None:
+    """Settings that are variables of this shell would not be the service's: some are secrets."""
+    if names := variables_set():
+        file = Home.find().settings_file
+        what = f"not kept for the service: {', '.join(names)}; what it should use, write to {file}"
+        errors.print(what, style="yellow")
 
 
 def _part_of(home: Home) -> Part:

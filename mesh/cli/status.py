@@ -7,8 +7,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from mesh.cli.narrow import fitting
 from mesh.cli.operations import mesh_view
-from mesh.cli.output import console, errors, how_near, print_json, seconds
+from mesh.cli.output import console, errors, how_near, number_of, print_json, seconds
 from mesh.core.types import NodeState
 from mesh.settings import load_settings
 from mesh.v1 import inference_pb2 as inference
@@ -63,7 +64,8 @@ def show_mesh(view: operations.MeshView) -> None:
     console.print(
         f"mesh {view.mesh_id}, coordinator {coordinator.name} "
         f"(up {seconds(coordinator.uptime_s)}): {view.requests_running} running, "
-        f"{view.requests_waiting} waiting, {view.requests_total} requests since it started",
+        f"{view.requests_waiting} waiting, "
+        f"{number_of(view.requests_total, 'request')} since it started",
         soft_wrap=True,
     )
     if not view.nodes:
@@ -74,7 +76,7 @@ def show_mesh(view: operations.MeshView) -> None:
         table.add_column(column, overflow="fold")
     for node in view.nodes:
         table.add_row(*_row(node))
-    console.print(table)
+    console.print(fitting(table, console))
 
 
 def _row(node: operations.NodeView) -> tuple[str | Text, ...]:
@@ -161,4 +163,4 @@ def _show_nearby(found: "Nearby", *, as_json: bool) -> None:
             each.addresses[0],
             advert.version,
         )
-    console.print(table)
+    console.print(fitting(table, console))

@@ -12,7 +12,7 @@ import typer
 from mesh.cli.children import Child, running
 from mesh.cli.first_model import without_models
 from mesh.cli.machine import require_engine, this_command
-from mesh.cli.output import console, count, errors
+from mesh.cli.output import console, count, errors, number_of
 from mesh.cli.run import node_environment
 from mesh.cli.waiting import knows_its_models, wait_for_mesh
 from mesh.errors import DeadlineExceeded, InvalidRequest, ServiceError
@@ -73,6 +73,7 @@ async def _up(environment: dict[str, str], stopping: asyncio.Event) -> None:
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             await serving
+        errors.print("stopping; once more to stop at once", style="dim")
     finally:
         for task in (serving, stopped):
             task.cancel()
@@ -127,8 +128,9 @@ def _say_ready(view: operations.MeshView) -> None:
     console.print()
     if real:
         listed = ", ".join(f"{m.names[0]} ({count(m.parameters)})" for m in real[:6])
-        many = "1 model" if len(real) == 1 else f"{len(real)} models"
-        console.print(f"Serving {many} of this machine: {listed}", soft_wrap=True)
+        console.print(
+            f"Serving {number_of(len(real), 'model')} of this machine: {listed}", soft_wrap=True
+        )
     else:
         console.print(without_models(Home.find()), soft_wrap=True)
     console.print("\nIn another terminal:\n")

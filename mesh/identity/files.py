@@ -18,6 +18,8 @@ from mesh.platforms.here import HERE
 
 FILE_BYTES_MAX = 65_536  # keys, certificates and addresses take a few kilobytes
 JOIN_AGAIN = "run deskmesh join again, with a new code"
+NOT_OURS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})  # what no other try will change
+OPEN_HOME = "let this user read and write there, or set DESKMESH_HOME to a folder of its own"
 
 
 def private_folder(folder: Path) -> Path:
@@ -94,7 +96,7 @@ def cannot(action: str, path: Path, failure: OSError) -> ServiceError:
     if failure.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "free some disk space and try again"
     else:
-        hint = "let this user read and write there, or set DESKMESH_HOME to a folder of its own"
+        hint = OPEN_HOME
     return ServiceError(f"cannot {action} {path}: {failure.strerror or failure}", hint=hint)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from mesh.errors import InvalidRequest
+from mesh.pulling.no_way import is_refused
 from mesh.pulling.pace import Pace
 from mesh.pulling.redirects import REDIRECTS_MAX, follow
 from mesh.pulling.source import Source
@@ -72,8 +73,9 @@ class Connection:
         """Raises Later for whatever becomes of a connection."""
         try:
             yield
-        except httpx2.ConnectError:
-            raise Later(f"{self._source.host} cannot be reached", reached=False) from None
+        except httpx2.ConnectError as failure:
+            why = f"{self._source.host} cannot be reached"
+            raise Later(why, reached=False, refused=is_refused(failure)) from None
         except httpx2.TimeoutException as failure:
             connected = not isinstance(failure, httpx2.ConnectTimeout)
             raise Later(f"{self._source.host} is silent", reached=connected) from None

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh.errors import InvalidRequest, MeshError, ServiceError
+from mesh.identity.files import NOT_OURS, OPEN_HOME
 from mesh.pulling.connection import Connection
 from mesh.pulling.exchange import Exchange
 from mesh.pulling.growing import growing
@@ -99,4 +100,5 @@ def _in_words(failure: OSError, folder: Path) -> MeshError:
             hint="FAT32 ends at 4 GB, and `ulimit -f` may set a limit: use another, or lift it",
         )
     why = (failure.strerror or type(failure).__name__).lower()
-    return ServiceError(f"{failure.filename or folder}: {why}", hint=AGAIN)
+    hint = OPEN_HOME if failure.errno in NOT_OURS else AGAIN
+    return ServiceError(f"{failure.filename or folder}: {why}", hint=hint)

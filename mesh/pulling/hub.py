@@ -15,6 +15,7 @@ import httpx2
 from mesh.errors import Forbidden, InvalidRequest, ModelNotFound, NodeLost
 from mesh.model_note import MODEL_SUFFIX
 from mesh.pulling.hub_files import HubFile, choose
+from mesh.pulling.no_way import is_refused, no_way_to
 from mesh.pulling.reference import BadReference, HubReference, check_address
 from mesh.pulling.source import Source
 from mesh.pulling.wanted import Wanted
@@ -115,8 +116,9 @@ def _ask(asked: HubReference) -> "ModelInfo":
         raise InvalidRequest(f"hf:{asked.repository} is no repository's name") from None
     except HfHubHTTPError as failure:
         _refused(asked, failure.response.status_code)
-    except (httpx2.HTTPError, OfflineModeIsEnabled, OSError):
-        raise no_way_to(urlsplit(base).hostname or base) from None
+    except (httpx2.HTTPError, OfflineModeIsEnabled, OSError) as failure:
+        host = urlsplit(base).hostname or base
+        raise no_way_to(host, refused=is_refused(failure)) from None
 
 
 def _refused(asked: HubReference, status: int) -> NoReturn:
@@ -129,14 +131,6 @@ def _refused(asked: HubReference, status: int) -> NoReturn:
     if status == 404:
         raise ModelNotFound(f"there is no {what}", hint="check the name") from None
     raise NodeLost(f"{what}: the hub answered {status}", hint="try again in a minute") from None
-
-
-def no_way_to(host: str) -> NodeLost:
-    """Return what is said where a host cannot be reached."""
-    return NodeLost(
-        f"no way to {host}: this machine is offline, or a firewall or proxy stands between",
-        hint="models that are here go on being served; `deskmesh models add FILE` takes a file",
-    )
 
 
 def _licence(info: "ModelInfo") -> str:

@@ -33,7 +33,8 @@ class Suggestion:
 
 def suggestions(known: Iterable[Entry], machine: Machine) -> list[Suggestion]:
     """Return all of them: what fits and is quick enough, with ease before tightly, by rank; then
-    what is slow, the quickest first; then what does not fit, the smallest first."""
+    what is slow, the quickest first; then what only embeds, by rank, as nobody talks to it; then
+    what does not fit, the smallest first."""
     judged = [
         Suggestion(
             entry=each,
@@ -59,8 +60,10 @@ def _speed(entry: Entry, machine: Machine) -> float | None:
 
 
 def _order(each: Suggestion) -> tuple[int, bool, float]:
+    if not each.fits:
+        return (3, False, each.entry.size_bytes)
+    if each.entry.kind == "embedding":
+        return (2, each.tight, -each.entry.rank)
     if each.usable:
         return (0, each.tight, -each.entry.rank)
-    if each.fits:
-        return (1, False, -(each.tokens_per_s or 0.0))
-    return (2, False, each.entry.size_bytes)
+    return (1, False, -(each.tokens_per_s or 0.0))

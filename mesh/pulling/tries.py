@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import SystemRandom
 
 from mesh.errors import NodeLost
-from mesh.pulling.hub import no_way_to
+from mesh.pulling.no_way import no_way_to
 from mesh.pulling.pace import Pace
 
 AGAIN = "run the same command again to resume"
@@ -14,10 +14,18 @@ AGAIN = "run the same command again to resume"
 class Later(Exception):
     """It may work the next time. ``wait_s`` None: after as long as the pace says."""
 
-    def __init__(self, why: str, *, wait_s: float | None = None, reached: bool = True) -> None:
+    def __init__(
+        self,
+        why: str,
+        *,
+        wait_s: float | None = None,
+        reached: bool = True,
+        refused: bool = False,
+    ) -> None:
         super().__init__(why)
         self.wait_s = wait_s
         self.reached = reached  # somebody answered, if not well
+        self.refused = refused  # not reached, as nobody listens there
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +70,5 @@ class Tries:
 
     def _given_up(self, last: Later, *, reached: bool) -> NodeLost:
         if not reached:
-            return no_way_to(self.host)
+            return no_way_to(self.host, refused=last.refused)
         return NodeLost(f"{last}, {self.pace.tries} times in a row", hint=AGAIN)

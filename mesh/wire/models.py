@@ -83,12 +83,15 @@ def write_own_model(
     offer: Offer, status: ReplicaStatus, *, node_id: str, node_name: str
 ) -> inference.ModelView:
     """Write a model of this very machine with its one replica."""
-    view = write_model(offer.model)
-    view.context_tokens = offer.context_tokens
-    view.capabilities.extend(
-        enums.write(enums.CAPABILITY, each) for each in sorted(offer.capabilities)
-    )
+    view = _write_offered(offer)
     view.replicas.append(_replica(offer, status, node_id, node_name))
+    return view
+
+
+def write_model_of(node: Node, replica: Replica) -> inference.ModelView:
+    """Write a model as one node serves it, with that one replica."""
+    view = _write_offered(replica.offer)
+    view.replicas.append(write_replica(node, replica))
     return view
 
 
@@ -113,6 +116,16 @@ def write_models(
     for model_id, view in views.items():
         view.standing = standing(model_id) or ""
     return sorted(views.values(), key=lambda view: (view.test, view.names[0]))
+
+
+def _write_offered(offer: Offer) -> inference.ModelView:
+    """Write a model with the context and the capabilities that one machine offers it with."""
+    view = write_model(offer.model)
+    view.context_tokens = offer.context_tokens
+    view.capabilities.extend(
+        enums.write(enums.CAPABILITY, each) for each in sorted(offer.capabilities)
+    )
+    return view
 
 
 def _replica(

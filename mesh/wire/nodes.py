@@ -8,10 +8,9 @@ from mesh.core.trust import doubts
 from mesh.core.types import BATCHES, Accelerator, Load, Machine, ModelId, Offer, ReplicaStatus
 from mesh.errors import InvalidRequest
 from mesh.v1 import fleet_pb2 as fleet
-from mesh.v1 import inference_pb2 as inference
 from mesh.v1 import operations_pb2 as operations
 from mesh.wire import enums
-from mesh.wire.models import MODELS_MAX, write_model, write_replica
+from mesh.wire.models import MODELS_MAX, write_model_of
 from mesh.wire.prefixes import read_prefixes, write_prefixes
 from mesh.wire.text import printable
 
@@ -133,12 +132,7 @@ def write_report(
 
 def write_node(node: Node, now_s: float) -> operations.NodeView:
     """Write a node as operators see it."""
-    models: list[inference.ModelView] = []
-    for replica in node.replicas.values():
-        view = write_model(replica.model)
-        view.context_tokens = replica.offer.context_tokens
-        view.replicas.append(write_replica(node, replica))
-        models.append(view)
+    models = [write_model_of(node, replica) for replica in node.replicas.values()]
     models.sort(key=lambda view: (view.test, view.names[0]))
     return operations.NodeView(
         node_id=node.node_id,

@@ -127,8 +127,8 @@ def _header_of(files: Sequence[BinaryIO], size_bytes: int) -> "Header":
         pass  # within this block the reader's frames, and all that they took, are held still
     except MalformedHeader as failure:
         _reject("broken", f"{failure}; download another, or convert it again")
-    except Exception as failure:  # the package raises whatever it stumbles over
-        what = f"a truncated or damaged GGUF of {size_bytes:,} bytes ({type(failure).__name__})"
+    except Exception:
+        what = f"a truncated or damaged GGUF of {size_bytes:,} bytes"
         _reject("broken", f"{what}; download it again")
     HERE.free_reserve()
     _reject("broken", "its header takes more memory than any model's should; remove it")

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from coordinator.access import ALLOWED
+from coordinator.access import ALLOWED, DOING
 from coordinator.coordinator import Coordinator
 from mesh.dial import mesh_channel
 from mesh.errors import InvalidRequest, NodeLost, NotAuthenticated
@@ -62,6 +62,10 @@ async def status_of(channel: grpc.aio.Channel, name: str) -> grpc.StatusCode:
 
 def test_the_table_names_every_method() -> None:
     assert ALLOWED.keys() == METHODS.keys()
+
+
+def test_what_is_refused_to_somebody_is_called_by_what_it_does() -> None:
+    assert DOING.keys() == {name for name, roles in ALLOWED.items() if roles != set(CALLERS)}
 
 
 @pytest.fixture(scope="module")

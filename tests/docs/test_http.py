@@ -130,3 +130,12 @@ def test_every_error_is_told_with_its_status() -> None:
         (how.status, how.code, kind.retryable) for kind, how in SHOWN.items()
     }
     assert len(rows) == len(SHOWN)
+
+
+def test_what_the_door_itself_refuses_is_told_with_its_status() -> None:
+    rows = re.findall(r"^\| (\d+) \| (`.*`).* \|$", _section("Errors"), re.M)
+    told = {(code, status) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
+    sources = "".join(each.read_text() for each in (ROOT / "mesh" / "door").glob("*.py"))
+    refused = set(re.findall(r'code="(\w+)",\s+status=(\d+)', sources))
+    assert len(refused) >= 4
+    assert told >= refused | {("unknown_url", "404"), ("method_not_allowed", "405")}

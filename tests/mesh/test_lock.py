@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.errors import InvalidRequest
+from mesh.errors import InvalidRequest, ServiceError
 from mesh.home import Home
 from mesh.lock import only_one
 
@@ -25,3 +25,13 @@ def test_it_is_free_again_afterwards_and_others_are_not_in_its_way(tmp_path: Pat
     for _ in range(2):
         with only_one(home, "node"), only_one(home, "coordinator"):
             pass
+
+
+def test_a_home_that_cannot_be_written_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(ServiceError, match="cannot write") as told,
+        only_one(Home(tmp_path / "file" / "home"), "node"),
+    ):
+        raise AssertionError("there is no such folder")
+    assert "DESKMESH_HOME" in told.value.hint

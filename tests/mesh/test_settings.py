@@ -7,6 +7,8 @@ import pytest
 from mesh.core.catalogue import Stated, TokenPrice
 from mesh.core.policies import Order, Policy
 from mesh.errors import InvalidRequest
+from mesh.home import Home
+from mesh.member import reach_coordinator
 from mesh.settings import load_settings
 
 
@@ -41,6 +43,45 @@ def test_a_misspelt_table_of_a_variable_is_told(
     with pytest.raises(InvalidRequest, match=r"no setting prots\.mesh") as told:
         load_settings()
     assert told.value.hint == "did you mean ports.mesh?"
+
+
+def test_one_underscore_for_two_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESKMESH_SUPERVISED", "1")  # the program's own, and no setting
+    load_settings()
+    monkeypatch.setenv("DESKMESH_PORTS_HTTP", "5")
+    with pytest.raises(InvalidRequest, match="DESKMESH_PORTS_HTTP sets nothing") as told:
+        load_settings()
+    assert told.value.hint == "did you mean DESKMESH_PORTS__HTTP?"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DESKMESH_PORTS__HTP", "5"),
+        ("DESKMESH_PORTS__HTTP", "70000"),
+        ("DESKMESH_PORTS", '{"htp": 5}'),
+        ("DESKMESH_DISCOVERY__SEEDS", "10.0.0.5:7443"),
+        ("DESKMESH_FLEET__LOST_AFTER_S", "1"),
+    ],
+)
+def test_the_variable_that_is_wrong_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidRequest, match=f"the variable {name}"):
+        load_settings()
+
+
+async def test_a_mistake_is_told_before_who_this_machine_is(home: Path) -> None:
+    (home / "deskmesh.toml").write_text("[ports\n")
+    with pytest.raises(InvalidRequest, match="not valid TOML"):
+        await reach_coordinator(Home(home))
+
+
+def test_the_file_is_named_where_the_mistake_is_its_own(home: Path) -> None:
+    (home / "deskmesh.toml").write_text("[ports]\nhtp = 5\n")
+    with pytest.raises(InvalidRequest, match=r"no setting ports\.htp, as .*deskmesh\.toml has"):
+        load_settings()
 
 
 @pytest.mark.parametrize(

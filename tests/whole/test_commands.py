@@ -173,4 +173,4 @@ async def test_a_member_that_is_no_operator_may_look_and_not_invite(
     assert (await desk.run("status")).code == 0
     refused = await desk.run("invite")
     assert refused.code == 1
-    assert "a node may not call Operations/Invite" in refused.err
+    assert "a node may not invite machines" in refused.err

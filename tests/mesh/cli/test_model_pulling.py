@@ -183,13 +183,13 @@ def test_a_hub_that_says_no_is_told_in_one_line(
     assert "\n" not in str(failed)
 
 
-def test_without_a_network_a_repository_is_one_line(
+def test_where_no_hub_is_a_repository_is_one_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
     failed = failure_of("pull", "hf:own/tiny-GGUF")
-    assert "offline" in failed.message
-    assert "models add" in failed.hint
+    assert "127.0.0.1 refuses the connection" in failed.message
+    assert "check the address" in failed.hint
 
 
 def test_a_flipped_byte_in_a_pulled_model_is_found_and_named(
@@ -236,6 +236,8 @@ def test_all_that_is_known_of_a_model_is_shown(folder: Path, server: FileServer)
     assert told["sha256"] == SHA256
     assert told["source"] == server.url
     assert told["does"] == "writes"
+    assert told["size_bytes"] == len(MODEL)
+    assert (type(told["parameters_count"]), told["domain_list"]) == (int, ["text"])
     assert "licence" in run("show", "tiny").stdout
     assert "no model other" in failure_of("show", "other:7b").message
 

@@ -49,7 +49,7 @@ def inside(folder: Path) -> list[str]:
 def test_a_model_is_linked_with_its_domain_beside_it_and_its_bytes_untouched(folder: Path) -> None:
     shown = run("add", str(NETWORKING), "--domain", "Networking", "--domain", "ops")
     assert shown.exit_code == 0
-    assert "llama, 1.17M parameters, Q8_0, 1.3 MB, context 1.02K" in shown.stdout
+    assert "llama, 1.17M parameters, Q8_0, 1.3 MB, context 1024" in shown.stdout
     assert "a specialist of networking, ops" in shown.stdout
     assert inside(folder) == ["test-networking.deskmesh.toml", "test-networking.gguf"]
     assert (folder / "test-networking.gguf").read_bytes() == NETWORKING.read_bytes()
@@ -119,6 +119,15 @@ def test_a_name_belongs_to_its_weights(folder: Path, tmp_path: Path) -> None:
     assert read_note(folder / "mine.deskmesh.toml").domains == ("dns",)
 
 
+def test_what_was_pulled_and_is_added_keeps_where_it_came_from(folder: Path) -> None:
+    assert run("add", str(NETWORKING), "--name", "mine").exit_code == 0
+    note = folder / "mine.deskmesh.toml"
+    pulled = {"source": "https://example.org/mine.gguf", "licence": "apache-2.0"}
+    note.write_text(read_note(note).model_copy(update=pulled).write())
+    assert run("add", str(NETWORKING), "--name", "mine").exit_code == 0
+    assert read_note(note).model_dump().items() >= pulled.items()
+
+
 def test_what_is_no_model_is_refused_with_its_reason(folder: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(TEXT.read_bytes()[:100_000])
@@ -155,3 +164,8 @@ def test_only_what_was_added_is_removed(folder: Path) -> None:
     assert "no model mine" in failure_of("remove", "mine")
     assert inside(folder) == ["by-hand.gguf"]
     assert TEXT.exists()
+
+
+def test_a_folder_that_is_not_ours_is_told_with_what_to_do(folder: Path) -> None:
+    failure = OSError(errno.EROFS, "Read-only file system", str(folder))
+    assert "DESKMESH_HOME" in model_putting.in_words(failure, folder).hint

@@ -59,6 +59,7 @@ def shown(receipt: inference.Receipt, columns: int) -> list[str]:
 
 def test_a_wide_terminal_has_a_line_for_each_candidate_with_its_reason() -> None:
     lines = shown(a_receipt(), 160)
+    assert any("chosen, or why not" in line for line in lines)
     (desk,) = [line for line in lines if line.startswith("desk")]
     (shelf,) = [line for line in lines if line.startswith("shelf")]
     assert "predicted 300 ms" in desk

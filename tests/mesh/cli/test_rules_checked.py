@@ -23,7 +23,7 @@ def check(*words: str) -> Any:
 def test_a_file_that_can_be_read_is_counted(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(GOOD)
-    assert check(str(file)).stdout == f"{file}: 1 rules\n"
+    assert check(str(file)).stdout == f"{file}: 1 rule\n"
     assert json.loads(check(str(file), "--json").stdout)["rules"] == ["one"]
 
 
@@ -33,7 +33,7 @@ def test_without_a_name_it_is_this_machines(
     monkeypatch.setenv("DESKMESH_HOME", str(tmp_path))
     assert check().stdout == f"{tmp_path / 'rules.toml'}: 0 rules\n"
     (tmp_path / "rules.toml").write_text(GOOD)
-    assert check().stdout == f"{tmp_path / 'rules.toml'}: 1 rules\n"
+    assert check().stdout == f"{tmp_path / 'rules.toml'}: 1 rule\n"
 
 
 @pytest.mark.parametrize("content", [None, GOOD.replace("forbid", "forbit")])

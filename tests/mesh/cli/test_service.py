@@ -69,6 +69,18 @@ def test_it_is_installed_seen_and_removed(calls: Path, tmp_path: Path) -> None:
     assert "nothing to remove" in run("remove").output
 
 
+def test_settings_of_the_shell_are_told_to_be_left_out(
+    calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESKMESH_PORTS__HTTP", "17780")
+    assert (
+        "not kept for the service: DESKMESH_PORTS__HTTP;"
+        in run("show", "--run", "coordinator").stderr
+    )
+    monkeypatch.delenv("DESKMESH_PORTS__HTTP")
+    assert "not kept" not in run("show", "--run", "coordinator").stderr
+
+
 def test_what_the_system_says_of_a_failure_is_passed_on(calls: Path, tmp_path: Path) -> None:
     calls.with_name("calls.fail").touch()
     failed = run("install", "--run", "coordinator").exception

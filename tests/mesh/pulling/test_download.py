@@ -266,12 +266,20 @@ def test_redirects_in_circles_end(start: Start, tmp_path: Path) -> None:
     assert "redirects more than" in refusal(fetching(server, tmp_path)).message
 
 
-def test_without_a_network_it_is_said_in_one_line_and_soon(tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/tiny.gguf"
-        doing = Fetching(tmp_path, Source(url=url, name="tiny", origin=url))
-        assert "offline" in refusal(doing).message
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.ENETUNREACH, "this machine is offline"), (errno.ECONNREFUSED, "nobody serves at that")],
+)
+def test_without_a_network_it_is_said_in_one_line_and_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    def no_way(*_: object, **__: object) -> None:
+        raise OSError(number, "no way")
+
+    monkeypatch.setattr(socket, "create_connection", no_way)
+    url = "http://127.0.0.1:9/tiny.gguf"
+    doing = Fetching(tmp_path, Source(url=url, name="tiny", origin=url))
+    assert said in refusal(doing).message
     assert len(doing.waits_s) == 1
     assert doing.watcher.lines == []
 

@@ -179,3 +179,10 @@ def test_a_machine_too_small_for_any_is_told_why() -> None:
     assert "Test models only" in advice(Machine(GB // 2, 100 * GB), "deskmesh")
     assert "of memory" in advice(Machine(GB // 2, 100 * GB), "deskmesh")
     assert "of disk" in advice(Machine(16 * GB, 0), "deskmesh")
+
+
+def test_what_only_embeds_is_suggested_after_all_that_answers() -> None:
+    slow = Machine(8 * GB, 100 * GB, read_bytes_per_s=0.1 * GB)
+    kinds = [each.entry.kind for each in suggestions(entries(), slow) if each.fits]
+    assert "general" in kinds
+    assert kinds == sorted(kinds, key="embedding".__eq__)

@@ -186,7 +186,10 @@ def test_a_vocabulary_without_weights_is_ignored(models: Path) -> None:
         (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "other byte order"),
         (b"GGUF" + struct.pack("<IQQ", 3, 2**63, 0), "no model has"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 2**63), "no model has"),
-        (b"GGUF" + struct.pack("<IQQ", 3, 9, 9), "truncated or damaged"),
+        (
+            b"GGUF" + struct.pack("<IQQ", 3, 9, 9),
+            "truncated or damaged GGUF of 24 bytes; download it again",
+        ),
     ],
 )
 def test_what_is_no_model_at_all_is_broken(models: Path, content: bytes, said: str) -> None:
