@@ -17,6 +17,8 @@ from mesh.section import Section
 
 PREFIX = "DESKMESH_"  # of variables, in whatever case
 _NESTED = "__"  # parts a table from its setting
+# What Kubernetes tells each pod of a service that is called deskmesh-node, say.
+_OF_KUBERNETES = re.compile(r"[a-z]+_(service_host|(service_)?port)(_\w+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Mistakes:
         for name in sorted(os.environ):
             key = key_of(name)
             group, nested, _ = key.partition(_NESTED)
-            if not key or group in self.settings.model_fields:
+            foreign = not key or _OF_KUBERNETES.fullmatch(key)
+            if foreign or group in self.settings.model_fields:
                 continue
             # The program's own variables, such as DESKMESH_HOME, begin with the name of no table.
             for table in self.settings.model_fields:

@@ -84,5 +84,5 @@ async def test_the_first_client_says_what_to_do_where_no_coordinator_is(
     program.write_text(program_of("sdk_client.py"))
     result = await _run(machine, program, PROMPT, modules=ROOT)
     assert result.code == 1
-    assert result.err.startswith("error: the coordinator cannot be reached")
+    assert result.err.startswith("error: this machine has joined no mesh")
     assert os.environ.get("DESKMESH_HOME") != str(machine.home.root)

@@ -171,3 +171,11 @@ def test_a_mistake_about_models_is_told(home: Path, content: str, says: str) -> 
     (home / "deskmesh.toml").write_text(content)
     with pytest.raises(InvalidRequest, match=says):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["NODE_PORT", "NODE_SERVICE_HOST", "NODE_PORT_7443_TCP_ADDR"])
+def test_what_kubernetes_tells_of_a_service_is_none_of_ours(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"DESKMESH_{name}", "tcp://10.0.0.7:7443")
+    assert load_settings().node.name == ""
