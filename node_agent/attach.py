@@ -181,7 +181,7 @@ class Attach:
             return  # the reader of the stream learns why
 
     async def _report_now(self, schedule: ReportSchedule) -> None:
-        due = schedule.take(self._clock())
+        due = schedule.take(self._clock(), self._shelf.models_offered)
         if due is None:
             return
         if due.inventory:

@@ -14,7 +14,10 @@ from mesh.core.types import ReplicaStatus
 
 GAP_S = 0.005  # between two reports: at most 200 a second, however many short answers end
 SLOTS_WITHIN_S = 0.25  # other coordinators may be wrong so long, which costs a refusal at most
-INVENTORY_GAP_S = 1.0  # each lists every model: while a large folder is read, not one for each file
+# Between two lists of models: while a folder is read, there is not one for each file. A list costs
+# in proportion to its length, and whoever has few models may be asked at once.
+INVENTORY_GAP_S_A_MODEL = 0.02
+INVENTORY_GAP_S_MAX = 1.0
 EVERYTHING_EVERY = 30  # beats between reports of every replica, which mend whatever was lost
 
 
@@ -87,8 +90,12 @@ class ReportSchedule:
         """Return the seconds until the next report, 0.0 if it is due."""
         return max(0.0, self._due_s - now_s)
 
-    def take(self, now_s: float) -> Due | None:
-        """Return the report to write now, or None if none is due."""
+    def take(self, now_s: float, models: int = 0) -> Due | None:
+        """Return the report to write now, or None if none is due.
+
+        Args:
+            models: so many are on the list, if that is told.
+        """
         if self._due_s > now_s:
             return None
         inventory = self._inventory_waits and now_s >= self._inventory_from_s
@@ -102,7 +109,8 @@ class ReportSchedule:
             self._everything_s = now_s + EVERYTHING_EVERY * self._beat_every_s
         if inventory:
             self._inventory_waits = False
-            self._inventory_from_s = now_s + INVENTORY_GAP_S
+            gap_s = INVENTORY_GAP_S_A_MODEL * max(1, models)
+            self._inventory_from_s = now_s + min(INVENTORY_GAP_S_MAX, gap_s)
         elif self._inventory_waits:
             self._hurry(self._inventory_from_s)
         return due

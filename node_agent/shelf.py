@@ -149,6 +149,10 @@ class Shelf:
                 self._tell(replica)
         self._tell_inventory()
 
+    @property
+    def models_offered(self) -> int:
+        return len(self._replicas)
+
     def offers(self) -> list[tuple[int, Offer]]:
         """Every model by its ordinal, in the library's order, adopted engines' last."""
         return [(replica.ordinal, replica.offer()) for replica in self._replicas.values()]

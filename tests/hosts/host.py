@@ -97,6 +97,16 @@ class Operator:
             what=f"{' and '.join(names)} {state}",
         )
 
+    async def until_held(self, **models: int) -> float:
+        """Wait until the mesh has heard of so many models on machines of these names.
+
+        A node's own word comes before that.
+        """
+        return await self.until(
+            lambda nodes: {name: len(node["models"]) for name, node in nodes.items()} == models,
+            what=f"models: {models}",
+        )
+
     async def drain(self, name: str) -> None:
         """Let nothing new begin on a node."""
         await self._do(f"drain {name}")

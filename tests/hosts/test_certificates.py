@@ -114,6 +114,7 @@ async def test_a_revoked_machine_is_cut_off_and_neither_attaches_nor_renews_agai
         async with desk.running("node") as node:
             await attached(node)
             await operator.until_state("alive", "desk")
+            await operator.until_held(desk=1)
             assert (await office.run("ask", PROMPT)).code == 0
             revoked = await office.run("revoke", "desk")
             assert revoked.code == 0, revoked.err

@@ -46,11 +46,7 @@ async def test_hosts_that_know_no_address_find_each_other_and_ask_the_one_with_t
         nearby = await right.run("status", "--nearby", "--json")
         seen = {machine["name"]: machine["addresses"] for machine in nearby.json["machines"]}
         assert seen == {host.name: [host.address] for host in (office, left, right)}
-        held = {"left": 2, "right": 1}  # as the mesh has heard, which is after a node's own word
-        await operator.until(
-            lambda nodes: {name: len(node["models"]) for name, node in nodes.items()} == held,
-            what=f"models: {held}",
-        )
+        await operator.until_held(left=2, right=1)
         for asked in (office, left, right):
             answer = await asked.run(
                 "ask", "--json", "--explain", "-m", "special", "--max-tokens", "4", "hi"
@@ -114,6 +110,7 @@ async def warm_pair(office: Host, left: Host, right: Host) -> AsyncIterator[Warm
     ):
         await attached(one)
         await attached(two)
+        await operator.until_held(left=1, right=1)
         for cold, other in (("right", "left"), ("left", "right")):
             await operator.drain(other)
             assert (await office.run("ask", "--json", PROMPT)).json["node"] == cold

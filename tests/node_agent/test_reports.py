@@ -1,10 +1,11 @@
 """When a node reports, and what."""
 
+import pytest
+
 from mesh.core.types import ReplicaState, ReplicaStatus
 from node_agent.reports import (
     EVERYTHING_EVERY,
     GAP_S,
-    INVENTORY_GAP_S,
     SLOTS_WITHIN_S,
     Change,
     Due,
@@ -82,11 +83,13 @@ def test_a_new_model_list_goes_with_every_status() -> None:
     assert reports.take(101.5) == Due(2, frozenset(), inventory=False)
 
 
-def test_model_lists_are_sent_apart() -> None:
+@pytest.mark.parametrize(("models", "gap_s"), [(0, 0.02), (1, 0.02), (40, 0.8), (1000, 1.0)])
+def test_model_lists_are_sent_apart_the_longer_the_further(models: int, gap_s: float) -> None:
     reports = schedule()
     reports.inventory_changed(100.5)
-    assert reports.take(100.5) is not None
-    reports.inventory_changed(100.6)
-    reports.replica_changed(A, Change.STATE, 100.7)
-    assert reports.take(100.7) == Due(2, frozenset({A}), inventory=False)
-    assert reports.take(100.5 + INVENTORY_GAP_S) == Due(3, None, inventory=True)
+    assert reports.take(100.5, models) is not None
+    reports.inventory_changed(100.505)
+    reports.replica_changed(A, Change.STATE, 100.51)
+    assert reports.take(100.51, models) == Due(2, frozenset({A}), inventory=False)
+    assert reports.wait_s(100.51) == pytest.approx(gap_s - 0.01)
+    assert reports.take(100.5 + gap_s, models) == Due(3, None, inventory=True)

@@ -7,10 +7,12 @@ from typing import TypeVar
 import pytest
 
 from mesh.cli.operations import new_invitation
+from mesh.cli.waiting import wait_for_mesh
 from mesh.home import Home
 from mesh.identity.store import IdentityStore
 from mesh.joining import join
-from tests.whole.machine import Machine, Running
+from mesh.v1 import operations_pb2 as operations
+from tests.whole.machine import WITHIN_S, Machine, Running
 
 NewMachine = Callable[..., Machine]
 Joining = TypeVar("Joining", bound=Machine)
@@ -66,6 +68,18 @@ def forget_addresses(machine: Machine) -> list[str]:
 
 async def attached(node: Running) -> float:
     return await node.says("attached to coordinator")
+
+
+async def mesh_holds(office: Machine, /, **models: int) -> None:
+    """Wait until the mesh has heard of so many models on machines of these names, and no others.
+
+    A node's own word comes before that.
+    """
+
+    def told(view: operations.MeshView) -> bool:
+        return {node.machine.name: len(node.models) for node in view.nodes} == models
+
+    await wait_for_mesh(office.home, told, within_s=WITHIN_S, what=f"models: {models}")
 
 
 async def serving(node: Running) -> None:

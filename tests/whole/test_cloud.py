@@ -11,14 +11,14 @@ from typing import Any
 import httpx2
 import pytest
 
-from mesh.cli.waiting import has_nodes, wait_for_mesh
+from mesh.cli.waiting import wait_for_mesh
 from mesh.client import MeshClient, connect
 from mesh.errors import MeshError
 from mesh.v1 import operations_pb2 as operations
 from mesh.wire import enums
 from tests.coordinator.cloud import played_anthropic
 from tests.coordinator.cloud.played_upstream import PlayedUpstream
-from tests.whole.conftest import NewMachine, attached, joined
+from tests.whole.conftest import NewMachine, joined, mesh_holds
 from tests.whole.machine import WITHIN_S, Machine, Running
 
 MODEL = "big-model"
@@ -81,8 +81,7 @@ async def office(
         await coordinator.says("nodes and operators on port")
         desk = await joined(new_machine("desk"), machine)
         async with desk.running("node") as node:
-            await attached(node)
-            await wait_for_mesh(machine.home, has_nodes(1), within_s=WITHIN_S, what="node")
+            await mesh_holds(machine, desk=1)
             answer = await machine.run("ask", PROMPT)
             assert (answer.code, answer.out) == (0, "hsem\n"), answer.err
             for process in node.family():

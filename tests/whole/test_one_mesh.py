@@ -14,7 +14,7 @@ from mesh.cli.waiting import has_nodes, wait_for_mesh
 from mesh.client import connect
 from mesh.v1 import operations_pb2 as operations
 from tests.node_agent.engine.gguf_files import RandomModel
-from tests.whole.conftest import NewMachine, attached, forget_addresses, joined
+from tests.whole.conftest import NewMachine, attached, forget_addresses, joined, mesh_holds
 from tests.whole.machine import WITHIN_S, Machine
 
 PROMPT = "Reverse the word: mesh"
@@ -29,18 +29,6 @@ async def _nodes(office: Machine) -> dict[str, Any]:
     status = await office.run("status", "--json")
     assert status.code == 0, status.err
     return {node["machine"]["name"]: node for node in status.json["nodes"]}
-
-
-async def _held(office: Machine, **models: int) -> None:
-    """Wait until the mesh has heard of so many models on machines of these names, and no others.
-
-    A node's own word comes before that: its model list is told once a second at most.
-    """
-
-    def told(view: operations.MeshView) -> bool:
-        return {node.machine.name: len(node.models) for node in view.nodes} == models
-
-    await wait_for_mesh(office.home, told, within_s=WITHIN_S, what=f"models: {models}")
 
 
 async def test_a_node_is_found_by_multicast_alone(new_machine: NewMachine) -> None:
@@ -75,7 +63,7 @@ async def test_the_request_goes_to_the_machine_that_has_the_model(
     left = await joined(new_machine("left"), office)
     right = await joined(new_machine("right"), office)
     async with left.running("node", "--models", str(special)), right.running("node"):
-        await _held(office, left=2, right=1)
+        await mesh_holds(office, left=2, right=1)
         models = (await office.run("models", "list", "--json")).json["models"]
         [held] = [model for model in models if not model["test"]]
         assert [replica["node_name"] for replica in held["replicas"]] == ["left"]
@@ -127,7 +115,7 @@ async def test_the_other_machine_answers_when_one_is_killed_before_the_first_tok
         two = await stack.enter_async_context(right.running("node"))
         await attached(one)
         await attached(two)
-        await _held(office, left=1, right=1)
+        await mesh_holds(office, left=1, right=1)
         nodes = await _nodes(office)
         await _drain(office, nodes["right"]["node_id"])
         one.process.send_signal(signal.SIGSTOP)  # it gets the request, and no token comes
@@ -157,7 +145,7 @@ async def test_the_engine_is_killed_while_it_answers(
 ) -> None:
     desk = await joined(new_machine("desk"), office)
     async with desk.running("node") as node:
-        await attached(node)
+        await mesh_holds(office, desk=1)
         assert (await office.run("ask", PROMPT)).code == 0  # the engine is warm
         [engine] = node.engines()
         engine.suspend()
@@ -181,7 +169,7 @@ async def test_a_coordinator_that_dies_mid_answer_is_one_clear_line(
         await coordinator.says("nodes and operators on port")
         desk = await joined(new_machine("desk"), office)
         async with desk.running("node") as node:
-            await attached(node)
+            await mesh_holds(office, desk=1)
             await office.run("ask", PROMPT)
             [engine] = node.engines()
             engine.suspend()

@@ -10,7 +10,7 @@ import pytest
 
 from bench.played_mesh import free_port
 from mesh.client import connect
-from tests.whole.conftest import NewMachine, joined, serving
+from tests.whole.conftest import NewMachine, joined, mesh_holds, serving
 from tests.whole.machine import WITHIN_S, Machine, Running
 
 AT = re.compile(r"http://localhost:\d+")
@@ -65,7 +65,7 @@ async def test_a_node_is_the_mesh_to_its_own_programs_and_serves_alone_when_it_i
         assert no_agent.code == 1
         assert "this machine's own agent does not answer" in no_agent.err
         async with desk.running("node") as agent, at_its_door(agent) as client:
-            await serving(agent)
+            await mesh_holds(fixed_office, desk=1)
             over_mesh = await chat(client)
             assert said(over_mesh) == "hsem"
             assert over_mesh.headers["x-deskmesh-tier"] == "mesh"
@@ -133,11 +133,11 @@ async def test_a_machine_that_lends_nothing_uses_the_mesh_and_is_not_in_it(
     desk = await joined(new_machine("desk"), office)
     laptop = await joined(new_machine("laptop"), office, role="client", lend=False)
     async with (
-        desk.running("node") as node,
+        desk.running("node"),
         laptop.running("node") as agent,
         at_its_door(agent) as client,
     ):
-        await serving(node)
+        await mesh_holds(office, desk=1)
         await agent.says("reached coordinator")
         assert "lends nothing" in agent.lines[0][1]
         assert said(await chat(client)) == "hsem"
@@ -159,7 +159,7 @@ async def test_a_port_that_is_taken_is_told_and_the_machine_lends_all_the_same(
         port = str(taken.sockets[0].getsockname()[1])
         desk.ports |= {"DESKMESH_PORTS__HTTP": port, "DESKMESH_PORTS__LOCAL": port}
         async with desk.running("node") as node:
-            await serving(node)
+            await mesh_holds(office, desk=1)
             assert node.text.count(f"port {port}") == 2
             assert "DESKMESH_PORTS__HTTP" in node.text
             assert (await office.run("ask", PROMPT)).code == 0

@@ -10,7 +10,7 @@ import pytest
 from mesh.engine_build.wheels import cache_folder, find_wheel
 from scripts.engine_cache import wanted_build
 from tests.whole.clean import CleanEnvironment, built_wheel, hiding_the_engine
-from tests.whole.conftest import NewMachine, joined_by_command, serving
+from tests.whole.conftest import NewMachine, joined_by_command, mesh_holds
 from tests.whole.machine import ROOT, Machine
 
 QUESTION = ("ask", "--json", "echo hi")
@@ -19,8 +19,8 @@ QUESTION = ("ask", "--json", "echo hi")
 @pytest.fixture
 async def answering(office: Machine) -> AsyncIterator[Machine]:
     """A mesh of one machine that has an engine, and answers."""
-    async with office.running("node") as node:
-        await serving(node)
+    async with office.running("node"):
+        await mesh_holds(office, office=1)
         yield office
 
 
