@@ -90,6 +90,12 @@ class Operator:
             lambda nodes: name in nodes and nodes[name]["running"] > 0, what=f"attempt on {name}"
         )
 
+    async def until_idle(self) -> float:
+        """Wait until no attempt is under way, so that one that is seen next is a new one."""
+        return await self.until(
+            lambda nodes: not any(node["running"] for node in nodes.values()), what="nothing to do"
+        )
+
     async def until_state(self, state: str, *names: str) -> float:
         """Wait until the machines of these names are all so."""
         return await self.until(

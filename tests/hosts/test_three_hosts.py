@@ -125,6 +125,7 @@ async def answered_in_spite_of(pair: WarmPair, cut: Callable[[], None]) -> float
 
     Returns the seconds from the cut to the end of the command that asked.
     """
+    await pair.operator.until_idle()
     pair.engine.suspend()  # it gets the request, and no token comes
     asking = asyncio.create_task(pair.office.run("ask", "--json", *GREEDY, PROMPT))
     await pair.operator.until_running("left")
