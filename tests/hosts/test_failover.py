@@ -74,8 +74,8 @@ class Answer:
             self.ids += event["ids"]
             self.text += event["text"]
         elif "node" in event:
-            assert not self.ids, "the client was told amid its text that it begins"
-            self.node = event["node"]  # again, where the first was late and was outrun
+            assert not self.node, "the client was told twice that it begins"
+            self.node = event["node"]
         else:
             self.attempts = [(node, outcome) for node, outcome in event["attempts"]]
             self.numerics_changed_at_token = event["numerics_changed_at_token"]
