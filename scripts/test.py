@@ -5,9 +5,8 @@ Parts are whole folders, as tests of one folder share fixtures. They stand in a 
 first, and each core takes the next one when it is free. What a part said is shown when it has
 ended, and at the end one line for all of them.
 
-A test or two that fail beside the others are run once more, alone: some hundred processes share two
-noisy cores here. What fails alone too has failed; what passes is told as unsteady, by its name and
-with its first failure, and is to be mended all the same.
+A few that fail beside the others are run once more, alone, and told as unsteady if they pass then:
+a race to look for, rather than a thing that is broken. They have failed all the same.
 """
 
 import json
@@ -38,7 +37,7 @@ BYTECODE = Path(__file__).parents[1] / "build" / "bytecode"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 ROOM_BYTES = 4 << 30  # a run leaves some 300 MB there, and holds more at its height
 PASSED, FAILED, NOTHING_CHOSEN = 0, 1, 5  # pytest's exit codes
-# More than these are no noise: something is broken.
+# More than these are no race: something is broken, and running them again tells nothing.
 UNSTEADY_MAX = 3
 
 
@@ -77,10 +76,10 @@ def main(options: Sequence[str]) -> int:
             results.append(result := ended.result())
             print(f"\n===== {name(result.part)}\n{result.output}", flush=True)
         unsteady = tried_again(results, options, Path(files))
-    print(f"\n{total(results, unsteady)} in {time.monotonic() - began_s:.0f} s", flush=True)
+    print(f"\n{total(results)} in {time.monotonic() - began_s:.0f} s", flush=True)
     for test in unsteady:
         print(f"UNSTEADY {test}: failed beside the others, passed alone", flush=True)
-    return exit_code([each for each in results if not {*each.failed} & {*unsteady}])
+    return exit_code(results)
 
 
 def tried_again(results: Sequence[Result], options: Sequence[str], files: Path) -> tuple[str, ...]:
@@ -140,13 +139,11 @@ def name(part: tuple[str, ...]) -> str:
     return part[0] if len(part) == 1 else "the rest"
 
 
-def total(results: Sequence[Result], unsteady: Sequence[str] = ()) -> str:
+def total(results: Sequence[Result]) -> str:
     """Say in one line how each part ended, and what came of all tests."""
     parts = ", ".join(f"{name(each.part)} {each.took_s:.0f} s" for each in results)
     counts = sum((each.counts for each in results), Counter[str]())
-    if unsteady:  # then nothing else has failed
-        counts.update(failed=-counts["failed"], error=-counts["error"], unsteady=len(unsteady))
-    words = ("failed", "error", "unsteady", "passed", "skipped", "deselected", "xfailed", "xpassed")
+    words = ("failed", "error", "passed", "skipped", "deselected", "xfailed", "xpassed")
     said = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
     return f"{parts}\nAll tests: {said or 'none ran'}"
 

@@ -81,7 +81,7 @@ async def test_an_idle_node_leaves_at_once(
     attach: PlayedAttach, coordinator: ScriptedCoordinator, links: Links
 ) -> None:
     await attach.next("report")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(1):
         await links.stop(drain_s=60)
     assert (await attach.next("leaving")).why == fleet.Leaving.WHY_SHUTDOWN
     await attach.ended.wait()

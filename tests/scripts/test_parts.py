@@ -51,11 +51,6 @@ def test_the_last_line_adds_all_parts_up() -> None:
     assert "tests/whole 61 s" in said
 
 
-def test_of_unsteady_tests_none_counts_as_failed() -> None:
-    part = ended(1, "1 failed, 40 passed, 1 error in 61.21s (0:01:01)\n")
-    assert total([part], ["a", "b"]).endswith("All tests: 2 unsteady, 40 passed")
-
-
 SECOND_TRY = """
 import pathlib
 def test_second_try():
@@ -67,7 +62,7 @@ def test_first_try(): pass
 """
 
 
-def test_a_test_that_passes_alone_is_unsteady(
+def test_a_test_that_passes_alone_is_unsteady_and_has_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -77,6 +72,7 @@ def test_a_test_that_passes_alone_is_unsteady(
     (failed,) = first.failed
     assert failed.endswith("test_it.py::test_second_try")
     assert tried_again([first, ended(0, "")], (), tmp_path) == (failed,)
+    assert exit_code([first, ended(0, "")]) == 1, "it has failed all the same"
 
 
 def test_a_test_that_fails_alone_too_has_failed(

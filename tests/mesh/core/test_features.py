@@ -42,8 +42,9 @@ def test_any_text_has_features_within_bounds(text: str, domain: str) -> None:
 @pytest.mark.parametrize("name", BAD)
 def test_no_bad_prompt_makes_it_search_without_end(name: str) -> None:
     began_s = time.thread_time()  # others on the machine do not count
-    prompt_features(BAD[name])
-    assert time.thread_time() - began_s < 1  # some 1 ms; a search that goes back, minutes
+    for _ in range(5):
+        prompt_features(BAD[name])
+    assert (time.thread_time() - began_s) / 5 < 0.05  # some 1 ms; a search that goes back, minutes
 
 
 def test_of_a_long_prompt_both_ends_are_read_and_no_more() -> None:

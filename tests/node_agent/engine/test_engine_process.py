@@ -234,7 +234,7 @@ async def test_a_long_prompt_is_left_at_once(slow_model: Path) -> None:
         async with aclosing(engine.generate(ask(text))) as events:
             assert isinstance(await anext(events), Started)
             began_s = loop.time()
-        assert loop.time() - began_s < 4.0  # the whole prompt takes sixteen, on two busy cores
+        assert loop.time() - began_s < 1.0  # the whole prompt takes many seconds
         heard = await hear(engine, ask(text[:100], max_tokens=2))
         assert heard.started.cached_tokens < 200
     finally:
