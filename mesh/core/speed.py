@@ -96,8 +96,8 @@ def interruption(
 
 def told_alone(machine: Machine, model: Model, status: ReplicaStatus) -> tuple[float, float]:
     """Seconds for a token read and for one written, alone, by the node's word or by the prior."""
-    parameters = model.parameters or UNTOLD_PARAMETERS
-    size_bytes = model.size_bytes or UNTOLD_BYTES
+    parameters = model.parameters if model.parameters > 0 else UNTOLD_PARAMETERS
+    size_bytes = model.size_bytes if model.size_bytes > 0 else UNTOLD_BYTES
     bytes_per_s, flops = _prior(machine, size_bytes)
     prefill_rate = flops / (2 * parameters)
     decode_rate = bytes_per_s / size_bytes
@@ -165,7 +165,7 @@ def _load_s(model: Model, status: ReplicaStatus, experience: Experience | None) 
     if status.state is ReplicaState.WARM:
         return 0.0
     measured = LOAD_S_MIN <= status.load_s <= LOAD_S_MAX
-    guessed_s = LOAD_FIXED_S + (model.size_bytes or UNTOLD_BYTES) / LOAD_BYTES_PER_S
+    guessed_s = LOAD_FIXED_S + max(0, model.size_bytes or UNTOLD_BYTES) / LOAD_BYTES_PER_S
     load_s = status.load_s if measured else guessed_s
     if experience is not None:
         load_s = min(LOAD_S_MAX, _blended(load_s, experience.load_s))

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mesh.core.cost import Demand, Strain, cost_of, factor_of, predict, strain_of
@@ -124,6 +124,7 @@ sizes = st.integers(-5, 2**63)
 
 
 @given(statuses, demands, sizes, st.integers(-5, 10**6), st.integers(0, 2**31))
+@example(ReplicaStatus(state=ReplicaState.WARM), asked(0, 0), -1, 0, 0)
 def test_every_cost_is_a_finite_positive_number(
     status: ReplicaStatus, request: Request, size: int, cores: int, batch: int
 ) -> None:
